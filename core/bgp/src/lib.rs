@@ -1,3 +1,5 @@
-//! To be written.
+//! The BGP speaker: sessions, RIB, policy.
 #![no_std]
 extern crate alloc;
+
+pub mod config;

@@ -1,0 +1,236 @@
+//! What the speaker is told to do: itself, its peers, its policies. Checked values only.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+
+use tapway_model::{ClaimKind, Family, IfName, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag};
+
+/// The speaker's own settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakerConfig {
+    /// Our AS.
+    pub asn: u32,
+    /// Our BGP identifier; never 0.
+    pub router_id: Ipv4Addr,
+    /// Graceful restart for peers that say nothing of their own.
+    pub graceful_restart: Option<GracefulRestart>,
+}
+
+/// Graceful restart (RFC 4724).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GracefulRestart {
+    /// How long a peer should keep our routes; at most 4095 s.
+    pub time: Duration,
+    /// RFC 8538: a NOTIFICATION, too, is a restart.
+    pub notification: bool,
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// At an address. `interface` is its scope when the address is link-local.
+    Ip {
+        /// The peer's address.
+        addr: IpAddr,
+        /// The scope of a link-local address.
+        interface: Option<IfName>,
+    },
+    /// Unnumbered: at the link-local address that is learned on this interface.
+    Interface(IfName),
+}
+
+/// The AS a peer must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAsn {
+    /// Exactly this.
+    Number(u32),
+    /// Ours.
+    Internal,
+    /// Any but ours.
+    External,
+}
+
+/// How far away a peer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// On the link: sent with TTL 255, and the session ends when the link goes down.
+    Direct,
+    /// On the link, and packets that come with a TTL below 255 are dropped (RFC 5082).
+    TtlSecurity,
+    /// Up to this many hops away.
+    Multihop(u8),
+}
+
+/// The next hop of what is sent to a peer, where the claim and the network say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerNextHop {
+    /// For IPv4 routes; our own address when absent.
+    pub ipv4: Option<Ipv4Addr>,
+    /// For IPv6 routes; our own address when absent.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+/// Whether add-path (RFC 7911) is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddPaths {
+    /// We can receive several paths of a prefix.
+    pub receive: bool,
+}
+
+/// Where accepted received routes go in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// The kernel table.
+    pub table: u32,
+    /// The metric; absent: behind every default of the host's own.
+    pub metric: Option<u32>,
+    /// The preferred source address.
+    pub prefsrc: Option<IpAddr>,
+}
+
+/// A secret: shown as `"***"` everywhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a password.
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The password itself, for the system call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"***\"")
+    }
+}
+
+/// A fabric peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// Its name.
+    pub name: PeerName,
+    /// Where it is.
+    pub address: PeerAddress,
+    /// Its TCP port when we connect; 179 by default.
+    pub port: u16,
+    /// Our address for the session.
+    pub local_address: Option<IpAddr>,
+    /// Its AS.
+    pub asn: PeerAsn,
+    /// The families offered; at least one, sorted.
+    pub families: Vec<Family>,
+    /// TCP MD5 (RFC 2385); 1 to 80 bytes.
+    pub password: Option<Secret>,
+    /// Offered hold time: 0 (never) or at least 3 s.
+    pub hold_time: Duration,
+    /// Keepalive interval; a third of the negotiated hold time when absent.
+    pub keepalive: Option<Duration>,
+    /// `ConnectRetryTime`, before jitter and back-off.
+    pub connect_retry: Duration,
+    /// Never connect, only accept.
+    pub passive: bool,
+    /// How far away it may be.
+    pub reach: Reach,
+    /// Add-path.
+    pub add_paths: AddPaths,
+    /// Next hops of what is sent.
+    pub next_hop: PeerNextHop,
+    /// What of the received routes counts.
+    pub import: PolicyName,
+    /// What is sent.
+    pub export: PolicyName,
+    /// Whether and where accepted routes go to the kernel.
+    pub install: Option<Install>,
+    /// Received prefixes of one family beyond which the session is ended.
+    pub prefix_limit: u32,
+    /// Graceful restart for this peer; `None`: off.
+    pub graceful_restart: Option<GracefulRestart>,
+    /// Administratively down.
+    pub disabled: bool,
+}
+
+/// A policy: ordered rules over routes. The first that accepts or rejects decides; no match rejects.
+/// The names `claims`, `default-route`, `all` and `none` are built in and cannot be defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its name.
+    pub name: PolicyName,
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// All of it must hold.
+    pub matches: Match,
+    /// Applied when it holds, also with [`Verdict::Next`].
+    pub set: Set,
+    /// What then.
+    pub action: Verdict,
+}
+
+/// What a rule does with a route that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The route passes.
+    Accept,
+    /// It does not.
+    Reject,
+    /// The next rule decides.
+    Next,
+}
+
+/// A prefix and the lengths inside it that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixMatch {
+    /// Covers the route's prefix.
+    pub prefix: Prefix,
+    /// Shortest length that matches.
+    pub ge: u8,
+    /// Longest length that matches.
+    pub le: u8,
+}
+
+/// Conditions; an empty list or `None` holds for every route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    /// Any of these.
+    pub prefixes: Vec<PrefixMatch>,
+    /// Of this family.
+    pub family: Option<Family>,
+    /// A claim of any of these kinds. Never holds for a received route.
+    pub kinds: Vec<ClaimKind>,
+    /// Of any of these instances. Never holds for a received route.
+    pub instances: Vec<InstanceName>,
+    /// With any of these tags. Never holds for a received route.
+    pub tags: Vec<Tag>,
+    /// In any of these networks. Never holds for a received route.
+    pub networks: Vec<NetworkName>,
+    /// With any of these communities (RFC 1997).
+    pub communities: Vec<u32>,
+}
+
+/// Attributes to set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Set {
+    /// Communities in the place of all others.
+    pub communities: Option<Vec<u32>>,
+    /// Communities to add.
+    pub add_communities: Vec<u32>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF; sent to internal peers only.
+    pub local_pref: Option<u32>,
+    /// Our AS this many times more in AS_PATH; external peers only.
+    pub prepend: u8,
+}
