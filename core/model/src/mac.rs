@@ -17,10 +17,14 @@ pub enum MacError {
     #[error("{0:?} is not a MAC address; write six pairs like 52:54:00:12:34:56")]
     Syntax(String),
     /// The group bit is set.
-    #[error("{0} is a multicast MAC address and cannot belong to a NIC; the first byte must be even")]
+    #[error(
+        "{0} is a multicast MAC address and cannot belong to a NIC; the first byte must be even"
+    )]
     Multicast(String),
     /// All zero.
-    #[error("00:00:00:00:00:00 is no MAC address of a NIC; leave the key out when the address is unknown")]
+    #[error(
+        "00:00:00:00:00:00 is no MAC address of a NIC; leave the key out when the address is unknown"
+    )]
     Zero,
 }
 
@@ -98,8 +102,14 @@ mod tests {
 
     #[test]
     fn rows() {
-        assert_eq!("52:54:00:AB:cd:ef".parse::<Mac>().unwrap().to_string(), "52:54:00:ab:cd:ef");
-        assert_eq!("52-54-00-ab-cd-ef".parse::<Mac>().unwrap().to_string(), "52:54:00:ab:cd:ef");
+        assert_eq!(
+            "52:54:00:AB:cd:ef".parse::<Mac>().unwrap().to_string(),
+            "52:54:00:ab:cd:ef"
+        );
+        assert_eq!(
+            "52-54-00-ab-cd-ef".parse::<Mac>().unwrap().to_string(),
+            "52:54:00:ab:cd:ef"
+        );
         for (text, part) in [
             ("01:00:5e:00:00:01", "multicast"),
             ("00:00:00:00:00:00", "leave the key out"),

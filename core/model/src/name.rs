@@ -159,7 +159,10 @@ mod tests {
         for (result, part) in [
             (InstanceName::new("").map(|_| ()), "empty"),
             (InstanceName::new("../etc").map(|_| ()), "'/'"),
-            (IfName::new("averyveryverylongname").map(|_| ()), "longer than 15"),
+            (
+                IfName::new("averyveryverylongname").map(|_| ()),
+                "longer than 15",
+            ),
             (IfName::new("a b").map(|_| ()), "white space"),
         ] {
             let error = result.unwrap_err().to_string();

@@ -69,7 +69,9 @@ pub struct Prefix {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrefixError {
     /// Not an address with an optional length.
-    #[error("{0:?} is not an IP prefix; write an address like 203.0.113.1 or a prefix like 198.51.100.64/28 or 2001:db8::/64")]
+    #[error(
+        "{0:?} is not an IP prefix; write an address like 203.0.113.1 or a prefix like 198.51.100.64/28 or 2001:db8::/64"
+    )]
     Syntax(String),
     /// The length is longer than the address.
     #[error("prefix length /{len} is too long for {addr}; at most /{max}")]
@@ -82,7 +84,9 @@ pub enum PrefixError {
         max: u8,
     },
     /// Bits after the length are set.
-    #[error("{addr}/{len} has host bits set; write {network}/{len} for the network or {addr}/{max} for the one address")]
+    #[error(
+        "{addr}/{len} has host bits set; write {network}/{len} for the network or {addr}/{max} for the one address"
+    )]
     HostBits {
         /// The address as given.
         addr: IpAddr,
@@ -100,9 +104,15 @@ pub enum PrefixError {
 
 impl Prefix {
     /// The IPv4 default route's prefix.
-    pub const DEFAULT_V4: Prefix = Prefix { addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED), len: 0 };
+    pub const DEFAULT_V4: Prefix = Prefix {
+        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        len: 0,
+    };
     /// The IPv6 default route's prefix.
-    pub const DEFAULT_V6: Prefix = Prefix { addr: IpAddr::V6(Ipv6Addr::UNSPECIFIED), len: 0 };
+    pub const DEFAULT_V6: Prefix = Prefix {
+        addr: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        len: 0,
+    };
 
     /// `addr/len`.
     ///
@@ -120,7 +130,12 @@ impl Prefix {
         }
         let cut = Prefix::truncated(addr, len);
         if cut.addr != addr {
-            return Err(PrefixError::HostBits { addr, len, network: cut.addr, max });
+            return Err(PrefixError::HostBits {
+                addr,
+                len,
+                network: cut.addr,
+                max,
+            });
         }
         Ok(cut)
     }
@@ -137,7 +152,10 @@ impl Prefix {
 
     /// The /32 or /128 of `addr`.
     pub const fn host(addr: IpAddr) -> Prefix {
-        Prefix { addr, len: Family::of(&addr).bits() }
+        Prefix {
+            addr,
+            len: Family::of(&addr).bits(),
+        }
     }
 
     /// The default route's prefix of a family.
@@ -154,7 +172,10 @@ impl Prefix {
     }
 
     /// The length in bits.
-    #[expect(clippy::len_without_is_empty, reason = "a length in bits, not of a collection")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a length in bits, not of a collection"
+    )]
     pub const fn len(&self) -> u8 {
         self.len
     }
@@ -245,7 +266,8 @@ impl FromStr for Prefix {
         let syntax = || PrefixError::Syntax(text.to_string());
         let (addr, len) = match text.split_once('/') {
             Some((addr, len)) => {
-                let plain = !len.is_empty() && len.len() <= 3 && len.bytes().all(|b| b.is_ascii_digit());
+                let plain =
+                    !len.is_empty() && len.len() <= 3 && len.bytes().all(|b| b.is_ascii_digit());
                 let len = if plain { len.parse::<u8>().ok() } else { None };
                 (addr, Some(len.ok_or_else(syntax)?))
             }
@@ -320,6 +342,9 @@ mod tests {
     fn a_prefix_sorts_before_what_it_contains() {
         let mut all = vec![p("::/0"), p("10.0.0.0/24"), p("10.0.0.0/8"), p("9.0.0.0/8")];
         all.sort();
-        assert_eq!(all, vec![p("9.0.0.0/8"), p("10.0.0.0/8"), p("10.0.0.0/24"), p("::/0")]);
+        assert_eq!(
+            all,
+            vec![p("9.0.0.0/8"), p("10.0.0.0/8"), p("10.0.0.0/24"), p("::/0")]
+        );
     }
 }

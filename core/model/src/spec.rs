@@ -12,8 +12,8 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClaimKind, Family, GuestBgp, IfName, Instance, InstanceName, Mac, NetworkName, Nic, NicState, OwnClaim, Prefix, Tag,
-    Transparent,
+    ClaimKind, Family, GuestBgp, IfName, Instance, InstanceName, Mac, NetworkName, Nic, NicState,
+    OwnClaim, Prefix, Tag, Transparent,
 };
 
 /// One instance, unchecked.
@@ -122,7 +122,10 @@ pub struct SpecError {
 
 impl SpecError {
     fn new(key: impl Into<String>, reason: impl ToString) -> SpecError {
-        SpecError { key: key.into(), reason: reason.to_string() }
+        SpecError {
+            key: key.into(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -139,7 +142,10 @@ impl InstanceSpec {
             if let Some(first) = nics.iter().position(|n| n.interface == nic.interface) {
                 return Err(SpecError::new(
                     format!("nic[{i}].interface"),
-                    format!("{} is the interface of nic[{first}] already; give every NIC its own", nic.interface),
+                    format!(
+                        "{} is the interface of nic[{first}] already; give every NIC its own",
+                        nic.interface
+                    ),
                 ));
             }
             nics.push(nic);
@@ -157,9 +163,13 @@ impl InstanceSpec {
 impl NicSpec {
     fn parse(&self, at: &str) -> Result<Nic, SpecError> {
         let key = |k: &str| format!("{at}.{k}");
-        let interface = IfName::new(&self.interface).map_err(|e| SpecError::new(key("interface"), e))?;
+        let interface =
+            IfName::new(&self.interface).map_err(|e| SpecError::new(key("interface"), e))?;
         let mac = match &self.mac {
-            Some(text) => Some(text.parse::<Mac>().map_err(|e| SpecError::new(key("mac"), e))?),
+            Some(text) => Some(
+                text.parse::<Mac>()
+                    .map_err(|e| SpecError::new(key("mac"), e))?,
+            ),
             None => None,
         };
         let state = match self.state.as_deref() {
@@ -169,7 +179,9 @@ impl NicSpec {
             Some(other) => {
                 return Err(SpecError::new(
                     key("state"),
-                    format!("{other:?} is no state; write \"running\", \"arriving\" or \"leaving\""),
+                    format!(
+                        "{other:?} is no state; write \"running\", \"arriving\" or \"leaving\""
+                    ),
                 ));
             }
         };
@@ -218,7 +230,10 @@ impl TransparentSpec {
             if prefix.is_host() {
                 Ok(prefix.addr())
             } else {
-                Err(SpecError::new(key, format!("{prefix} is not one address; write the address without a length")))
+                Err(SpecError::new(
+                    key,
+                    format!("{prefix} is not one address; write the address without a length"),
+                ))
             }
         };
         let address = host(address, at.to_string())?;
@@ -226,7 +241,10 @@ impl TransparentSpec {
         if let Some(to) = to
             && Family::of(&to) != Family::of(&address)
         {
-            return Err(SpecError::new(format!("{at}.to"), format!("{to} is not of the family of {address}")));
+            return Err(SpecError::new(
+                format!("{at}.to"),
+                format!("{to} is not of the family of {address}"),
+            ));
         }
         Ok(Transparent { address, to })
     }
@@ -241,12 +259,16 @@ impl ClaimSpec {
             other => {
                 return Err(SpecError::new(
                     key("owner"),
-                    format!("{other:?} cannot own a claim here; write \"host\" or \"network\", or put it under a [[nic]]"),
+                    format!(
+                        "{other:?} cannot own a claim here; write \"host\" or \"network\", or put it under a [[nic]]"
+                    ),
                 ));
             }
         };
-        let prefix: Prefix = self.prefix.parse().map_err(|e| SpecError::new(key("prefix"), e))?;
-        claimable(&prefix).map_err(|e| SpecError::new(key("prefix"), e))?;
+        let prefix: Prefix = self
+            .prefix
+            .parse()
+            .map_err(|e| SpecError::new(key("prefix"), e))?;
         let kind = match self.kind.as_deref() {
             None | Some("address") => ClaimKind::Address,
             Some("route") => ClaimKind::Route,
@@ -254,17 +276,32 @@ impl ClaimSpec {
             Some(other) => {
                 return Err(SpecError::new(
                     key("kind"),
-                    format!("{other:?} is no kind of such a claim; write \"address\", \"route\" or \"anycast\""),
+                    format!(
+                        "{other:?} is no kind of such a claim; write \"address\", \"route\" or \"anycast\""
+                    ),
                 ));
             }
         };
+        // A router may offer itself as the way to everything; a guest may not.
+        if !(prefix.len() == 0 && kind == ClaimKind::Route) {
+            claimable(&prefix).map_err(|e| SpecError::new(key("prefix"), e))?;
+        }
         let next_hop = match &self.next_hop {
             Some(text) => Some(text.parse::<IpAddr>().map_err(|_| {
-                SpecError::new(key("next_hop"), format!("{text:?} is not an IP address; write one like 192.0.2.1"))
+                SpecError::new(
+                    key("next_hop"),
+                    format!("{text:?} is not an IP address; write one like 192.0.2.1"),
+                )
             })?),
             None => None,
         };
-        Ok(OwnClaim { by_network, network: network(self.network.as_deref(), &key("network"))?, prefix, kind, next_hop })
+        Ok(OwnClaim {
+            by_network,
+            network: network(self.network.as_deref(), &key("network"))?,
+            prefix,
+            kind,
+            next_hop,
+        })
     }
 }
 
@@ -283,7 +320,10 @@ fn prefixes(
         let prefix: Prefix = text.parse().map_err(|e| SpecError::new(at(), e))?;
         check(&prefix).map_err(|e| SpecError::new(at(), e))?;
         if all.contains(&prefix) {
-            return Err(SpecError::new(at(), format!("{prefix} is in the list already; remove it")));
+            return Err(SpecError::new(
+                at(),
+                format!("{prefix} is in the list already; remove it"),
+            ));
         }
         all.push(prefix);
     }
@@ -309,7 +349,9 @@ fn claimable(prefix: &Prefix) -> Result<(), String> {
             _ => return Ok(()),
         }
     };
-    Err(format!("{prefix} is {what} and cannot be claimed; remove it"))
+    Err(format!(
+        "{prefix} is {what} and cannot be claimed; remove it"
+    ))
 }
 
 #[cfg(test)]

@@ -11,7 +11,12 @@ fn web1() -> InstanceSpec {
             routes: vec!["198.51.100.64/28".into()],
             ..NicSpec::default()
         }],
-        claim: vec![ClaimSpec { owner: "host".into(), prefix: "192.0.2.53".into(), kind: Some("anycast".into()), ..ClaimSpec::default() }],
+        claim: vec![ClaimSpec {
+            owner: "host".into(),
+            prefix: "192.0.2.53".into(),
+            kind: Some("anycast".into()),
+            ..ClaimSpec::default()
+        }],
     }
 }
 
@@ -28,29 +33,91 @@ fn every_wrong_value_names_its_key_and_the_remedy() {
     type Row = (fn(&mut InstanceSpec), &'static str, &'static str);
     let rows: &[Row] = &[
         (|s| s.name.clear(), "name", "empty"),
-        (|s| s.nic[0].interface = "a/b".into(), "nic[0].interface", "forbids"),
-        (|s| s.nic[0].mac = Some("01:00:5e:00:00:01".into()), "nic[0].mac", "multicast"),
-        (|s| s.nic[0].addresses[1] = "2001:db8::1/64".into(), "nic[0].addresses[1]", "write 2001:db8::/64"),
-        (|s| s.nic[0].addresses[1] = "203.0.113.1/32".into(), "nic[0].addresses[1]", "already"),
-        (|s| s.nic[0].routes[0] = "0.0.0.0/0".into(), "nic[0].routes[0]", "default route"),
-        (|s| s.nic[0].anycast = vec!["fe80::5".into()], "nic[0].anycast[0]", "link-local"),
-        (|s| s.nic[0].anycast = vec!["127.0.0.1".into()], "nic[0].anycast[0]", "loopback"),
-        (|s| s.nic[0].state = Some("paused".into()), "nic[0].state", "write \"running\""),
-        (|s| s.nic[0].tags = vec!["a b".into()], "nic[0].tags[0]", "letters"),
+        (
+            |s| s.nic[0].interface = "a/b".into(),
+            "nic[0].interface",
+            "forbids",
+        ),
+        (
+            |s| s.nic[0].mac = Some("01:00:5e:00:00:01".into()),
+            "nic[0].mac",
+            "multicast",
+        ),
+        (
+            |s| s.nic[0].addresses[1] = "2001:db8::1/64".into(),
+            "nic[0].addresses[1]",
+            "write 2001:db8::/64",
+        ),
+        (
+            |s| s.nic[0].addresses[1] = "203.0.113.1/32".into(),
+            "nic[0].addresses[1]",
+            "already",
+        ),
+        (
+            |s| s.nic[0].routes[0] = "0.0.0.0/0".into(),
+            "nic[0].routes[0]",
+            "default route",
+        ),
+        (
+            |s| s.nic[0].anycast = vec!["fe80::5".into()],
+            "nic[0].anycast[0]",
+            "link-local",
+        ),
+        (
+            |s| s.nic[0].anycast = vec!["127.0.0.1".into()],
+            "nic[0].anycast[0]",
+            "loopback",
+        ),
+        (
+            |s| s.nic[0].state = Some("paused".into()),
+            "nic[0].state",
+            "write \"running\"",
+        ),
+        (
+            |s| s.nic[0].tags = vec!["a b".into()],
+            "nic[0].tags[0]",
+            "letters",
+        ),
         (
             |s| s.nic[0].transparent = vec![TransparentSpec::Address("203.0.113.0/24".into())],
             "nic[0].transparent[0]",
             "not one address",
         ),
         (
-            |s| s.nic[0].transparent = vec![TransparentSpec::To { address: "203.0.113.9".into(), to: "2001:db8::1".into() }],
+            |s| {
+                s.nic[0].transparent = vec![TransparentSpec::To {
+                    address: "203.0.113.9".into(),
+                    to: "2001:db8::1".into(),
+                }]
+            },
             "nic[0].transparent[0].to",
             "not of the family",
         ),
-        (|s| s.nic.push(s.nic[0].clone()), "nic[1].interface", "nic[0] already"),
-        (|s| s.claim[0].owner = "me".into(), "claim[0].owner", "\"host\" or \"network\""),
-        (|s| s.claim[0].kind = Some("guest-bgp".into()), "claim[0].kind", "no kind"),
-        (|s| s.claim[0].next_hop = Some("x".into()), "claim[0].next_hop", "not an IP address"),
+        (
+            |s| s.nic.push(s.nic[0].clone()),
+            "nic[1].interface",
+            "nic[0] already",
+        ),
+        (
+            |s| s.claim[0].prefix = "0.0.0.0/0".into(),
+            "claim[0].prefix",
+            "default route",
+        ),
+        (
+            |s| s.claim[0].owner = "me".into(),
+            "claim[0].owner",
+            "\"host\" or \"network\"",
+        ),
+        (
+            |s| s.claim[0].kind = Some("guest-bgp".into()),
+            "claim[0].kind",
+            "no kind",
+        ),
+        (
+            |s| s.claim[0].next_hop = Some("x".into()),
+            "claim[0].next_hop",
+            "not an IP address",
+        ),
     ];
     for (spoil, key, part) in rows {
         let mut spec = web1();
@@ -59,4 +126,12 @@ fn every_wrong_value_names_its_key_and_the_remedy() {
         assert_eq!(&error.key, key, "{error}");
         assert!(error.reason.contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_host_may_offer_the_default_route() {
+    let mut spec = web1();
+    spec.claim[0].prefix = "::/0".into();
+    spec.claim[0].kind = Some("route".into());
+    assert_eq!(spec.parse().unwrap().claims[0].prefix, Prefix::DEFAULT_V6);
 }
