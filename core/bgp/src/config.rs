@@ -81,7 +81,7 @@ pub struct AddPaths {
 }
 
 /// Where accepted received routes go in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Install {
     /// The kernel table.
     pub table: u32,

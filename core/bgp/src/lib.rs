@@ -1,5 +1,34 @@
-//! The BGP speaker: sessions, RIB, policy.
+//! The BGP speaker: sessions (RFC 4271), what was received, what is sent, and the policies in between.
+//!
+//! [`Speaker`] is one value. It owns no socket, clock, file or thread: the shell tells it what happened
+//! (`handle_*`), what it should be (`set_*`, `announce`, `withdraw`), and asks what to do (`poll_*`).
+//! Drain [`Speaker::poll_transmit`] and [`Speaker::poll_action`] until both say `None`, then sleep until
+//! [`Speaker::poll_timeout`]. The same inputs give the same outputs.
+//!
+//! * [`config`]: what the speaker is told to be
+//! * `session`: one connection: state machine, timers, collision, negotiation
+//! * `rib`: routes received, own routes, what was sent of them
+//! * [`policy`]: which routes pass, and with which attributes
+//! * `speaker`: joins them
+//!
+//! Nothing that a peer sent is ever sent to another peer.
 #![no_std]
 extern crate alloc;
 
 pub mod config;
+pub mod policy;
+mod rib;
+mod session;
+mod speaker;
+
+pub use rib::own::{Announcement, AnnouncementId};
+pub use session::fsm::State;
+pub use speaker::action::{
+    Action, ConnId, ConnInfo, ConnectOptions, Endpoint, ListenPeer, LocalAddresses, StartKind, Transmit,
+};
+pub use speaker::answer::{
+    AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NextHop, NotSent, Origin, PeerChange,
+    PeerSummary, ReceivedRoute, Refusal,
+};
+pub use speaker::event::{DownReason, Event, Notification};
+pub use speaker::Speaker;

@@ -1,0 +1,1 @@
+//! Which routes pass, and with which attributes.

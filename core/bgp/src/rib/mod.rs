@@ -1,0 +1,3 @@
+//! Routes: received, own, sent.
+
+pub(crate) mod own;

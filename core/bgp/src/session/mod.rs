@@ -1,0 +1,4 @@
+//! One BGP connection: state machine, timers, back-off, negotiation, collision.
+
+pub(crate) mod fsm;
+pub(crate) mod timers;
