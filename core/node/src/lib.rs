@@ -1,3 +1,28 @@
-//! To be written.
+//! The whole agent as one value: what sources, kernel and peers say in, what to do out.
+//!
+//! [`Node`] joins [`tapway_intent`] (who owns what), [`tapway_fib`] (what the kernel holds) and
+//! [`tapway_bgp`] (what the network is told). The shell calls `handle_*` with what happened and the time,
+//! then drains [`Node::poll_transmit`] and [`Node::poll_action`], then sleeps until
+//! [`Node::poll_timeout`]. The same value runs in the daemon, in simulation and in replay.
+//!
+//! The order that the design asks for lives here: a claim is announced when the kernel has confirmed
+//! its route, and withdrawn before the route goes.
 #![no_std]
+
 extern crate alloc;
+
+mod action;
+mod config;
+mod explain;
+mod forwarding;
+mod imports;
+mod node;
+mod uplink;
+mod wiring;
+
+pub use action::{Action, Event, Level, Record};
+pub use config::{Listen, Listener, NodeConfig, PeerKey};
+pub use explain::{Explanation, Stage, Step, Verdict};
+pub use imports::IMPORT_METRIC;
+pub use node::{Node, Restored, Start};
+pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate};

@@ -1,0 +1,62 @@
+//! What the node is told: checked values only.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use tapway_bgp::config::{PeerConfig, Policy, SpeakerConfig};
+use tapway_model::{Network, PeerName, SourceName};
+
+/// Where the fabric's speaker listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Listen {
+    /// On our address on each fabric interface, port 179.
+    #[default]
+    Auto,
+    /// On these addresses.
+    On(Vec<SocketAddr>),
+    /// Never.
+    Never,
+}
+
+/// Everything the node is told. What sources, kernel and peers say comes later, by `handle_*`.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// AS, router id, graceful restart.
+    pub speaker: SpeakerConfig,
+    /// The protocol number that marks our kernel objects.
+    pub protocol: u8,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Networks; `default` is added when absent.
+    pub networks: Vec<Network>,
+    /// Peers.
+    pub peers: BTreeMap<PeerName, PeerConfig>,
+    /// Policies.
+    pub policies: Vec<Policy>,
+    /// Enabled sources and the start-up grace of each.
+    pub sources: BTreeMap<SourceName, Duration>,
+    /// Whether an interface without carrier stops the announcements of its claims.
+    pub withdraw_without_carrier: bool,
+    /// Seeds jitter; the only randomness there is.
+    pub seed: u64,
+}
+
+/// One socket to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Address and port; the scope of a link-local address is its interface's index.
+    pub addr: SocketAddr,
+    /// TCP MD5 keys to put on it.
+    pub keys: Vec<PeerKey>,
+}
+
+/// A TCP MD5 key for one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerKey {
+    /// The peer's address.
+    pub addr: IpAddr,
+    /// The key.
+    pub password: tapway_bgp::config::Secret,
+}

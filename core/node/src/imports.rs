@@ -1,0 +1,100 @@
+//! Received routes that go to the kernel.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use tapway_bgp::Installable;
+use tapway_bgp::config::Install;
+use tapway_fib::{Fib, IfIndex, Key, NextHop, Object, Route, RouteKind, is_link_local};
+use tapway_model::{Family, Prefix};
+
+/// The metric of received routes where no default of the host's own is in the way.
+pub const IMPORT_METRIC: u32 = 20;
+
+/// What was asked for, so that it can be given back.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    wanted: BTreeMap<Family, BTreeSet<Key>>,
+}
+
+impl Imports {
+    /// Asks for the routes of a family as the speaker sees them now; gives back those it no longer has.
+    pub(crate) fn set(&mut self, family: Family, routes: &[Installable], protocol: u8, fib: &mut Fib) {
+        let mut keys = BTreeSet::new();
+        for object in objects(routes, protocol, fib) {
+            keys.insert(object.key());
+            fib.want(object);
+        }
+        let old = self.wanted.insert(family, keys).unwrap_or_default();
+        let new = &self.wanted[&family];
+        for key in old.difference(new) {
+            fib.unwant(key);
+        }
+    }
+
+    /// Whether received routes asked for this object.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.wanted.values().any(|keys| keys.contains(key))
+    }
+}
+
+/// One route for each prefix, table and metric, with a leg for each path.
+fn objects(routes: &[Installable], protocol: u8, fib: &Fib) -> Vec<Object> {
+    let mut grouped: BTreeMap<(Prefix, u32, u32), (BTreeSet<NextHop>, Install)> = BTreeMap::new();
+    for route in routes {
+        let prefix = route.prefix;
+        let Some(index) = interface_of(route, fib) else { continue };
+        let metric = route.install.metric.unwrap_or_else(|| metric_behind_own(&prefix, route.install.table, fib));
+        let link_local = is_link_local(&route.next_hop);
+        let foreign_family = Family::of(&route.next_hop) != prefix.family();
+        let hop = NextHop {
+            index,
+            via: Some(route.next_hop),
+            onlink: link_local && foreign_family,
+            weight: 1,
+        };
+        grouped
+            .entry((prefix, route.install.table, metric))
+            .or_insert_with(|| (BTreeSet::new(), route.install.clone()))
+            .0
+            .insert(hop);
+    }
+    let route = |((prefix, table, metric), (hops, install)): ((Prefix, u32, u32), (BTreeSet<NextHop>, Install))| {
+        Object::Route(Route {
+            table,
+            prefix,
+            metric,
+            kind: RouteKind::Unicast,
+            scope: 0,
+            next_hops: hops.into_iter().collect(),
+            prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
+            protocol,
+        })
+    };
+    grouped.into_iter().map(route).collect()
+}
+
+/// The interface of a next hop: the session's, or the one whose subnet it is in.
+fn interface_of(route: &Installable, fib: &Fib) -> Option<IfIndex> {
+    if route.ifindex != 0 {
+        return Some(route.ifindex);
+    }
+    fib.links()
+        .flat_map(|link| fib.addresses(link.index))
+        .filter(|a| Prefix::truncated(a.addr, a.len).contains_addr(&route.next_hop))
+        .max_by_key(|a| a.len)
+        .map(|a| a.index)
+}
+
+/// Behind every default that the host has of its own in this table.
+fn metric_behind_own(prefix: &Prefix, table: u32, fib: &Fib) -> u32 {
+    if prefix.len() != 0 {
+        return IMPORT_METRIC;
+    }
+    fib.foreign_defaults(prefix.family())
+        .filter(|route| route.table == table)
+        .map(|route| route.metric.saturating_add(1))
+        .max()
+        .unwrap_or(0)
+        .max(IMPORT_METRIC)
+}
