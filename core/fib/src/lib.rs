@@ -2,6 +2,10 @@
 #![no_std]
 extern crate alloc;
 
+mod fib;
+mod notice;
 mod object;
 
+pub use fib::Fib;
+pub use notice::{Batch, BatchId, LinkChange, Notice, Status};
 pub use object::*;
