@@ -1,1 +1,22 @@
-//! To be written.
+//! System calls behind safe functions: the only crate of the workspace with `unsafe` code.
+//!
+//! Each module is one facility of Linux and knows nothing of what it is used for. Where rustix or
+//! socket2 have a safe call it is used; `unsafe` remains for socket options that neither knows
+//! ([`tcp`]: RFC 2385, RFC 5082), for `signalfd` and for leaving a network namespace.
+//!
+//! Everything here is non-blocking and close-on-exec unless its documentation says otherwise.
+
+pub mod clock;
+pub mod inotify;
+pub mod md5;
+pub mod netlink;
+pub mod netns;
+pub mod notify;
+mod option;
+pub mod poll;
+pub mod process;
+pub mod ra;
+pub mod signal;
+pub mod sysctl;
+pub mod tcp;
+pub mod wake;
