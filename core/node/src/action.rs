@@ -21,8 +21,8 @@ pub enum Action {
     /// Send router advertisements (lifetime 0) on exactly these interfaces, so that unnumbered
     /// peers learn our link-local address.
     Advertise(Vec<IfIndex>),
-    /// Watch these sysctls, as paths below `/proc/sys/net`.
-    WatchSysctls(Vec<String>),
+    /// Read this sysctl (a path below `/proc/sys/net`), tell its value, and watch it from now on.
+    WatchSysctl(String),
     /// Keep this for the next start.
     Record(Record),
     /// Tell people.

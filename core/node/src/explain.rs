@@ -10,6 +10,7 @@ use tapway_fib::{Key, Status};
 use tapway_intent::{Covering, Effective, SourceState, Standing};
 use tapway_model::{Domain, Family, Instant, NetworkName, PeerName, Prefix};
 
+use crate::describe::describe;
 use crate::forwarding;
 use crate::node::Node;
 use crate::wiring::{Blocked, Gate};
@@ -82,32 +83,63 @@ pub struct Explanation {
 
 impl Step {
     fn new(stage: Stage, verdict: Verdict, summary: String) -> Step {
-        Step { stage, peer: None, verdict, summary, detail: Vec::new(), remedy: None }
+        Step {
+            stage,
+            peer: None,
+            verdict,
+            summary,
+            detail: Vec::new(),
+            remedy: None,
+        }
     }
 
     fn broken(stage: Stage, summary: String, remedy: impl Into<String>) -> Step {
-        Step { remedy: Some(remedy.into()), ..Step::new(stage, Verdict::Broken, summary) }
+        Step {
+            remedy: Some(remedy.into()),
+            ..Step::new(stage, Verdict::Broken, summary)
+        }
     }
 }
 
 impl Node {
     /// Follows `asked` from claim to peers; in `network` only, when given.
-    pub fn explain(&self, now: Instant, asked: Prefix, network: Option<&NetworkName>) -> Explanation {
+    pub fn explain(
+        &self,
+        now: Instant,
+        asked: Prefix,
+        network: Option<&NetworkName>,
+    ) -> Explanation {
         let coverage = self.intent().covering(&asked);
         let best = coverage
             .claims
             .iter()
             .filter(|c| network.is_none_or(|n| c.claim.network == *n))
-            .min_by_key(|c| (128 - c.claim.prefix.len(), c.standing != Standing::Effective, c.claim.order));
+            .min_by_key(|c| {
+                (
+                    128 - c.claim.prefix.len(),
+                    c.standing != Standing::Effective,
+                    c.claim.order,
+                )
+            });
         let mut steps = Vec::new();
         match best {
             None => steps.push(self.no_claim(now, asked, network, &coverage.unused)),
             Some(best) => self.follow(best, &mut steps),
         }
         let last = steps.last().map(|s| s.stage);
-        if steps.iter().any(|s| s.verdict == Verdict::Broken && s.stage != Stage::Peer) {
-            for stage in STAGES.into_iter().filter(|s| last.is_some_and(|last| *s > last)) {
-                steps.push(Step::new(stage, Verdict::Skipped, "not looked at".to_string()));
+        if steps
+            .iter()
+            .any(|s| s.verdict == Verdict::Broken && s.stage != Stage::Peer)
+        {
+            for stage in STAGES
+                .into_iter()
+                .filter(|s| last.is_some_and(|last| *s > last))
+            {
+                steps.push(Step::new(
+                    stage,
+                    Verdict::Skipped,
+                    "not looked at".to_string(),
+                ));
             }
         }
         Explanation {
@@ -126,7 +158,9 @@ impl Node {
         network: Option<&NetworkName>,
         unused: &[tapway_intent::Problem],
     ) -> Step {
-        let within = network.map(|n| format!(" in network {n}")).unwrap_or_default();
+        let within = network
+            .map(|n| format!(" in network {n}"))
+            .unwrap_or_default();
         let mut step = Step::broken(
             Stage::Claim,
             format!("no source says that anybody owns {asked}{within}"),
@@ -139,9 +173,16 @@ impl Node {
         }
         for source in self.intent().sources(now) {
             step.detail.push(match source.state {
-                SourceState::Waiting => format!("source {} has not said all it knows yet", source.name),
-                SourceState::Live => format!("source {} is live with {} instances", source.name, source.instances),
-                SourceState::Dead { reason, .. } => format!("source {} is dead: {reason}", source.name),
+                SourceState::Waiting => {
+                    format!("source {} has not said all it knows yet", source.name)
+                }
+                SourceState::Live => format!(
+                    "source {} is live with {} instances",
+                    source.name, source.instances
+                ),
+                SourceState::Dead { reason, .. } => {
+                    format!("source {} is dead: {reason}", source.name)
+                }
             });
         }
         step
@@ -153,11 +194,17 @@ impl Node {
         let conflict = conflict_step(best);
         let broken = conflict.verdict == Verdict::Broken;
         steps.push(conflict);
-        let Some(effective) = effective.filter(|_| !broken) else { return };
+        let Some(effective) = effective.filter(|_| !broken) else {
+            return;
+        };
         let id = (best.domain, best.claim.prefix);
-        let Some(state) = self.claims.states.get(&id) else { return };
+        let Some(state) = self.claims.states.get(&id) else {
+            return;
+        };
         steps.push(self.interface_step(&effective, &state.gate));
-        if matches!(&state.gate, Gate::Shut(_)) && steps.last().is_some_and(|s| s.verdict == Verdict::Broken) {
+        if matches!(&state.gate, Gate::Shut(_))
+            && steps.last().is_some_and(|s| s.verdict == Verdict::Broken)
+        {
             return;
         }
         steps.push(self.kernel_step(id.1.family(), &state.gate, &state.keys));
@@ -178,42 +225,71 @@ impl Node {
             .holders
             .iter()
             .filter_map(|h| h.interface.as_ref())
-            .map(|name| match self.fib().link_by_name(name) {
-                Some(link) => format!("{name} (index {}, {})", link.index, link_words(link.up, link.carrier)),
+            .map(|name| match self.fib().link_named(name) {
+                Some(link) => format!(
+                    "{name} (index {}, {})",
+                    link.index,
+                    link_words(link.up, link.carrier)
+                ),
                 None => format!("{name} (absent)"),
             })
             .collect();
         if let Gate::Shut(reason) = gate {
             let remedy = match reason {
-                Blocked::NoInterface(name) => format!("start the guest, or correct the interface {name} in its instance"),
+                Blocked::NoInterface(name) => {
+                    format!("start the guest, or correct the interface {name} in its instance")
+                }
                 Blocked::LinkDown(name) => format!("ip link set {name} up"),
                 Blocked::NoCarrier(name) => {
                     format!("start the guest behind {name}; its end of the interface is down")
                 }
                 Blocked::NoNetwork => "configure the network".to_string(),
                 Blocked::Arriving | Blocked::GuestBgp | Blocked::Transparent => {
-                    return Step { detail: names, ..Step::new(Stage::Interface, Verdict::NotApplicable, reason.to_string()) };
+                    return Step {
+                        detail: names,
+                        ..Step::new(Stage::Interface, Verdict::NotApplicable, reason.to_string())
+                    };
                 }
             };
-            return Step { detail: names, ..Step::broken(Stage::Interface, reason.to_string(), remedy) };
+            return Step {
+                detail: names,
+                ..Step::broken(Stage::Interface, reason.to_string(), remedy)
+            };
         }
         match names.as_slice() {
-            [] => Step::new(Stage::Interface, Verdict::NotApplicable, "no guest's interface is involved".to_string()),
+            [] => Step::new(
+                Stage::Interface,
+                Verdict::NotApplicable,
+                "no guest's interface is involved".to_string(),
+            ),
             [one] => Step::new(Stage::Interface, Verdict::Ok, format!("interface {one}")),
-            many => Step { detail: many.to_vec(), ..Step::new(Stage::Interface, Verdict::Ok, format!("{} interfaces share it", many.len())) },
+            many => Step {
+                detail: many.to_vec(),
+                ..Step::new(
+                    Stage::Interface,
+                    Verdict::Ok,
+                    format!("{} interfaces share it", many.len()),
+                )
+            },
         }
     }
 
     fn kernel_step(&self, family: Family, gate: &Gate, keys: &[Key]) -> Step {
         let key = match gate {
             Gate::Kernel(key) => Some(key),
-            Gate::Shut(_) => keys.iter().find(|k| matches!(k, Key::Route(..) | Key::Address(..))),
+            Gate::Shut(_) => keys
+                .iter()
+                .find(|k| matches!(k, Key::Route(..) | Key::Address(..))),
             Gate::Open => None,
         };
         let Some(key) = key else {
-            return Step::new(Stage::KernelRoute, Verdict::NotApplicable, "needs no route of ours".to_string());
+            return Step::new(
+                Stage::KernelRoute,
+                Verdict::NotApplicable,
+                "needs no route of ours".to_string(),
+            );
         };
-        let what = self.fib().describe(key);
+        let what = describe(key, self.fib());
         let mut step = match self.fib().status(key) {
             Status::InSync => Step::new(Stage::KernelRoute, Verdict::Ok, what),
             Status::Pending | Status::InFlight => Step::broken(
@@ -221,11 +297,18 @@ impl Node {
                 format!("{what} is not in the kernel yet"),
                 "wait a moment; if it stays, see `tapway plan` and the log",
             ),
-            Status::Failed { errno, message, attempts } => Step {
+            Status::Failed {
+                errno,
+                message,
+                attempts,
+            } => Step {
                 detail: vec![format!("errno {errno}, tried {attempts} times")],
                 ..Step::broken(
                     Stage::KernelRoute,
-                    format!("the kernel refuses {what}: {}", message.unwrap_or_else(|| format!("errno {errno}"))),
+                    format!(
+                        "the kernel refuses {what}: {}",
+                        message.unwrap_or_else(|| format!("errno {errno}"))
+                    ),
                     "mend the cause; it is tried again by itself",
                 )
             },
@@ -234,14 +317,21 @@ impl Node {
                 format!("somebody else's object is where {what} should be"),
                 "remove it (tapway never touches what is not its own)",
             ),
-            Status::NotWanted => Step::broken(Stage::KernelRoute, format!("{what} is not wanted"), "see the log"),
+            Status::NotWanted => Step::broken(
+                Stage::KernelRoute,
+                format!("{what} is not wanted"),
+                "see the log",
+            ),
         };
         let guest_route = matches!(key, Key::Route(..));
         let path = match family {
             Family::Ipv4 => forwarding::IPV4,
             Family::Ipv6 => forwarding::IPV6,
         };
-        if step.verdict == Verdict::Ok && guest_route && !self.fib().in_sync(&Key::Sysctl(path.to_string())) {
+        if step.verdict == Verdict::Ok
+            && guest_route
+            && !self.fib().in_sync(&Key::Sysctl(path.to_string()))
+        {
             let name = format!("net.{}", path.replace('/', "."));
             step = Step {
                 detail: vec![step.summary],
@@ -257,15 +347,23 @@ impl Node {
 
     fn neighbour_step(&self, keys: &[Key]) -> Step {
         let Some(key) = keys.iter().find(|k| matches!(k, Key::Neighbour(..))) else {
-            return Step::new(Stage::Neighbour, Verdict::NotApplicable, "the kernel asks the guest itself".to_string());
+            return Step::new(
+                Stage::Neighbour,
+                Verdict::NotApplicable,
+                "the kernel asks the guest itself".to_string(),
+            );
         };
-        let what = self.fib().describe(key);
+        let what = describe(key, self.fib());
         if self.fib().in_sync(key) {
             Step::new(Stage::Neighbour, Verdict::Ok, what)
         } else {
             Step {
                 remedy: Some("it is put back by itself; see the log if it stays".to_string()),
-                ..Step::new(Stage::Neighbour, Verdict::Warning, format!("{what} is not in the kernel"))
+                ..Step::new(
+                    Stage::Neighbour,
+                    Verdict::Warning,
+                    format!("{what} is not in the kernel"),
+                )
             }
         }
     }
@@ -273,11 +371,17 @@ impl Node {
     fn peer_steps(&self, domain: Domain, prefix: Prefix, steps: &mut Vec<Step>) {
         let id = AnnouncementId { domain, prefix };
         if self.config().peers.is_empty() {
-            steps.push(Step::broken(Stage::Peer, "no peer is configured".to_string(), "add a [peer.NAME] section"));
+            steps.push(Step::broken(
+                Stage::Peer,
+                "no peer is configured".to_string(),
+                "add a [peer.NAME] section",
+            ));
         }
         for name in self.config().peers.keys() {
             let mut step = peer_step(self.speaker().why_not_sent(name, &id), name);
-            if let (NotSent::SessionDown(_), Some(Err(why))) = (self.speaker().why_not_sent(name, &id), self.endpoint(name)) {
+            if let (NotSent::SessionDown(_), Some(Err(why))) =
+                (self.speaker().why_not_sent(name, &id), self.endpoint(name))
+            {
                 step.detail.push(why.clone());
             } else if step.verdict == Verdict::Broken
                 && let Some(peer) = self.speaker().peer(name)
@@ -291,8 +395,14 @@ impl Node {
     }
 }
 
-const STAGES: [Stage; 6] =
-    [Stage::Claim, Stage::Conflict, Stage::Interface, Stage::KernelRoute, Stage::Neighbour, Stage::Announcement];
+const STAGES: [Stage; 6] = [
+    Stage::Claim,
+    Stage::Conflict,
+    Stage::Interface,
+    Stage::KernelRoute,
+    Stage::Neighbour,
+    Stage::Announcement,
+];
 
 fn link_words(up: bool, carrier: bool) -> &'static str {
     match (up, carrier) {
@@ -306,14 +416,19 @@ fn claim_step(best: &Covering, effective: Option<&Effective>) -> Step {
     let mut step = Step::new(Stage::Claim, Verdict::Ok, best.claim.to_string());
     if effective.is_some_and(|e| e.holders.iter().all(|h| h.stale)) {
         step.verdict = Verdict::Warning;
-        step.detail.push("its source has not repeated it since it died or since the start".to_string());
+        step.detail
+            .push("its source has not repeated it since it died or since the start".to_string());
     }
     step
 }
 
 fn conflict_step(best: &Covering) -> Step {
     match &best.standing {
-        Standing::Effective => Step::new(Stage::Conflict, Verdict::Ok, "nobody else claims it".to_string()),
+        Standing::Effective => Step::new(
+            Stage::Conflict,
+            Verdict::Ok,
+            "nobody else claims it".to_string(),
+        ),
         Standing::Refused { by } => Step::broken(
             Stage::Conflict,
             format!("refused: {by} was first"),
@@ -333,19 +448,37 @@ fn announcement_step(announced: bool, gate: &Gate) -> Step {
     }
     match gate {
         Gate::Shut(reason @ (Blocked::Arriving | Blocked::GuestBgp | Blocked::Transparent)) => {
-            Step::broken(Stage::Announcement, format!("not announced: {reason}"), "nothing to mend here")
+            Step::broken(
+                Stage::Announcement,
+                format!("not announced: {reason}"),
+                "nothing to mend here",
+            )
         }
-        _ => Step::broken(Stage::Announcement, "not announced".to_string(), "see the log"),
+        _ => Step::broken(
+            Stage::Announcement,
+            "not announced".to_string(),
+            "see the log",
+        ),
     }
 }
 
 fn peer_step(answer: NotSent, name: &PeerName) -> Step {
     match answer {
-        NotSent::Sent(hop) => Step::new(Stage::Peer, Verdict::Ok, format!("{name} has it, next hop {hop}")),
-        NotSent::Pending => Step::new(Stage::Peer, Verdict::Warning, format!("on its way to {name}")),
-        NotSent::NotAnnounced | NotSent::NoSuchPeer => {
-            Step::broken(Stage::Peer, format!("{name} does not know of it"), "see the log")
-        }
+        NotSent::Sent(hop) => Step::new(
+            Stage::Peer,
+            Verdict::Ok,
+            format!("{name} has it, next hop {hop}"),
+        ),
+        NotSent::Pending => Step::new(
+            Stage::Peer,
+            Verdict::Warning,
+            format!("on its way to {name}"),
+        ),
+        NotSent::NotAnnounced | NotSent::NoSuchPeer => Step::broken(
+            Stage::Peer,
+            format!("{name} does not know of it"),
+            "see the log",
+        ),
         NotSent::SessionDown(state) => Step::broken(
             Stage::Peer,
             format!("the session with {name} is not up: {state}"),
@@ -362,8 +495,15 @@ fn peer_step(answer: NotSent, name: &PeerName) -> Step {
             format!("network {network} is not shown to {name}"),
         ),
         NotSent::Filtered { policy, rule } => {
-            let by = rule.map_or_else(|| "no rule accepts it".to_string(), |r| format!("rule {} rejects it", r + 1));
-            Step::broken(Stage::Peer, format!("policy {policy} keeps it from {name}: {by}"), "change the policy, or export = \"claims\"")
+            let by = rule.map_or_else(
+                || "no rule accepts it".to_string(),
+                |r| format!("rule {} rejects it", r + 1),
+            );
+            Step::broken(
+                Stage::Peer,
+                format!("policy {policy} keeps it from {name}: {by}"),
+                "change the policy, or export = \"claims\"",
+            )
         }
         NotSent::Conflict(kept) => Step::broken(
             Stage::Peer,
@@ -382,11 +522,17 @@ fn summary(asked: Prefix, steps: &[Step]) -> String {
     let peers = || steps.iter().filter(|s| s.stage == Stage::Peer);
     let reached = peers().filter(|s| s.verdict == Verdict::Ok).count();
     match steps.iter().find(|s| s.verdict == Verdict::Broken) {
-        None => format!("{asked} is wired and announced to {reached} of {} peers", peers().count()),
+        None => format!(
+            "{asked} is wired and announced to {reached} of {} peers",
+            peers().count()
+        ),
         Some(step) if step.stage == Stage::Peer && reached > 0 => {
-            format!("{asked} is wired and announced to {reached} of {} peers; {}", peers().count(), step.summary)
+            format!(
+                "{asked} is wired and announced to {reached} of {} peers; {}",
+                peers().count(),
+                step.summary
+            )
         }
         Some(step) => format!("{asked} is not reachable: {}", step.summary),
     }
 }
-

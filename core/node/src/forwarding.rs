@@ -41,16 +41,16 @@ impl Forwarding {
             return;
         }
         if self.accept_ra.is_empty() {
-            fib.want(sysctl(IPV4, "1"));
+            fib.set_want(sysctl(IPV4, "1"));
         }
         for name in ra_interfaces(fib) {
             let object = sysctl(&format!("ipv6/conf/{name}/accept_ra"), "2");
             if self.accept_ra.insert(object.key()) {
-                fib.want(object);
+                fib.set_want(object);
             }
         }
         if self.accept_ra.iter().all(|key| fib.in_sync(key)) {
-            fib.want(sysctl(IPV6, "1"));
+            fib.set_want(sysctl(IPV6, "1"));
             self.asked = true;
         }
     }
@@ -71,5 +71,8 @@ fn ra_interfaces(fib: &Fib) -> BTreeSet<String> {
 }
 
 fn sysctl(path: &str, value: &str) -> Object {
-    Object::Sysctl(Sysctl { path: path.to_string(), value: value.to_string() })
+    Object::Sysctl(Sysctl {
+        path: path.to_string(),
+        value: value.to_string(),
+    })
 }

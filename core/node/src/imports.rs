@@ -19,11 +19,17 @@ pub(crate) struct Imports {
 
 impl Imports {
     /// Asks for the routes of a family as the speaker sees them now; gives back those it no longer has.
-    pub(crate) fn set(&mut self, family: Family, routes: &[Installable], protocol: u8, fib: &mut Fib) {
+    pub(crate) fn set(
+        &mut self,
+        family: Family,
+        routes: &[Installable],
+        protocol: u8,
+        fib: &mut Fib,
+    ) {
         let mut keys = BTreeSet::new();
         for object in objects(routes, protocol, fib) {
             keys.insert(object.key());
-            fib.want(object);
+            fib.set_want(object);
         }
         let old = self.wanted.insert(family, keys).unwrap_or_default();
         let new = &self.wanted[&family];
@@ -43,8 +49,13 @@ fn objects(routes: &[Installable], protocol: u8, fib: &Fib) -> Vec<Object> {
     let mut grouped: BTreeMap<(Prefix, u32, u32), (BTreeSet<NextHop>, Install)> = BTreeMap::new();
     for route in routes {
         let prefix = route.prefix;
-        let Some(index) = interface_of(route, fib) else { continue };
-        let metric = route.install.metric.unwrap_or_else(|| metric_behind_own(&prefix, route.install.table, fib));
+        let Some(index) = interface_of(route, fib) else {
+            continue;
+        };
+        let metric = route
+            .install
+            .metric
+            .unwrap_or_else(|| metric_behind_own(&prefix, route.install.table, fib));
         let link_local = is_link_local(&route.next_hop);
         let foreign_family = Family::of(&route.next_hop) != prefix.family();
         let hop = NextHop {
@@ -59,7 +70,10 @@ fn objects(routes: &[Installable], protocol: u8, fib: &Fib) -> Vec<Object> {
             .0
             .insert(hop);
     }
-    let route = |((prefix, table, metric), (hops, install)): ((Prefix, u32, u32), (BTreeSet<NextHop>, Install))| {
+    let route = |((prefix, table, metric), (hops, install)): (
+        (Prefix, u32, u32),
+        (BTreeSet<NextHop>, Install),
+    )| {
         Object::Route(Route {
             table,
             prefix,
@@ -81,6 +95,7 @@ fn interface_of(route: &Installable, fib: &Fib) -> Option<IfIndex> {
     }
     fib.links()
         .flat_map(|link| fib.addresses(link.index))
+        .map(|(a, _)| a)
         .filter(|a| Prefix::truncated(a.addr, a.len).contains_addr(&route.next_hop))
         .max_by_key(|a| a.len)
         .map(|a| a.index)

@@ -13,6 +13,7 @@ extern crate alloc;
 
 mod action;
 mod config;
+mod describe;
 mod explain;
 mod forwarding;
 mod imports;
@@ -22,6 +23,7 @@ mod wiring;
 
 pub use action::{Action, Event, Level, Record};
 pub use config::{Listen, Listener, NodeConfig, PeerKey};
+pub use describe::describe;
 pub use explain::{Explanation, Stage, Step, Verdict};
 pub use imports::IMPORT_METRIC;
 pub use node::{Node, Restored, Start};

@@ -5,23 +5,29 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
+use core::net::IpAddr;
 
 use tapway_bgp::config::{PeerAddress, PeerConfig, Policy};
-use tapway_bgp::{Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, Speaker, StartKind, Transmit};
-use tapway_fib::{BatchId, Fib, IfIndex, Key, KernelEvent, LinkChange, Notice, Object, Outcome};
+use tapway_bgp::{
+    Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, Speaker, StartKind, Transmit,
+};
+use tapway_fib::{BatchId, Fib, IfIndex, KernelEvent, Key, LinkChange, Notice, Object, Outcome};
 use tapway_intent::{Change, Effective, Intent, OrderRecord, SourceConfig, SourceEvent};
 use tapway_model::{
-    Domain, Family, IfName, Instance, Instant, Network, NetworkName, Owner, PeerName, PolicyName, Prefix, SourceName,
+    Domain, Family, IfName, Instance, Instant, Network, NetworkName, PeerName, PolicyName,
+    SourceName,
 };
 
 use crate::action::{Action, Event, Level, Record};
 use crate::config::{Listener, NodeConfig};
+use crate::describe::{describe, key_subject};
 use crate::forwarding::Forwarding;
 use crate::imports::Imports;
 use crate::uplink::{self, Unfit};
-use crate::wiring::{self, Claims, ClaimId, Gate, Rules};
+use crate::wiring::{self, ClaimId, Claims, Gate, Rules};
+
+/// `FRA_PRIORITY` of the rule that looks into the table of a network: before main (32766).
+const NETWORK_RULE_PRIORITY: u32 = 30_000;
 
 /// The most changes in one batch for the kernel.
 const BATCH: usize = 256;
@@ -60,6 +66,7 @@ pub struct Node {
     nic_keys: BTreeMap<IfName, Vec<Key>>,
     nic_counts: BTreeMap<Key, u32>,
     nic_interfaces: BTreeSet<IfName>,
+    rule_keys: BTreeSet<Key>,
     pub(crate) endpoints: BTreeMap<PeerName, Result<Endpoint, String>>,
     conns: BTreeMap<ConnId, (IpAddr, IfIndex)>,
     listeners: Vec<Listener>,
@@ -74,7 +81,13 @@ pub struct Node {
 impl Node {
     /// A node that knows its configuration, what was persisted, and the kernel as one scan found it
     /// (from `ScanBegin` to `ScanEnd`). What the kernel already holds is adopted without a change.
-    pub fn new(now: Instant, config: NodeConfig, restored: Restored, scan: Vec<KernelEvent>, start: Start) -> Node {
+    pub fn new(
+        now: Instant,
+        config: NodeConfig,
+        restored: Restored,
+        scan: Vec<KernelEvent>,
+        start: Start,
+    ) -> Node {
         let mut intent = Intent::new(now);
         intent.set_networks(config.networks.clone());
         for (name, grace) in &config.sources {
@@ -86,7 +99,7 @@ impl Node {
         }
         let mut fib = Fib::new(config.protocol);
         for (path, old) in &restored.sysctls {
-            fib.restore_sysctl(path.clone(), old.clone());
+            fib.record_old_sysctl(path, old.clone());
         }
         for event in scan {
             fib.handle_event(now, event);
@@ -103,6 +116,7 @@ impl Node {
             nic_keys: BTreeMap::new(),
             nic_counts: BTreeMap::new(),
             nic_interfaces: BTreeSet::new(),
+            rule_keys: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             conns: BTreeMap::new(),
             listeners: Vec::new(),
@@ -116,7 +130,11 @@ impl Node {
         };
         node.index_networks();
         node.take_changes(now);
-        node.speaker = Speaker::new(node.config.speaker.clone(), node.config.seed, node.start_kind(start));
+        node.speaker = Speaker::new(
+            node.config.speaker.clone(),
+            node.config.seed,
+            node.start_kind(start),
+        );
         for policy in node.config.policies.clone() {
             node.speaker.set_policy(now, policy);
         }
@@ -128,9 +146,6 @@ impl Node {
         for id in wired {
             node.gate(id, now);
         }
-        node.out.push_back(Action::WatchSysctls(
-            [crate::forwarding::IPV4, crate::forwarding::IPV6].map(ToString::to_string).to_vec(),
-        ));
         node.turn(now);
         node
     }
@@ -143,12 +158,14 @@ impl Node {
         let preserved = Family::ALL
             .into_iter()
             .filter(|family| {
-                self.claims.states.iter().filter(|((_, prefix), _)| prefix.family() == *family).all(|(_, state)| {
-                    match &state.gate {
+                self.claims
+                    .states
+                    .iter()
+                    .filter(|((_, prefix), _)| prefix.family() == *family)
+                    .all(|(_, state)| match &state.gate {
                         Gate::Kernel(key) => self.fib.in_sync(key),
                         Gate::Open | Gate::Shut(_) => true,
-                    }
-                })
+                    })
             })
             .collect();
         StartKind::Warm { preserved }
@@ -323,7 +340,14 @@ impl Node {
 
     /// When to call [`Node::handle_timeout`], if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.intent.poll_timeout(), self.fib.poll_timeout(), self.speaker.poll_timeout()].into_iter().flatten().min()
+        [
+            self.intent.poll_timeout(),
+            self.fib.poll_timeout(),
+            self.speaker.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     // Questions.
@@ -355,12 +379,17 @@ impl Node {
 
     /// The gate of each claim and whether it is announced.
     pub fn claims(&self) -> impl Iterator<Item = (&ClaimId, &Gate, bool)> {
-        self.claims.states.iter().map(|(id, s)| (id, &s.gate, s.announced))
+        self.claims
+            .states
+            .iter()
+            .map(|(id, s)| (id, &s.gate, s.announced))
     }
 
     /// Sysctls that we changed, with the value they had.
     pub fn old_sysctls(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.old_sysctls.iter().map(|(path, old)| (path.as_str(), old.as_str()))
+        self.old_sysctls
+            .iter()
+            .map(|(path, old)| (path.as_str(), old.as_str()))
     }
 
     /// Whether every source has spoken and the start-up grace is over.
@@ -396,7 +425,12 @@ impl Node {
             self.settled = true;
             self.fib.allow_prune();
             self.speaker.set_restart_done(now);
-            self.event(Level::Info, "start.settled", "tapwayd", "every source has spoken or had its grace; leftovers are pruned".into());
+            self.event(
+                Level::Info,
+                "start.settled",
+                "tapwayd",
+                "every source has spoken or had its grace; leftovers are pruned".into(),
+            );
         }
     }
 
@@ -407,6 +441,8 @@ impl Node {
             match change {
                 Change::Prefix(domain, prefix) => self.refresh((domain, prefix), now),
                 Change::Nic(name) => self.refresh_nic(&name),
+                // Only what people see changed: conflicts, problems, sources.
+                Change::Report => {}
                 Change::Networks => {
                     self.refresh_all_nics();
                     let ids: Vec<ClaimId> = self.claims.states.keys().copied().collect();
@@ -431,7 +467,7 @@ impl Node {
 
     fn take_notice(&mut self, notice: Notice, now: Instant) {
         match notice {
-            Notice::InSync(key) | Notice::OutOfSync(key) | Notice::Foreign(key) => {
+            Notice::InSync(key) | Notice::OutOfSync(key) => {
                 for id in self.claims.of_gate(&key) {
                     self.gate(id, now);
                 }
@@ -440,14 +476,35 @@ impl Node {
                 }
             }
             Notice::Repaired(key) => {
-                let text = format!("{} was removed by somebody else and has been put back", self.fib.describe(&key));
+                let text = format!(
+                    "{} was removed by somebody else and has been put back",
+                    describe(&key, &self.fib)
+                );
                 self.event(Level::Warning, "kernel.repaired", &key_subject(&key), text);
             }
-            Notice::Failed { key, errno, message, attempts } => {
+            Notice::Failed {
+                key,
+                errno,
+                message,
+                attempts,
+            } => {
                 if attempts <= 1 {
                     let reason = message.unwrap_or_else(|| format!("errno {errno}"));
-                    let text = format!("the kernel refused {}: {reason}; it is tried again", self.fib.describe(&key));
+                    let text = format!(
+                        "the kernel refused {}: {reason}; it is tried again",
+                        describe(&key, &self.fib)
+                    );
                     self.event(Level::Warning, "kernel.failed", &key_subject(&key), text);
+                }
+            }
+            Notice::Foreign { key } => {
+                let text = format!(
+                    "somebody else's object is where {} should be; it is left alone",
+                    describe(&key, &self.fib)
+                );
+                self.event(Level::Warning, "kernel.foreign", &key_subject(&key), text);
+                for id in self.claims.of_gate(&key) {
+                    self.gate(id, now);
                 }
             }
             Notice::Link(change) => self.take_link(change, now),
@@ -458,11 +515,20 @@ impl Node {
                 self.forwarding.update(&mut self.fib);
                 self.import(family);
             }
-            Notice::SysctlChanged { path, old, new } => {
+            Notice::SysctlUnknown { path } => self.out.push_back(Action::WatchSysctl(path)),
+            Notice::SysctlChanged {
+                path,
+                old,
+                new,
+                ours,
+            } => {
                 let text = format!("net.{} was {old}, now {new}", path.replace('/', "."));
                 self.event(Level::Info, "kernel.sysctl", &path, text);
-                self.old_sysctls.insert(path.clone(), old.clone());
-                self.out.push_back(Action::Record(Record::Sysctl { path, old }));
+                if ours {
+                    self.old_sysctls.insert(path.clone(), old.clone());
+                    self.out
+                        .push_back(Action::Record(Record::Sysctl { path, old }));
+                }
             }
             Notice::ScanNeeded => self.out.push_back(Action::Scan),
         }
@@ -471,11 +537,20 @@ impl Node {
     fn take_link(&mut self, change: LinkChange, now: Instant) {
         let mut names: Vec<IfName> = Vec::new();
         match &change {
-            LinkChange::Renamed { index: _, old, new } => names.extend([old.clone(), new.clone()]),
-            LinkChange::New { name, .. } | LinkChange::Up { name, .. } | LinkChange::CarrierUp { name, .. } => names.push(name.clone()),
-            LinkChange::Down { index, name } | LinkChange::CarrierDown { index, name } | LinkChange::Gone { index, name } => {
+            LinkChange::Renamed { from, to, .. } => names.extend([from.clone(), to.clone()]),
+            LinkChange::Gone { index, name } => {
                 names.push(name.clone());
                 self.speaker.handle_link_down(now, *index);
+            }
+            LinkChange::Down(index) | LinkChange::Carrier(index, false) => {
+                names.extend(self.fib.link(*index).map(|l| l.name.clone()));
+                self.speaker.handle_link_down(now, *index);
+            }
+            LinkChange::New(index)
+            | LinkChange::Up(index)
+            | LinkChange::Carrier(index, true)
+            | LinkChange::Changed(index) => {
+                names.extend(self.fib.link(*index).map(|l| l.name.clone()))
             }
         }
         for name in names {
@@ -497,8 +572,11 @@ impl Node {
             match action {
                 tapway_bgp::Action::InstallableChanged(family) => self.import(family),
                 tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
-                tapway_bgp::Action::Event(event) => self.out.push_back(Action::Event(bgp_event(&event))),
-                action @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {
+                tapway_bgp::Action::Event(event) => {
+                    self.out.push_back(Action::Event(bgp_event(&event)))
+                }
+                action
+                @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {
                     if let tapway_bgp::Action::Close { conn, .. } = &action {
                         self.conns.remove(conn);
                     }
@@ -517,7 +595,12 @@ impl Node {
             self.claims.remove(id, &mut self.fib);
             return;
         };
-        let wired = wiring::wire(&effective, self.networks.get(&effective.network), &self.fib, rules);
+        let wired = wiring::wire(
+            &effective,
+            self.networks.get(&effective.network),
+            &self.fib,
+            rules,
+        );
         if let Gate::Shut(reason) = &wired.gate {
             let text = format!("{reason}");
             self.withdraw(id, &text, now);
@@ -528,7 +611,9 @@ impl Node {
 
     /// Announces a claim whose gate is open, withdraws one whose gate is shut.
     fn gate(&mut self, id: ClaimId, now: Instant) {
-        let Some(state) = self.claims.states.get(&id) else { return };
+        let Some(state) = self.claims.states.get(&id) else {
+            return;
+        };
         let open = match &state.gate {
             Gate::Open => true,
             Gate::Kernel(key) => self.fib.in_sync(key),
@@ -543,7 +628,12 @@ impl Node {
                     state.announced = true;
                 }
                 if new {
-                    self.event(Level::Info, "claim.announced", &wiring::subject(&id), "wired and announced".into());
+                    self.event(
+                        Level::Info,
+                        "claim.announced",
+                        &wiring::subject(&id),
+                        "wired and announced".into(),
+                    );
                 }
             }
         } else if !open {
@@ -552,12 +642,25 @@ impl Node {
     }
 
     fn withdraw(&mut self, id: ClaimId, reason: &str, now: Instant) {
-        let Some(state) = self.claims.states.get_mut(&id) else { return };
+        let Some(state) = self.claims.states.get_mut(&id) else {
+            return;
+        };
         if !core::mem::take(&mut state.announced) {
             return;
         }
-        self.speaker.withdraw(now, &AnnouncementId { domain: id.0, prefix: id.1 });
-        self.event(Level::Info, "claim.withdrawn", &wiring::subject(&id), reason.to_string());
+        self.speaker.withdraw(
+            now,
+            &AnnouncementId {
+                domain: id.0,
+                prefix: id.1,
+            },
+        );
+        self.event(
+            Level::Info,
+            "claim.withdrawn",
+            &wiring::subject(&id),
+            reason.to_string(),
+        );
     }
 
     fn announcement(&self, id: ClaimId, effective: &Effective) -> Announcement {
@@ -566,13 +669,23 @@ impl Node {
             Family::Ipv4 => n.next_hop_v4.map(IpAddr::V4),
             Family::Ipv6 => n.next_hop_v6.map(IpAddr::V6),
         });
-        let here = || effective.holders.iter().filter(|h| wiring::is_here(h.state));
+        let here = || {
+            effective
+                .holders
+                .iter()
+                .filter(|h| wiring::is_here(h.state))
+        };
         Announcement {
-            id: AnnouncementId { domain: id.0, prefix: id.1 },
+            id: AnnouncementId {
+                domain: id.0,
+                prefix: id.1,
+            },
             kind: effective.kind,
             network: effective.network.clone(),
             peers: network.and_then(|n| n.peers.clone()).map(Into::into),
-            instances: here().flat_map(|h| h.instances.iter().map(|(_, name)| name.clone())).collect(),
+            instances: here()
+                .flat_map(|h| h.instances.iter().map(|(_, name)| name.clone()))
+                .collect(),
             tags: here().flat_map(|h| h.tags.iter().cloned()).collect(),
             next_hop: here().find_map(|h| h.next_hop).or(of_network),
         }
@@ -589,19 +702,23 @@ impl Node {
             }
             if let Some(network) = self.networks.get(&nic.network) {
                 let on = network.bridge.as_ref().unwrap_or(name);
-                if let Some(link) = self.fib.link_by_name(on) {
+                if let Some(link) = self.fib.link_named(on) {
                     objects = wiring::gateway(network, link.index, rules);
                 }
             }
         } else if self.nic_interfaces.remove(name) {
-            self.uplinks_dirty |= self.fib.link_by_name(name).is_some();
+            self.uplinks_dirty |= self.fib.link_named(name).is_some();
         }
         let keys: Vec<Key> = objects.iter().map(Object::key).collect();
-        let old = if keys.is_empty() { self.nic_keys.remove(name) } else { self.nic_keys.insert(name.clone(), keys.clone()) };
+        let old = if keys.is_empty() {
+            self.nic_keys.remove(name)
+        } else {
+            self.nic_keys.insert(name.clone(), keys.clone())
+        };
         // Several NICs of one bridge share its gateway addresses, so they are counted.
         for object in objects {
             *self.nic_counts.entry(object.key()).or_insert(0) += 1;
-            self.fib.want(object);
+            self.fib.set_want(object);
         }
         for key in old.into_iter().flatten() {
             if let Some(count) = self.nic_counts.get_mut(&key) {
@@ -615,16 +732,27 @@ impl Node {
     }
 
     fn is_guest_link(&self, index: IfIndex) -> bool {
-        self.fib.link(index).is_some_and(|link| self.nic_interfaces.contains(&link.name) && !self.is_uplink(&link.name))
+        self.fib.link(index).is_some_and(|link| {
+            self.nic_interfaces.contains(&link.name) && !self.is_uplink(&link.name)
+        })
     }
 
     /// Whether a peer is reached over this interface, or configured on it.
     fn is_uplink(&self, name: &IfName) -> bool {
-        let index = self.fib.link_by_name(name).map(|l| l.index);
-        self.endpoints.values().flatten().any(|e| Some(e.ifindex) == index)
+        let index = self.fib.link_named(name).map(|l| l.index);
+        self.endpoints
+            .values()
+            .flatten()
+            .any(|e| Some(e.ifindex) == index)
             || self.config.peers.values().any(|peer| match &peer.address {
-                PeerAddress::Interface(on) | PeerAddress::Ip { interface: Some(on), .. } => on == name,
-                PeerAddress::Ip { interface: None, .. } => false,
+                PeerAddress::Interface(on)
+                | PeerAddress::Ip {
+                    interface: Some(on),
+                    ..
+                } => on == name,
+                PeerAddress::Ip {
+                    interface: None, ..
+                } => false,
             })
     }
 
@@ -636,7 +764,11 @@ impl Node {
     }
 
     fn is_wired_interface(&self, name: &IfName) -> bool {
-        self.nic_interfaces.contains(name) || self.networks.values().any(|n| n.bridge.as_ref() == Some(name))
+        self.nic_interfaces.contains(name)
+            || self
+                .networks
+                .values()
+                .any(|n| n.bridge.as_ref() == Some(name))
     }
 
     fn refresh_all_nics_on(&mut self, name: &IfName) {
@@ -648,17 +780,24 @@ impl Node {
     }
 
     fn import(&mut self, family: Family) {
-        let routes = if self.stopping { Vec::new() } else { self.speaker.installable(family) };
+        let routes = if self.stopping {
+            Vec::new()
+        } else {
+            self.speaker.installable(family)
+        };
         if routes.iter().any(|route| route.prefix.len() != 0) {
             // A router for others forwards, even without a guest of its own.
             self.forwarding.need(&mut self.fib);
         }
-        self.imports.set(family, &routes, self.config.protocol, &mut self.fib);
+        self.imports
+            .set(family, &routes, self.config.protocol, &mut self.fib);
     }
 
     /// Where peers are now, what to listen on, and which of our addresses sessions use.
     fn update_uplinks(&mut self, now: Instant) {
-        let unfit = Unfit { protocol: self.config.protocol, gateways: &self.gateways };
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
         let mut changed: Vec<(PeerName, Option<Endpoint>)> = Vec::new();
         for (name, peer) in &self.config.peers {
             let endpoint = uplink::endpoint(peer, &self.fib, &unfit);
@@ -668,7 +807,11 @@ impl Node {
             }
         }
         let guests = self.guest_interfaces();
-        let peers = self.config.peers.iter().map(|(name, peer)| (peer, self.endpoints.get(name).and_then(|e| e.as_ref().ok())));
+        let peers = self
+            .config
+            .peers
+            .iter()
+            .map(|(name, peer)| (peer, self.endpoints.get(name).and_then(|e| e.as_ref().ok())));
         let listeners = uplink::listeners(&self.config.listen, peers, &guests, &self.fib, &unfit);
         let advertised = uplink::advertised_on(self.config.peers.values(), &self.fib);
         if listeners != self.listeners {
@@ -682,7 +825,8 @@ impl Node {
         for (name, endpoint) in changed {
             self.speaker.set_peer_endpoint(now, &name, endpoint);
         }
-        let conns: Vec<(ConnId, IpAddr, IfIndex)> = self.conns.iter().map(|(c, (a, i))| (*c, *a, *i)).collect();
+        let conns: Vec<(ConnId, IpAddr, IfIndex)> =
+            self.conns.iter().map(|(c, (a, i))| (*c, *a, *i)).collect();
         for (conn, local, ifindex) in conns {
             let addresses = self.local_addresses(local, ifindex);
             self.speaker.set_local_addresses(now, conn, addresses);
@@ -690,7 +834,9 @@ impl Node {
     }
 
     fn local_addresses(&self, local: IpAddr, ifindex: IfIndex) -> tapway_bgp::LocalAddresses {
-        let unfit = Unfit { protocol: self.config.protocol, gateways: &self.gateways };
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
         uplink::local_addresses(local, ifindex, &self.fib, &unfit)
     }
 
@@ -700,29 +846,59 @@ impl Node {
     }
 
     fn index_networks(&mut self) {
-        self.networks = self.config.networks.iter().map(|n| (n.name.clone(), n.clone())).collect();
+        self.networks = self
+            .config
+            .networks
+            .iter()
+            .map(|n| (n.name.clone(), n.clone()))
+            .collect();
         if let Ok(name) = NetworkName::new("default") {
-            self.networks.entry(name.clone()).or_insert_with(|| Network::with_defaults(name));
+            self.networks
+                .entry(name.clone())
+                .or_insert_with(|| Network::with_defaults(name));
         }
-        self.gateways = self.networks.values().flat_map(|n| n.gateway.iter().copied()).collect();
+        self.gateways = self
+            .networks
+            .values()
+            .flat_map(|n| n.gateway.iter().copied())
+            .collect();
+        let mut rules = BTreeSet::new();
+        let tables: BTreeSet<Domain> = self
+            .networks
+            .values()
+            .map(|n| n.domain)
+            .filter(|d| *d != Domain::MAIN)
+            .collect();
+        for (table, family) in tables.into_iter().flat_map(|t| Family::ALL.map(|f| (t, f))) {
+            let rule = Object::Rule(tapway_fib::Rule {
+                family,
+                priority: NETWORK_RULE_PRIORITY,
+                table: table.0,
+                iif: None,
+                protocol: self.config.protocol,
+            });
+            rules.insert(rule.key());
+            self.fib.set_want(rule);
+        }
+        for key in core::mem::replace(&mut self.rule_keys, rules).difference(&self.rule_keys) {
+            self.fib.unwant(key);
+        }
     }
 
     pub(crate) fn rules(&self) -> Rules {
-        Rules { protocol: self.config.protocol, withdraw_without_carrier: self.config.withdraw_without_carrier }
+        Rules {
+            protocol: self.config.protocol,
+            withdraw_without_carrier: self.config.withdraw_without_carrier,
+        }
     }
 
     fn event(&mut self, level: Level, kind: &'static str, subject: &str, text: String) {
-        self.out.push_back(Action::Event(Event { level, kind, subject: subject.to_string(), text }));
-    }
-}
-
-fn key_subject(key: &Key) -> String {
-    match key {
-        Key::Sysctl(path) => path.clone(),
-        Key::Address(_, addr, len) => format!("{addr}/{len}"),
-        Key::Rule(_, priority, _, _) => format!("rule {priority}"),
-        Key::Route(_, prefix, _) => format!("{prefix}"),
-        Key::Neighbour(_, addr) => format!("{addr}"),
+        self.out.push_back(Action::Event(Event {
+            level,
+            kind,
+            subject: subject.to_string(),
+            text,
+        }));
     }
 }
 
@@ -730,55 +906,105 @@ fn key_subject(key: &Key) -> String {
 fn bgp_event(event: &tapway_bgp::Event) -> Event {
     use tapway_bgp::Event as E;
     let (level, kind, subject, text) = match event {
-        E::StateChanged { peer, from, to } => {
-            (Level::Info, "peer.state", peer.to_string(), format!("{from} -> {to}"))
-        }
-        E::Established { peer, asn, router_id } => {
-            (Level::Info, "peer.up", peer.to_string(), format!("established with AS {asn}, router id {router_id}"))
-        }
-        E::Down { peer, was_established, reason } => {
-            let level = if *was_established { Level::Warning } else { Level::Info };
+        E::StateChanged { peer, from, to } => (
+            Level::Info,
+            "peer.state",
+            peer.to_string(),
+            format!("{from} -> {to}"),
+        ),
+        E::Established {
+            peer,
+            asn,
+            router_id,
+        } => (
+            Level::Info,
+            "peer.up",
+            peer.to_string(),
+            format!("established with AS {asn}, router id {router_id}"),
+        ),
+        E::Down {
+            peer,
+            was_established,
+            reason,
+        } => {
+            let level = if *was_established {
+                Level::Warning
+            } else {
+                Level::Info
+            };
             (level, "peer.down", peer.to_string(), reason.to_string())
         }
         E::UnknownPeer { remote, suppressed } => (
             Level::Warning,
             "peer.unknown",
             remote.to_string(),
-            format!("closed a connection from {remote}, which is no peer ({suppressed} more since the last report)"),
+            format!(
+                "closed a connection from {remote}, which is no peer ({suppressed} more since the last report)"
+            ),
         ),
-        E::BadUpdate { peer, text, suppressed } => (
+        E::BadUpdate {
+            peer,
+            text,
+            suppressed,
+        } => (
             Level::Warning,
             "peer.bad-update",
             peer.to_string(),
             format!("{text} ({suppressed} more since the last report)"),
         ),
-        E::Conflict { peer, kept, refused } => (
+        E::Conflict {
+            peer,
+            kept,
+            refused,
+        } => (
             Level::Warning,
             "claim.conflict",
             refused.to_string(),
             format!("{peer} has {kept} already; {refused} is not announced to it"),
         ),
-        E::EndOfRibSent { peer, family } => {
-            (Level::Info, "peer.end-of-rib", peer.to_string(), format!("sent End-of-RIB for {family}"))
-        }
-        E::EndOfRibReceived { peer, family } => {
-            (Level::Info, "peer.end-of-rib", peer.to_string(), format!("received End-of-RIB for {family}"))
-        }
-        E::StaleKept { peer, family, routes } => (
+        E::EndOfRibSent { peer, family } => (
+            Level::Info,
+            "peer.end-of-rib",
+            peer.to_string(),
+            format!("sent End-of-RIB for {family}"),
+        ),
+        E::EndOfRibReceived { peer, family } => (
+            Level::Info,
+            "peer.end-of-rib",
+            peer.to_string(),
+            format!("received End-of-RIB for {family}"),
+        ),
+        E::StaleKept {
+            peer,
+            family,
+            routes,
+        } => (
             Level::Warning,
             "peer.stale",
             peer.to_string(),
             format!("{routes} routes of {family} are kept while it restarts"),
         ),
-        E::StaleRemoved { peer, family, routes } => (
+        E::StaleRemoved {
+            peer,
+            family,
+            routes,
+        } => (
             Level::Info,
             "peer.stale",
             peer.to_string(),
             format!("{routes} stale routes of {family} are gone"),
         ),
-        E::RefreshRequested { peer, family } => {
-            (Level::Info, "peer.refresh", peer.to_string(), format!("asked for {family} again"))
-        }
+        E::RefreshRequested { peer, family } => (
+            Level::Info,
+            "peer.refresh",
+            peer.to_string(),
+            format!("asked for {family} again"),
+        ),
     };
-    Event { level, kind, subject, text }
+    Event {
+        level,
+        kind,
+        subject,
+        text,
+    }
 }

@@ -17,26 +17,27 @@ use tapway_model::{Family, IfName, Prefix};
 use crate::config::{Listen, Listener, PeerKey};
 
 /// `IFA_F_SECONDARY` shares its bit with `IFA_F_TEMPORARY`: for IPv4 it is no reason to avoid an address.
-const UNFIT_V6: u32 = address_flags::TENTATIVE | address_flags::DADFAILED | address_flags::DEPRECATED | address_flags::TEMPORARY;
+const UNFIT_V6: u32 = address_flags::TENTATIVE
+    | address_flags::DADFAILED
+    | address_flags::DEPRECATED
+    | address_flags::TEMPORARY;
 
 /// The BGP port (RFC 4271, section 8.2.1).
 const BGP_PORT: u16 = 179;
 
 /// Addresses that are never a next hop nor a session's address: gateways, and what claims put on `lo`.
 pub(crate) struct Unfit<'a> {
-    /// Marks our own objects: gateway and service addresses are ours.
-    pub protocol: u8,
     /// Gateway addresses of every network, whoever put them there.
     pub gateways: &'a BTreeSet<IpAddr>,
 }
 
 impl Unfit<'_> {
-    fn allows(&self, a: &Address) -> bool {
+    fn allows(&self, (a, ours): &(&Address, bool)) -> bool {
         let flags_ok = match a.addr {
             IpAddr::V4(_) => true,
             IpAddr::V6(v6) => a.flags & UNFIT_V6 == 0 && v6.to_ipv4_mapped().is_none(),
         };
-        flags_ok && a.protocol != self.protocol && !self.gateways.contains(&a.addr) && !a.addr.is_unspecified()
+        flags_ok && !ours && !self.gateways.contains(&a.addr) && !a.addr.is_unspecified()
     }
 }
 
@@ -44,17 +45,35 @@ impl Unfit<'_> {
 ///
 /// # Errors
 /// Why it cannot be reached now, as a sentence.
-pub(crate) fn endpoint(peer: &PeerConfig, fib: &Fib, unfit: &Unfit<'_>) -> Result<Endpoint, String> {
+pub(crate) fn endpoint(
+    peer: &PeerConfig,
+    fib: &Fib,
+    unfit: &Unfit<'_>,
+) -> Result<Endpoint, String> {
     match &peer.address {
         PeerAddress::Interface(name) => unnumbered(peer, name, fib),
-        PeerAddress::Ip { addr, interface: Some(name) } => {
+        PeerAddress::Ip {
+            addr,
+            interface: Some(name),
+        } => {
             let index = usable_link(name, fib)?;
-            Ok(Endpoint { remote: socket(*addr, peer.port, index), local: peer.local_address, ifindex: index })
+            Ok(Endpoint {
+                remote: socket(*addr, peer.port, index),
+                local: peer.local_address,
+                ifindex: index,
+            })
         }
-        PeerAddress::Ip { addr, interface: None } => {
+        PeerAddress::Ip {
+            addr,
+            interface: None,
+        } => {
             let remote = socket(*addr, peer.port, 0);
             if let Reach::Multihop(_) = peer.reach {
-                return Ok(Endpoint { remote, local: peer.local_address, ifindex: 0 });
+                return Ok(Endpoint {
+                    remote,
+                    local: peer.local_address,
+                    ifindex: 0,
+                });
             }
             let index = connected(addr, fib, unfit).ok_or_else(|| {
                 format!("{addr} is in no subnet of an interface here; add one, or say how far away it is with multihop")
@@ -63,25 +82,35 @@ pub(crate) fn endpoint(peer: &PeerConfig, fib: &Fib, unfit: &Unfit<'_>) -> Resul
             if let Some(name) = name {
                 usable_link(&name, fib)?;
             }
-            Ok(Endpoint { remote, local: peer.local_address, ifindex: index })
+            Ok(Endpoint {
+                remote,
+                local: peer.local_address,
+                ifindex: index,
+            })
         }
     }
 }
 
 fn unnumbered(peer: &PeerConfig, name: &IfName, fib: &Fib) -> Result<Endpoint, String> {
     let index = usable_link(name, fib)?;
-    let own: BTreeSet<IpAddr> = fib.addresses(index).map(|a| a.addr).collect();
+    let own: BTreeSet<IpAddr> = fib.addresses(index).map(|(a, _)| a.addr).collect();
     let router = fib
-        .router_neighbours(index)
+        .routers(index)
         .find(|addr| is_link_local(addr) && !own.contains(addr))
         .ok_or_else(|| {
-            format!("no router has been heard on {name} yet; its peer must send router advertisements")
+            format!(
+                "no router has been heard on {name} yet; its peer must send router advertisements"
+            )
         })?;
-    Ok(Endpoint { remote: socket(router, peer.port, index), local: peer.local_address, ifindex: index })
+    Ok(Endpoint {
+        remote: socket(router, peer.port, index),
+        local: peer.local_address,
+        ifindex: index,
+    })
 }
 
 fn usable_link(name: &IfName, fib: &Fib) -> Result<IfIndex, String> {
-    match fib.link_by_name(name) {
+    match fib.link_named(name) {
         None => Err(format!("interface {name} does not exist")),
         Some(link) if !link.up => Err(format!("interface {name} is down")),
         Some(link) if !link.carrier => Err(format!("interface {name} has no carrier")),
@@ -93,22 +122,34 @@ fn usable_link(name: &IfName, fib: &Fib) -> Result<IfIndex, String> {
 fn connected(addr: &IpAddr, fib: &Fib, unfit: &Unfit<'_>) -> Option<IfIndex> {
     fib.links()
         .flat_map(|link| fib.addresses(link.index))
-        .filter(|a| unfit.allows(a) && Prefix::truncated(a.addr, a.len).contains_addr(addr))
+        .filter(|a| unfit.allows(a) && Prefix::truncated(a.0.addr, a.0.len).contains_addr(addr))
+        .map(|(a, _)| a)
         .max_by_key(|a| a.len)
         .map(|a| a.index)
 }
 
 fn socket(addr: IpAddr, port: u16, scope: IfIndex) -> SocketAddr {
     match addr {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, scope).into(),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            SocketAddrV6::new(v6, port, 0, scope).into()
+        }
         _ => SocketAddr::new(addr, port),
     }
 }
 
 /// Our addresses for next hops on a session (rule 7 of the design): the session's own local address
 /// first, else an address of the right family on the session's interface.
-pub(crate) fn local_addresses(local: IpAddr, ifindex: IfIndex, fib: &Fib, unfit: &Unfit<'_>) -> LocalAddresses {
-    let index = if ifindex != 0 { Some(ifindex) } else { owner_of(&local, fib) };
+pub(crate) fn local_addresses(
+    local: IpAddr,
+    ifindex: IfIndex,
+    fib: &Fib,
+    unfit: &Unfit<'_>,
+) -> LocalAddresses {
+    let index = if ifindex != 0 {
+        Some(ifindex)
+    } else {
+        owner_of(&local, fib)
+    };
     let mut out = LocalAddresses::default();
     match local {
         IpAddr::V4(a) => out.v4 = Some(a),
@@ -118,7 +159,8 @@ pub(crate) fn local_addresses(local: IpAddr, ifindex: IfIndex, fib: &Fib, unfit:
     let Some(index) = index else { return out };
     let mut fit: Vec<IpAddr> = fib
         .addresses(index)
-        .filter(|a| unfit.allows(a) && !a.addr.is_loopback())
+        .filter(|a| unfit.allows(a) && !a.0.addr.is_loopback())
+        .map(|(a, _)| a)
         // A secondary IPv4 address comes after every primary one.
         .map(|a| (a.flags & address_flags::TEMPORARY != 0, a.addr))
         .collect::<BTreeSet<_>>()
@@ -144,7 +186,9 @@ pub(crate) fn local_addresses(local: IpAddr, ifindex: IfIndex, fib: &Fib, unfit:
 }
 
 fn owner_of(addr: &IpAddr, fib: &Fib) -> Option<IfIndex> {
-    fib.links().map(|l| l.index).find(|index| fib.addresses(*index).any(|a| a.addr == *addr))
+    fib.links()
+        .map(|l| l.index)
+        .find(|index| fib.addresses(*index).any(|(a, _)| a.addr == *addr))
 }
 
 /// What to listen on for `peers`: our addresses on the fabric interfaces, never one of a guest's interface.
@@ -167,7 +211,10 @@ pub(crate) fn listeners<'a>(
     }
     addrs
         .into_iter()
-        .map(|addr| Listener { addr, keys: keys_for(addr, peers.clone()) })
+        .map(|addr| Listener {
+            addr,
+            keys: keys_for(addr, peers.clone()),
+        })
         .collect()
 }
 
@@ -182,7 +229,9 @@ fn auto(
         let scope = endpoint.map_or(0, |e| e.ifindex);
         return [socket(local, BGP_PORT, scope)].into();
     }
-    let Some(endpoint) = endpoint else { return Vec::new() };
+    let Some(endpoint) = endpoint else {
+        return Vec::new();
+    };
     let family = Family::of(&endpoint.remote.ip());
     let link_local = is_link_local(&endpoint.remote.ip());
     fib.links()
@@ -191,7 +240,9 @@ fn auto(
             index => link.index == index,
         })
         .flat_map(|link| fib.addresses(link.index))
-        .filter(|a| unfit.allows(a) && Family::of(&a.addr) == family && is_link_local(&a.addr) == link_local)
+        .filter(|a| unfit.allows(a))
+        .map(|(a, _)| a)
+        .filter(|a| Family::of(&a.addr) == family && is_link_local(&a.addr) == link_local)
         .filter(|a| endpoint.ifindex != 0 || !a.addr.is_loopback())
         .map(|a| socket(a.addr, BGP_PORT, a.index))
         .collect()
@@ -209,19 +260,26 @@ fn keys_for<'a>(
                 (PeerAddress::Interface(_), Some(endpoint)) => endpoint.remote.ip(),
                 (PeerAddress::Interface(_), None) => return None,
             };
-            (Family::of(&remote) == Family::of(&addr.ip())).then_some(PeerKey { addr: remote, password })
+            (Family::of(&remote) == Family::of(&addr.ip())).then_some(PeerKey {
+                addr: remote,
+                password,
+            })
         })
         .collect()
 }
 
 /// Interfaces with unnumbered peers, on which we advertise ourselves.
-pub(crate) fn advertised_on<'a>(peers: impl Iterator<Item = &'a PeerConfig>, fib: &Fib) -> Vec<IfIndex> {
+pub(crate) fn advertised_on<'a>(
+    peers: impl Iterator<Item = &'a PeerConfig>,
+    fib: &Fib,
+) -> Vec<IfIndex> {
     let set: BTreeSet<IfIndex> = peers
         .filter_map(|peer| match &peer.address {
-            PeerAddress::Interface(name) => fib.link_by_name(name).filter(|l| l.usable()).map(|l| l.index),
+            PeerAddress::Interface(name) => {
+                fib.link_named(name).filter(|l| l.usable()).map(|l| l.index)
+            }
             PeerAddress::Ip { .. } => None,
         })
         .collect();
     set.into_iter().collect()
 }
-

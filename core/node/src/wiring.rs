@@ -86,7 +86,11 @@ pub(crate) struct Wired {
 
 impl Wired {
     fn shut(reason: Blocked) -> Wired {
-        Wired { objects: Vec::new(), gate: Gate::Shut(reason), interfaces: BTreeSet::new() }
+        Wired {
+            objects: Vec::new(),
+            gate: Gate::Shut(reason),
+            interfaces: BTreeSet::new(),
+        }
     }
 }
 
@@ -101,13 +105,19 @@ pub(crate) struct Rules {
 
 /// What `claim` needs in `network`, given the links in `fib`.
 pub(crate) fn wire(claim: &Effective, network: Option<&Network>, fib: &Fib, rules: Rules) -> Wired {
-    let Some(network) = network else { return Wired::shut(Blocked::NoNetwork) };
+    let Some(network) = network else {
+        return Wired::shut(Blocked::NoNetwork);
+    };
     match claim.kind {
         ClaimKind::GuestBgp => return Wired::shut(Blocked::GuestBgp),
         ClaimKind::Transparent => return Wired::shut(Blocked::Transparent),
         ClaimKind::Address | ClaimKind::Route | ClaimKind::Anycast => {}
     }
-    let nics: Vec<&Holder> = claim.holders.iter().filter(|h| h.interface.is_some()).collect();
+    let nics: Vec<&Holder> = claim
+        .holders
+        .iter()
+        .filter(|h| h.interface.is_some())
+        .collect();
     let mut wired = if nics.is_empty() {
         wire_own(claim, network, fib, rules)
     } else {
@@ -121,8 +131,15 @@ pub(crate) fn wire(claim: &Effective, network: Option<&Network>, fib: &Fib, rule
 
 /// A claim of the host or of a network.
 fn wire_own(claim: &Effective, network: &Network, fib: &Fib, rules: Rules) -> Wired {
-    let mut wired = Wired { objects: Vec::new(), gate: Gate::Open, interfaces: BTreeSet::new() };
-    let by_network = claim.holders.iter().all(|h| matches!(h.owner, Owner::Network(_)));
+    let mut wired = Wired {
+        objects: Vec::new(),
+        gate: Gate::Open,
+        interfaces: BTreeSet::new(),
+    };
+    let by_network = claim
+        .holders
+        .iter()
+        .all(|h| matches!(h.owner, Owner::Network(_)));
     if by_network {
         if let Some(bridge) = &network.bridge {
             wired.interfaces.insert(bridge.clone());
@@ -153,16 +170,24 @@ fn wire_own(claim: &Effective, network: &Network, fib: &Fib, rules: Rules) -> Wi
 }
 
 /// A claim of one NIC, or one shared by several.
-fn wire_nics(claim: &Effective, nics: &[&Holder], network: &Network, fib: &Fib, rules: Rules) -> Wired {
+fn wire_nics(
+    claim: &Effective,
+    nics: &[&Holder],
+    network: &Network,
+    fib: &Fib,
+    rules: Rules,
+) -> Wired {
     let mut interfaces = BTreeSet::new();
     let mut legs: Vec<Leg> = Vec::new();
     let mut reason = None;
     for holder in nics {
-        let Some(own) = &holder.interface else { continue };
+        let Some(own) = &holder.interface else {
+            continue;
+        };
         let name = network.bridge.as_ref().unwrap_or(own);
         interfaces.insert(own.clone());
         interfaces.insert(name.clone());
-        let Some(link) = fib.link_by_name(name) else {
+        let Some(link) = fib.link_named(name) else {
             reason.get_or_insert(Blocked::NoInterface(name.clone()));
             continue;
         };
@@ -170,7 +195,11 @@ fn wire_nics(claim: &Effective, nics: &[&Holder], network: &Network, fib: &Fib, 
         if let Some(trouble) = &trouble {
             reason.get_or_insert(trouble.clone());
         }
-        legs.push(Leg { holder, link, healthy: trouble.is_none() });
+        legs.push(Leg {
+            holder,
+            link,
+            healthy: trouble.is_none(),
+        });
     }
     // A shared prefix goes where it can arrive; one that can arrive nowhere stays wired as it is.
     if legs.iter().any(|leg| leg.healthy) {
@@ -180,7 +209,11 @@ fn wire_nics(claim: &Effective, nics: &[&Holder], network: &Network, fib: &Fib, 
     let mut objects = Vec::new();
     let Some(route) = route(claim, &legs, network.domain, rules) else {
         let reason = reason.unwrap_or(Blocked::NoNetwork);
-        return Wired { objects, gate: Gate::Shut(reason), interfaces };
+        return Wired {
+            objects,
+            gate: Gate::Shut(reason),
+            interfaces,
+        };
     };
     let key = route.key();
     objects.push(route);
@@ -193,7 +226,11 @@ fn wire_nics(claim: &Effective, nics: &[&Holder], network: &Network, fib: &Fib, 
         Some(reason) => Gate::Shut(reason),
         None => Gate::Kernel(key),
     };
-    Wired { objects, gate, interfaces }
+    Wired {
+        objects,
+        gate,
+        interfaces,
+    }
 }
 
 struct Leg<'a> {
@@ -204,10 +241,12 @@ struct Leg<'a> {
 
 /// Why packets cannot reach a guest through the interface `name`.
 pub(crate) fn blocked(name: &IfName, fib: &Fib, rules: Rules) -> Option<Blocked> {
-    match fib.link_by_name(name) {
+    match fib.link_named(name) {
         None => Some(Blocked::NoInterface(name.clone())),
         Some(link) if !link.up => Some(Blocked::LinkDown(name.clone())),
-        Some(link) if !link.carrier && rules.withdraw_without_carrier => Some(Blocked::NoCarrier(name.clone())),
+        Some(link) if !link.carrier && rules.withdraw_without_carrier => {
+            Some(Blocked::NoCarrier(name.clone()))
+        }
         Some(_) => None,
     }
 }
@@ -272,7 +311,11 @@ pub(crate) fn gateway(network: &Network, index: IfIndex, rules: Rules) -> Vec<Ob
                 index,
                 addr: *addr,
                 len: Family::of(addr).bits(),
-                scope: if link_scope { SCOPE_LINK } else { SCOPE_UNIVERSE },
+                scope: if link_scope {
+                    SCOPE_LINK
+                } else {
+                    SCOPE_UNIVERSE
+                },
                 flags: tapway_fib::address_flags::NODAD,
                 protocol: rules.protocol,
             })
@@ -306,12 +349,18 @@ pub(crate) struct Claims {
 impl Claims {
     /// The claims that the state of this interface matters to.
     pub(crate) fn of_interface(&self, name: &IfName) -> Vec<ClaimId> {
-        self.by_interface.get(name).map(|s| s.iter().copied().collect()).unwrap_or_default()
+        self.by_interface
+            .get(name)
+            .map(|s| s.iter().copied().collect())
+            .unwrap_or_default()
     }
 
     /// The claims that wait for this object, or rest on it.
     pub(crate) fn of_gate(&self, key: &Key) -> Vec<ClaimId> {
-        self.by_gate.get(key).map(|s| s.iter().copied().collect()).unwrap_or_default()
+        self.by_gate
+            .get(key)
+            .map(|s| s.iter().copied().collect())
+            .unwrap_or_default()
     }
 
     /// Asks for what `wired` says in the place of what was asked for before.
@@ -326,15 +375,26 @@ impl Claims {
             self.drop_state(id, old, fib);
         }
         for object in wired.objects {
-            fib.want(object);
+            fib.set_want(object);
         }
         for name in &wired.interfaces {
-            self.by_interface.entry(name.clone()).or_default().insert(id);
+            self.by_interface
+                .entry(name.clone())
+                .or_default()
+                .insert(id);
         }
         if let Gate::Kernel(key) = &wired.gate {
             self.by_gate.entry(key.clone()).or_default().insert(id);
         }
-        self.states.insert(id, ClaimState { keys, gate: wired.gate, announced, interfaces: wired.interfaces });
+        self.states.insert(
+            id,
+            ClaimState {
+                keys,
+                gate: wired.gate,
+                announced,
+                interfaces: wired.interfaces,
+            },
+        );
     }
 
     /// Forgets a claim and gives back what it asked for.
