@@ -40,6 +40,7 @@ fn toml_problem(file: &str, text: &str, error: &toml::de::Error) -> Problem {
         return problem;
     };
     if let Ok(root) = DeTable::parse(text)
+        && span != root.span()
         && let Some(key) = key_at(root.get_ref(), &span)
     {
         problem = problem.key(key);

@@ -38,6 +38,10 @@ fn every_problem_has_its_place_and_remedy() {
             ":3:1: nic[0]: the key \"interface\" is missing; add interface = …",
         ),
         (
+            "[[nic]]\ninterface = \"tap0\"\n",
+            ":1:1: the key \"name\" is missing; add name = …",
+        ),
+        (
             "# nothing\n",
             ":1:1: the key \"name\" is missing; add name = …",
         ),

@@ -1,0 +1,177 @@
+//! The source's thread: wait for the directory, list it, follow it, until it vanishes; again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tapway_intent::SourceEvent;
+
+use crate::config::Config;
+use crate::control::Control;
+use crate::directory::{dead, list, look};
+use crate::event::{Closed, FileEvent};
+use crate::shelf::{Reading, Shelf};
+use crate::watch::{Touched, Watch};
+
+/// How long a file that was renamed to a backup name may stay away: editors rename the old version
+/// before they write the new one, and the instance must not go and come back meanwhile.
+pub const BACKUP_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the second half of a rename may take; both halves are queued in one system call.
+const RENAME_GRACE: Duration = Duration::from_millis(5);
+
+/// How often a directory that is not there is looked for, beside being watched for: a mount that
+/// brings it back causes no event.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Follows the directory until told to stop, or until nobody listens any more. `emit` may block for
+/// as long as it likes; the source waits, and looks at the files when it goes on.
+pub fn run(
+    config: Config,
+    control: &Control,
+    emit: impl FnMut(FileEvent) -> Result<(), Closed>,
+) -> Result<(), Closed> {
+    let shelf = Shelf::new(config.path.display().to_string(), config.remembered);
+    let mut source = Source {
+        path: config.path,
+        control,
+        emit,
+        shelf,
+        held: BTreeMap::new(),
+        last_words: None,
+    };
+    while !control.stopped() {
+        if let Err(error) = source.follow()? {
+            source.die(&error)?;
+            source.wait_for_directory();
+        }
+    }
+    Ok(())
+}
+
+struct Source<'c, E> {
+    path: std::path::PathBuf,
+    control: &'c Control,
+    emit: E,
+    shelf: Shelf,
+    /// Files renamed to a backup name, and until when they may come back.
+    held: BTreeMap<String, Instant>,
+    /// Why it is dead, as said.
+    last_words: Option<String>,
+}
+
+impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
+    /// Lists and follows the directory. Ends well when a stop or a new listing is asked for, with
+    /// an error when the directory is lost.
+    fn follow(&mut self) -> Result<io::Result<()>, Closed> {
+        // First watch, then list: what happens in between is seen twice, not never.
+        let listed = Watch::directory(&self.path).and_then(|w| Ok((w, list(&self.path)?)));
+        let (watch, files) = match listed {
+            Ok(both) => both,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.held.clear();
+        self.last_words = None;
+        let events = self.shelf.list(files);
+        self.say(events)?;
+        loop {
+            self.wait(&watch, self.next_timeout());
+            if self.control.stopped() || self.control.take_refresh() {
+                return Ok(Ok(()));
+            }
+            let mut touched = Touched::default();
+            let mut drained = watch.drain(&mut touched);
+            if drained.is_ok() && touched.is_half() {
+                self.wait(&watch, Some(RENAME_GRACE));
+                drained = watch.drain(&mut touched);
+                touched.forget_halves();
+            }
+            if let Err(error) = drained {
+                return Ok(Err(error));
+            }
+            if touched.lost {
+                return Ok(Err(io::ErrorKind::NotFound.into()));
+            }
+            if touched.overflow {
+                return Ok(Ok(()));
+            }
+            let events = self.look_at(touched);
+            self.say(events)?;
+        }
+    }
+
+    /// Reads what was touched, and what was away for too long.
+    fn look_at(&mut self, touched: Touched) -> Vec<FileEvent> {
+        let now = Instant::now();
+        let Touched {
+            mut files, backups, ..
+        } = touched;
+        let overdue = self.held.iter().filter(|(_, until)| **until <= now);
+        files.extend(overdue.map(|(file, _)| file.clone()));
+        let mut group = Vec::with_capacity(files.len());
+        for file in files {
+            let reading = look(&self.path, &file);
+            if !matches!(reading, Reading::Absent) {
+                self.held.remove(&file);
+            } else if backups.contains(&file) {
+                self.held.insert(file, now + BACKUP_GRACE);
+                continue;
+            } else if self.held.get(&file).is_some_and(|until| *until > now) {
+                continue;
+            } else {
+                self.held.remove(&file);
+            }
+            group.push((file, reading));
+        }
+        self.shelf.apply(group)
+    }
+
+    fn next_timeout(&self) -> Option<Duration> {
+        let next = self.held.values().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn say(&mut self, events: Vec<FileEvent>) -> Result<(), Closed> {
+        events.into_iter().try_for_each(|event| (self.emit)(event))
+    }
+
+    fn die(&mut self, error: &io::Error) -> Result<(), Closed> {
+        let words = dead(&self.path, error);
+        if self.last_words.as_ref() == Some(&words) {
+            return Ok(());
+        }
+        self.last_words = Some(words.clone());
+        (self.emit)(FileEvent::Source(SourceEvent::Dead(words)))
+    }
+
+    /// Returns when the directory may be there again.
+    fn wait_for_directory(&self) {
+        let watch = Watch::above(&self.path);
+        if Watch::directory(&self.path).is_ok() && std::fs::read_dir(&self.path).is_ok() {
+            return;
+        }
+        match &watch {
+            Ok(watch) => self.wait(watch, Some(LOOK_AGAIN)),
+            Err(_) => self.wait(&self.control.bell(), Some(LOOK_AGAIN)),
+        }
+        self.control.take_refresh();
+    }
+
+    /// Until something happens in the directory, the bell rings, or the time is over.
+    fn wait(&self, watch: &impl std::os::fd::AsFd, timeout: Option<Duration>) {
+        let mut fds = [
+            PollFd::new(watch, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.control.bell(), PollFlags::IN),
+        ];
+        let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+        // An interrupted wait is a wait that is over: everything is looked at again anyway.
+        let _ = poll(&mut fds, timeout.as_ref());
+        if fds[1].revents().contains(PollFlags::IN) {
+            self.control.silence();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
