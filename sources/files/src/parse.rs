@@ -71,7 +71,7 @@ mod tests {
             ),
             (
                 format!("{nic}addresses = [\"203.0.113.1"),
-                "f:4:14: invalid basic string, expected `\"`",
+                "f:4:26: unclosed array, expected `]`",
             ),
             (
                 "[[nic]]\ninterface = \"tap0\"\n".to_string(),

@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tapway_intent::SourceEvent;
 
 use crate::config::Config;
@@ -91,7 +92,7 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
                 return Ok(Err(error));
             }
             if touched.lost {
-                return Ok(Err(io::ErrorKind::NotFound.into()));
+                return Ok(Err(Errno::NOENT.into()));
             }
             if touched.overflow {
                 return Ok(Ok(()));
