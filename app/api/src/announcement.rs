@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tapway_model::{ClaimKind, InstanceName, NetworkName, PeerName, Prefix};
 
+use crate::list::Page;
+
 /// Which announcements are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,13 @@ pub struct AnnouncementQuery {
     /// Skip this many items first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+}
+
+impl AnnouncementQuery {
+    /// The page that is wanted.
+    pub fn page(&self) -> Page {
+        Page::new(self.limit, self.offset)
+    }
 }
 
 /// A route that this router originates.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use tapway_model::spec::InstanceSpec;
 use tapway_model::{ClaimKind, IfName, InstanceName, Mac, NetworkName, Prefix, SourceName, Tag};
 
+use crate::list::Page;
+
 /// The body of `PUT /v1/instances/{name}`, and of each item of `POST /v1/instances`: the same shape
 /// as a file of the source `files`.
 pub type InstanceBody = InstanceSpec;
@@ -23,6 +25,13 @@ pub struct InstanceQuery {
     /// Skip this many items first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+}
+
+impl InstanceQuery {
+    /// The page that is wanted.
+    pub fn page(&self) -> Page {
+        Page::new(self.limit, self.offset)
+    }
 }
 
 /// An instance and how it fares.

@@ -20,14 +20,11 @@ impl<T> List<T> {
 }
 
 /// Which part of a list is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// At most this many items; 1000 when absent, at most 10000.
-    #[serde(default = "Page::default_limit")]
+    /// At most this many items.
     pub limit: u32,
     /// Skip this many items first.
-    #[serde(default)]
     pub offset: u64,
 }
 
@@ -37,8 +34,12 @@ impl Page {
     /// The most items of a page.
     pub const MAX_LIMIT: u32 = 10_000;
 
-    const fn default_limit() -> u32 {
-        Page::DEFAULT_LIMIT
+    /// A page as a query asks for it.
+    pub fn new(limit: Option<u32>, offset: Option<u64>) -> Page {
+        Page {
+            limit: limit.unwrap_or(Page::DEFAULT_LIMIT),
+            offset: offset.unwrap_or(0),
+        }
     }
 
     /// Cuts this page out of all items. The items before and after are only counted.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tapway_model::{Family, PeerName, Prefix};
 
+use crate::list::Page;
+
 /// Which routes are wanted. At most one of `received`, `advertised` and `best`; without any, the
 /// best route of every prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,13 @@ pub struct RouteQuery {
     /// Skip this many items first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+}
+
+impl RouteQuery {
+    /// The page that is wanted.
+    pub fn page(&self) -> Page {
+        Page::new(self.limit, self.offset)
+    }
 }
 
 /// A BGP route.

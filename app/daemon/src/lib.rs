@@ -1,1 +1,3 @@
-//! To be written.
+//! `tapwayd` as a library: configuration, event loop, HTTP server, doctor.
+
+pub mod http;

@@ -1,0 +1,133 @@
+//! What the main loop is asked and what it answers, typed.
+
+use serde::Serialize;
+use serde_json::Value;
+use tapway_api::announcement::{Announcement, AnnouncementQuery};
+use tapway_api::config::{CheckBody, Checked, Configuration};
+use tapway_api::conflict::Conflict;
+use tapway_api::doctor::Diagnosis;
+use tapway_api::explain::{ExplainQuery, Explanation};
+use tapway_api::instance::{Instance, InstanceDetail, InstanceQuery};
+use tapway_api::kernel::KernelObject;
+use tapway_api::list::List;
+use tapway_api::peer::{Disable, Peer, PeerDetail, Reset};
+use tapway_api::plan::Plan;
+use tapway_api::policy::Policy;
+use tapway_api::problem::Problem;
+use tapway_api::route::{Route, RouteQuery};
+use tapway_api::shutdown::Shutdown;
+use tapway_api::source::Source;
+use tapway_api::status::Status;
+use tapway_api::write::{Applied, Done};
+use tapway_model::spec::InstanceSpec;
+use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
+
+/// A request, parsed and checked as far as that is possible without the daemon's state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiRequest {
+    /// Answer: [`ApiReply::Status`].
+    Status,
+    /// Answer: [`ApiReply::Instances`].
+    InstanceList(InstanceQuery),
+    /// Answer: [`ApiReply::InstanceDetails`], or not found.
+    InstanceShow(InstanceName),
+    /// All or none. Names differ from each other. Answer: [`ApiReply::Applied`].
+    InstanceApply(Vec<CheckedInstance>),
+    /// Answer: [`ApiReply::Done`], or not found.
+    InstanceRemove(InstanceName),
+    /// Answer: [`ApiReply::Peers`].
+    PeerList,
+    /// Answer: [`ApiReply::Peer`], or not found.
+    PeerShow(PeerName),
+    /// The value has the keys of `[peer.NAME]`, unchecked. Answer: [`ApiReply::Applied`].
+    PeerApply(PeerName, Value),
+    /// Answer: [`ApiReply::Done`], or not found.
+    PeerRemove(PeerName),
+    /// Answer: [`ApiReply::Done`], or not found.
+    PeerReset(PeerName, Reset),
+    /// Answer: [`ApiReply::Done`], or not found.
+    PeerDisable(PeerName, Disable),
+    /// Answer: [`ApiReply::Done`], or not found.
+    PeerEnable(PeerName),
+    /// Answer: [`ApiReply::Policies`].
+    PolicyList,
+    /// Answer: [`ApiReply::Policy`], or not found.
+    PolicyShow(PolicyName),
+    /// The value has the keys of `[policy.NAME]`, unchecked. Answer: [`ApiReply::Applied`].
+    PolicyApply(PolicyName, Value),
+    /// Answer: [`ApiReply::Done`], or not found.
+    PolicyRemove(PolicyName),
+    /// Answer: [`ApiReply::Routes`].
+    RouteList(RouteQuery),
+    /// Answer: [`ApiReply::Announcements`].
+    AnnouncementList(AnnouncementQuery),
+    /// Answer: [`ApiReply::Conflicts`].
+    ConflictList,
+    /// Answer: [`ApiReply::Problems`].
+    ProblemList,
+    /// Answer: [`ApiReply::Sources`].
+    SourceList,
+    /// Answer: [`ApiReply::Done`], or not found.
+    SourceRefresh(SourceName),
+    /// Answer: [`ApiReply::Done`], or not found.
+    SourceForget(SourceName),
+    /// Answer: [`ApiReply::Kernel`].
+    KernelList,
+    /// Answer: [`ApiReply::Plan`].
+    Plan,
+    /// Answer: [`ApiReply::Explanation`].
+    Explain(ExplainQuery),
+    /// Answer: [`ApiReply::Diagnosis`].
+    Doctor,
+    /// Answer: [`ApiReply::Configuration`].
+    ConfigShow,
+    /// Answer: [`ApiReply::Checked`].
+    ConfigCheck(CheckBody),
+    /// Answer: [`ApiReply::Checked`].
+    ConfigReload,
+    /// Answer: [`ApiReply::Done`].
+    Shutdown(Shutdown),
+}
+
+/// An instance that was checked: as written, and as understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedInstance {
+    /// As written.
+    pub spec: InstanceSpec,
+    /// As understood.
+    pub instance: tapway_model::Instance,
+}
+
+/// An answer. Its JSON is that of the value inside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "each variant is named after the type inside")]
+pub enum ApiReply {
+    Status(Box<Status>),
+    Instances(List<Instance>),
+    InstanceDetails(List<InstanceDetail>),
+    Peers(List<Peer>),
+    Peer(Box<PeerDetail>),
+    Policies(List<Policy>),
+    Policy(Policy),
+    Routes(List<Route>),
+    Announcements(List<Announcement>),
+    Conflicts(List<Conflict>),
+    Problems(List<Problem>),
+    Sources(List<Source>),
+    Kernel(List<KernelObject>),
+    Plan(Plan),
+    Explanation(Box<Explanation>),
+    Diagnosis(Diagnosis),
+    Configuration(Configuration),
+    Checked(Checked),
+    Applied(Applied),
+    Done(Done),
+}
+
+impl ApiReply {
+    /// A [`Done`] with this text.
+    pub fn done(text: impl Into<String>) -> ApiReply {
+        ApiReply::Done(Done { text: text.into() })
+    }
+}
