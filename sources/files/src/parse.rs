@@ -77,7 +77,7 @@ mod tests {
                 "[[nic]]\ninterface = \"tap0\"\n".to_string(),
                 "f:1:1: the key \"name\" is missing",
             ),
-            ("\0\0\0".to_string(), "f:1:1: "),
+            ("\0\0\0".to_string(), "f:1:4: key with no value"),
         ] {
             let problem = parse("f", &text).unwrap_err().to_string();
             assert!(problem.starts_with(shown), "{problem}");

@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::directory::{dead, list, look};
 use crate::event::{Closed, FileEvent};
 use crate::shelf::{Reading, Shelf};
-use crate::watch::{Touched, Watch};
+use crate::watch::{Done, Touched, Watch};
 
 /// How long a file that was renamed to a backup name may stay away: editors rename the old version
 /// before they write the new one, and the instance must not go and come back meanwhile.
@@ -68,7 +68,7 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
     fn follow(&mut self) -> Result<io::Result<()>, Closed> {
         // First watch, then list: what happens in between is seen twice, not never.
         let listed = Watch::directory(&self.path).and_then(|w| Ok((w, list(&self.path)?)));
-        let (watch, files) = match listed {
+        let (mut watch, files) = match listed {
             Ok(both) => both,
             Err(error) => return Ok(Err(error)),
         };
@@ -108,22 +108,28 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
         let Touched {
             mut files, backups, ..
         } = touched;
-        let overdue = self.held.iter().filter(|(_, until)| **until <= now);
-        files.extend(overdue.map(|(file, _)| file.clone()));
+        for (file, until) in &self.held {
+            if *until <= now {
+                files.entry(file.clone()).or_insert(Done::Removed);
+            }
+        }
         let mut group = Vec::with_capacity(files.len());
-        for file in files {
+        for (file, done) in files {
+            if done == Done::Attributes && !self.shelf.is_broken(&file) {
+                continue;
+            }
             let reading = look(&self.path, &file);
-            if !matches!(reading, Reading::Absent) {
-                self.held.remove(&file);
-            } else if backups.contains(&file) {
+            let absent = matches!(reading, Reading::Absent);
+            if absent && backups.contains(&file) {
                 self.held.insert(file, now + BACKUP_GRACE);
-                continue;
-            } else if self.held.get(&file).is_some_and(|until| *until > now) {
-                continue;
+            } else if absent && self.held.get(&file).is_some_and(|until| *until > now) {
+                // It has time to come back.
             } else {
                 self.held.remove(&file);
+                if absent || done != Done::Removed {
+                    group.push((file, reading));
+                }
             }
-            group.push((file, reading));
         }
         self.shelf.apply(group)
     }

@@ -127,10 +127,6 @@ impl Shelf {
     }
 
     /// Stores the group. Returns what every touched name was before, and the news about files.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two results of one step, used by two callers"
-    )]
     fn take(
         &mut self,
         group: Vec<(String, Reading)>,
@@ -253,6 +249,13 @@ impl Shelf {
             Some(place) => problem.at(place),
             None => problem,
         })
+    }
+
+    /// Whether the file's present version could not be used.
+    pub(crate) fn is_broken(&self, file: &str) -> bool {
+        self.files
+            .get(file)
+            .is_some_and(|entry| entry.broken.is_some())
     }
 
     /// The file's name in problems.

@@ -17,13 +17,27 @@ use crate::directory::counts;
 pub(crate) struct Watch {
     fd: OwnedFd,
     path: PathBuf,
+    /// Files that were created here and not closed yet: still being written.
+    open: BTreeSet<String>,
+}
+
+/// What was done to a file. A later one replaces an earlier one, but a change of its attributes says
+/// nothing of its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Mode, owner or times.
+    Attributes,
+    /// Deleted or renamed: whatever has the name now is new, and speaks for itself once it is written.
+    Removed,
+    /// Written, renamed here or linked.
+    Written,
 }
 
 /// What happened since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     /// Files to look at.
-    pub(crate) files: BTreeSet<String>,
+    pub(crate) files: BTreeMap<String, Done>,
     /// Those of them that were renamed to a name that does not count: an editor's backup.
     pub(crate) backups: BTreeSet<String>,
     /// Renames whose second half has not been seen, by cookie.
@@ -38,6 +52,16 @@ impl Touched {
     /// Whether the second half of a rename may still come.
     pub(crate) fn is_half(&self) -> bool {
         !self.halves.is_empty() && !self.lost && !self.overflow
+    }
+
+    fn file(&mut self, name: &str, done: Done) {
+        match self.files.get_mut(name) {
+            Some(_) if done == Done::Attributes => {}
+            Some(before) => *before = done,
+            None => {
+                self.files.insert(name.to_string(), done);
+            }
+        }
     }
 
     pub(crate) fn forget_halves(&mut self) {
@@ -89,18 +113,20 @@ impl Watch {
         Ok(Watch {
             fd,
             path: path.to_path_buf(),
+            open: BTreeSet::new(),
         })
     }
 
     /// Adds all that is waiting to `touched`.
-    pub(crate) fn drain(&self, touched: &mut Touched) -> io::Result<()> {
+    pub(crate) fn drain(&mut self, touched: &mut Touched) -> io::Result<()> {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut reader = Reader::new(&self.fd, &mut buffer);
         loop {
             match reader.next() {
                 Ok(event) => {
                     let name = event.file_name().map(|n| n.to_string_lossy());
-                    self.note(event.events(), event.cookie(), name.as_deref(), touched);
+                    let (path, open) = (&self.path, &mut self.open);
+                    touched.note(path, open, event.events(), event.cookie(), name.as_deref());
                 }
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -108,40 +134,64 @@ impl Watch {
             }
         }
     }
+}
 
-    fn note(&self, events: ReadFlags, cookie: u32, name: Option<&str>, touched: &mut Touched) {
-        if events.contains(ReadFlags::QUEUE_OVERFLOW) {
-            touched.overflow = true;
-        }
-        if events.intersects(
-            ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED,
-        ) {
-            touched.lost = true;
-        }
+impl Touched {
+    fn note(
+        &mut self,
+        directory: &Path,
+        open: &mut BTreeSet<String>,
+        events: ReadFlags,
+        cookie: u32,
+        name: Option<&str>,
+    ) {
+        let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF;
+        let over = ReadFlags::UNMOUNT | ReadFlags::IGNORED;
+        self.overflow |= events.contains(ReadFlags::QUEUE_OVERFLOW);
+        self.lost |= events.intersects(gone | over);
         let Some(name) = name else {
             return;
         };
         if events.contains(ReadFlags::MOVED_TO)
-            && let Some(from) = touched.halves.remove(&cookie)
+            && let Some(from) = self.halves.remove(&cookie)
             && !counts(name)
         {
-            touched.backups.insert(from);
+            self.backups.insert(from);
         }
         if !counts(name) {
+            // A file that was created without a name (O_TMPFILE) and linked here later keeps its
+            // first name, `#inode`, in what is told of its closing.
+            if events.contains(ReadFlags::CLOSE_WRITE) && name.starts_with('#') {
+                for linked in std::mem::take(open) {
+                    self.file(&linked, Done::Written);
+                }
+            }
             return;
         }
+        if events.contains(ReadFlags::CREATE) && !is_link(&directory.join(name)) {
+            open.insert(name.to_string());
+            return;
+        }
+        if events.contains(ReadFlags::ATTRIB) {
+            return self.file(name, Done::Attributes);
+        }
+        open.remove(name);
         if events.contains(ReadFlags::MOVED_FROM) {
-            touched.halves.insert(cookie, name.to_string());
+            self.halves.insert(cookie, name.to_string());
         }
-        // A file that was just created is still being written: wait until it is closed. Links are
-        // never written through this name.
-        if events.contains(ReadFlags::CREATE) && !is_link(&self.path.join(name)) {
-            return;
-        }
-        touched.files.insert(name.to_string());
+        let removed = events.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE);
+        self.file(
+            name,
+            if removed {
+                Done::Removed
+            } else {
+                Done::Written
+            },
+        );
     }
 }
 
+/// A link is never written through its name here: it is complete when it appears.
 fn is_link(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|meta| meta.is_symlink() || meta.nlink() > 1)

@@ -224,6 +224,30 @@ fn a_half_written_file_is_not_read_before_it_is_closed() {
     assert_eq!(rig.next(), "put web1 tap0");
 }
 
+/// How systemd and others write atomically: a file without a name that is linked when it is complete.
+#[test]
+fn a_file_that_gets_its_name_at_the_end_is_read() {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    let rig = Rig::new(|_| ());
+    rig.until("complete");
+    let flags = OFlags::TMPFILE | OFlags::WRONLY;
+    let Ok(fd) = open(&rig.dir, flags, Mode::RUSR | Mode::WUSR) else {
+        return eprintln!("this filesystem has no files without names");
+    };
+    rustix::io::write(&fd, text("web1", "tap0").as_bytes()).unwrap();
+    let here = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+    linkat(
+        CWD,
+        here,
+        CWD,
+        rig.dir.join("web1.toml"),
+        AtFlags::SYMLINK_FOLLOW,
+    )
+    .unwrap();
+    drop(fd);
+    assert_eq!(rig.next(), "put web1 tap0");
+}
+
 #[test]
 fn a_broken_file_keeps_its_last_good_version() {
     let rig = Rig::new(|dir| fs::write(dir.join("web1.toml"), text("web1", "tap0")).unwrap());
