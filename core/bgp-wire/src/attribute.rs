@@ -6,13 +6,17 @@
 mod as_path;
 mod code;
 mod community;
+mod decode;
+mod encode;
 mod next_hop;
 mod raw;
 mod values;
 
 pub use as_path::{AsPath, AsSegment, SegmentKind};
+pub(crate) use as_path::{AsnWidth, PathFault};
 pub use code::{AttributeCode, AttributeFlags};
 pub use community::{Community, ExtendedCommunity, LargeCommunity};
+pub(crate) use encode::put;
 pub use next_hop::NextHop;
 pub use raw::{RawAttribute, RawAttributes};
 pub use values::{Aggregator, Attributes, Origin, PartialSet, UnknownAttribute};

@@ -9,6 +9,10 @@ use crate::{
 
 /// A decoded message. Only UPDATE borrows from what was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "UPDATE is the common one and is handled where it is decoded, so boxing only costs"
+)]
 pub enum Message<'a> {
     /// OPEN.
     Open(Open),

@@ -4,10 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use super::{
-    AsPath, AttributeCode, AttributeFlags, Community, ExtendedCommunity, LargeCommunity,
-    RawAttributes,
-};
+use super::{AsPath, AttributeCode, AttributeFlags, Community, ExtendedCommunity, LargeCommunity};
 
 /// ORIGIN. Lower is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,13 +119,4 @@ pub struct Attributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Known ones that came with the partial flag.
     pub partial: PartialSet,
-}
-
-impl Attributes {
-    /// Decodes a block. Total: what cannot be decoded, which a block of an
-    /// [`Update`](crate::Update) has not, is left out.
-    pub(crate) fn from_raw(raw: RawAttributes<'_>) -> Attributes {
-        let _ = raw;
-        Attributes::default()
-    }
 }
