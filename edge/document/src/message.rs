@@ -23,7 +23,10 @@ pub(crate) fn reword(message: &str) -> (String, Option<String>) {
         if let Some(rest) = message.strip_prefix(start)
             && let Some((found, wanted)) = rest.split_once(", expected ")
         {
-            return (format!("{found} {word}"), Some(format!("write {wanted}")));
+            return (
+                format!("{found} {word}"),
+                Some(format!("write {}", plain_words(wanted))),
+            );
         }
     }
     (message.to_string(), None)
@@ -46,13 +49,31 @@ fn unknown(message: &str, what: &str, quote: &str) -> (String, Option<String>) {
     (format!("{what} {found:?} here"), Some(remedy))
 }
 
+/// What serde calls by the names of Rust's types.
+fn plain_words(wanted: &str) -> &str {
+    match wanted {
+        "a string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list in [ ]",
+        "a map" => "a table",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
 /// The known word that was probably meant.
 fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |s: &str| s.to_ascii_lowercase().replace('-', "_");
     let wanted = plain(found);
     known
         .iter()
-        .map(|k| (strsim::jaro_winkler(&wanted, &plain(k)), *k))
+        .map(|k| (plain(k), *k))
+        .map(|(word, k)| {
+            let slip = word.len() > 2 && strsim::damerau_levenshtein(&wanted, &word) == 1;
+            let score = strsim::jaro_winkler(&wanted, &word);
+            (if slip { score + 1.0 } else { score }, k)
+        })
         .filter(|(score, _)| *score >= 0.84)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
@@ -98,7 +119,7 @@ mod tests {
             (
                 "invalid type: integer `5`, expected a string",
                 "integer `5` is not allowed here",
-                Some("write a string"),
+                Some("write a text in quotes"),
             ),
             ("duplicate key", "duplicate key", None),
         ] {

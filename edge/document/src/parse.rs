@@ -28,19 +28,26 @@ pub fn parse<'t, T: DeserializeOwned>(
 ) -> Result<Document<'t, T>, Problem> {
     match toml::from_str(text) {
         Ok(value) => Ok(Document { value, file, text }),
-        Err(error) => Err(toml_problem(file, text, &error)),
+        Err(error) => Err(placed(file, text, &error, "")),
     }
 }
 
-fn toml_problem(file: &str, text: &str, error: &toml::de::Error) -> Problem {
+/// A TOML error with its place; in the value at `within` when it says none.
+pub(crate) fn placed(file: &str, text: &str, error: &toml::de::Error, within: &str) -> Problem {
     let (reason, remedy) = reword(error.message());
-    let mut problem = Problem::new(file, reason);
+    let mut problem = Problem::new(file, reason).key(within);
     problem.remedy = remedy;
-    let Some(span) = error.span() else {
-        return problem;
+    let Ok(root) = DeTable::parse(text) else {
+        return match error.span() {
+            Some(span) => problem.at(line_and_column(text, span.start)),
+            None => problem,
+        };
     };
-    if let Ok(root) = DeTable::parse(text)
-        && span != root.span()
+    let span = error
+        .span()
+        .or_else(|| span_of(root.get_ref(), within))
+        .unwrap_or(0..0);
+    if span != root.span()
         && let Some(key) = key_at(root.get_ref(), &span)
     {
         problem = problem.key(key);

@@ -48,7 +48,7 @@ fn every_problem_has_its_place_and_remedy() {
         ("", ":1:1: the key \"name\" is missing; add name = …"),
         (
             "name = 5\n",
-            ":1:8: name: integer `5` is not allowed here; write a string",
+            ":1:8: name: integer `5` is not allowed here; write a text in quotes",
         ),
         (
             "name = \"é\" x\n",
