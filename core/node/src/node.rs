@@ -385,6 +385,16 @@ impl Node {
             .map(|(id, s)| (id, &s.gate, s.announced))
     }
 
+    /// The gate of one claim and whether it is announced.
+    pub fn claim(&self, id: &ClaimId) -> Option<(&Gate, bool)> {
+        self.claims.states.get(id).map(|s| (&s.gate, s.announced))
+    }
+
+    /// Whether this is a gateway address of a network.
+    pub fn is_gateway(&self, addr: &IpAddr) -> bool {
+        self.gateways.contains(addr)
+    }
+
     /// Sysctls that we changed, with the value they had.
     pub fn old_sysctls(&self) -> impl Iterator<Item = (&str, &str)> {
         self.old_sysctls

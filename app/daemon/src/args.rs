@@ -1,0 +1,29 @@
+//! The command line of `tapwayd`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Routes and BGP announcements for the guests of this host.
+#[derive(Debug, Parser)]
+#[command(name = "tapwayd", version, about)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/tapway/tapway.toml")]
+    pub config: PathBuf,
+    /// Read the configuration and every instance file, say what is wrong, and end.
+    #[arg(long)]
+    pub check: bool,
+    /// Where state is kept across restarts; the configuration's, or /var/lib/tapway.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The API's Unix socket; the configuration's, or /run/tapway/tapway.sock.
+    #[arg(long, value_name = "SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// How much to log: error, warn, info, debug, trace, or directives like `tapway=debug`.
+    #[arg(long, value_name = "LEVEL", env = "TAPWAY_LOG", default_value = "info")]
+    pub log: String,
+    /// Check the kernel against what is wanted every so many seconds, besides its notifications; 0: never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub scan_interval: u64,
+}

@@ -1,0 +1,97 @@
+//! Sockets that listen for peers. Keys are on a socket before it is told to the loop; a socket whose
+//! keys cannot be set is not there at all.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use tapway_node::{Listener, PeerKey};
+use tapway_sys::poll::{Interest, Poller};
+use tapway_sys::tcp;
+
+use crate::token;
+
+/// Connections that the kernel keeps for us: every peer of a large fabric may dial at once.
+const BACKLOG: i32 = 1024;
+
+struct Open {
+    fd: OwnedFd,
+    token: u64,
+    keys: Vec<PeerKey>,
+}
+
+/// All listeners.
+#[derive(Default)]
+pub struct Listeners {
+    open: BTreeMap<SocketAddr, Open>,
+    next_token: u64,
+    /// What could not be opened, and why.
+    failed: BTreeMap<SocketAddr, String>,
+}
+
+impl Listeners {
+    /// Listens on exactly these.
+    pub fn set(&mut self, wanted: &[Listener], poller: &Poller) {
+        self.open.retain(|addr, _| wanted.iter().any(|w| w.addr == *addr));
+        self.failed.clear();
+        for listener in wanted {
+            if let Err(error) = self.open_one(listener, poller) {
+                let text = if error.kind() == std::io::ErrorKind::AddrInUse {
+                    "another program listens there; `tapway doctor` says which".to_owned()
+                } else {
+                    error.to_string()
+                };
+                tracing::warn!(addr = %listener.addr, "cannot listen for peers: {text}");
+                self.open.remove(&listener.addr);
+                self.failed.insert(listener.addr, text);
+            }
+        }
+    }
+
+    fn open_one(&mut self, wanted: &Listener, poller: &Poller) -> std::io::Result<()> {
+        if let Some(open) = self.open.get_mut(&wanted.addr) {
+            for gone in open.keys.iter().filter(|k| !wanted.keys.iter().any(|w| w.addr == k.addr)) {
+                set_key(&open.fd, gone.addr, None)?;
+            }
+            for key in wanted.keys.iter().filter(|k| !open.keys.contains(k)) {
+                set_key(&open.fd, key.addr, Some(key.password.expose().as_bytes()))?;
+            }
+            open.keys.clone_from(&wanted.keys);
+            return Ok(());
+        }
+        let fd = tcp::tcp_listen(wanted.addr, None, BACKLOG)?;
+        for key in &wanted.keys {
+            set_key(&fd, key.addr, Some(key.password.expose().as_bytes()))?;
+        }
+        self.next_token += 1;
+        let token = token::LISTENER | self.next_token;
+        poller.add(&fd, token, Interest::READ)?;
+        self.open.insert(wanted.addr, Open { fd, token, keys: wanted.keys.clone() });
+        Ok(())
+    }
+
+    /// The socket with this token.
+    pub fn get(&self, token: u64) -> Option<&OwnedFd> {
+        self.open.values().find(|open| open.token == token).map(|open| &open.fd)
+    }
+
+    /// Where we listen.
+    pub fn addrs(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.open.keys()
+    }
+
+    /// Where we could not, and why.
+    pub fn failed(&self) -> impl Iterator<Item = (&SocketAddr, &str)> {
+        self.failed.iter().map(|(addr, why)| (addr, why.as_str()))
+    }
+
+    /// Whether somewhere another program was in the way, or an address was not there yet.
+    pub fn any_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+}
+
+fn set_key(fd: &OwnedFd, addr: IpAddr, key: Option<&[u8]>) -> std::io::Result<()> {
+    let len = if addr.is_ipv4() { 32 } else { 128 };
+    tcp::set_md5_key(fd, addr, len, key)
+}

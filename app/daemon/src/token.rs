@@ -1,0 +1,12 @@
+//! Tokens of the loop's descriptors: one bit for each kind that there are many of.
+
+/// The netlink monitor.
+pub(crate) const MONITOR: u64 = 0;
+/// Other threads have something.
+pub(crate) const WAKE: u64 = 1;
+/// Signals.
+pub(crate) const SIGNALS: u64 = 2;
+/// Listeners: this bit and a number.
+pub(crate) const LISTENER: u64 = 1 << 40;
+/// Connections: this bit and a number.
+pub(crate) const CONNECTION: u64 = 1 << 41;
