@@ -9,12 +9,23 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+mod ask;
 mod change;
+mod claim;
 mod effective;
 mod intent;
+mod lines;
+mod merge;
+mod order;
 mod problem;
 mod source;
+mod table;
+
+#[cfg(test)]
+mod tests;
 
 pub use change::{Change, OrderKey, OrderRecord, Record};
 pub use effective::{
