@@ -1,0 +1,4 @@
+//! tapwayd.
+/// t
+#[derive(Debug)]
+pub struct Tapwayd;
