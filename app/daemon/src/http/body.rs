@@ -14,6 +14,7 @@ use hyper::body::Body as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tapway_api::{ApiError, ErrorCode, Place};
+use tapway_document::Problem;
 
 use super::request::ApiReply;
 
@@ -143,39 +144,33 @@ async fn read_all(mut body: Body) -> Result<Bytes, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let key = error.path().to_string();
-        malformed(
-            error.inner(),
-            (key != "." && !key.contains('?')).then_some(key),
-        )
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| malformed(&error, None))?;
-    Ok(value)
+    tapway_document::parse_json("body", bytes).map_err(|problem| malformed::<T>(bytes, problem))
 }
 
-fn malformed(error: &serde_json::Error, key: Option<String>) -> ApiError {
-    let text = error.to_string();
-    let suffix = format!(" at line {} column {}", error.line(), error.column());
-    let message = text.strip_suffix(&suffix).unwrap_or(&text);
-    let position = |n: usize| u32::try_from(n).ok().filter(|n| *n > 0);
-    ApiError::new(
+/// Adds to a problem what only a second, slower look can tell: whether it is JSON at all, and the key.
+fn malformed<T: DeserializeOwned>(bytes: &[u8], problem: Problem) -> ApiError {
+    let mut again = serde_json::Deserializer::from_slice(bytes);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut again).err();
+    let is_json = error.as_ref().is_some_and(|e| e.inner().is_data());
+    let key = error
+        .map(|e| e.path().to_string())
+        .filter(|key| is_json && key != "." && !key.contains('?'));
+    let mut error = ApiError::new(
         ErrorCode::Malformed,
-        if error.is_data() {
-            message.to_owned()
+        if is_json {
+            problem.reason
         } else {
-            format!("the body is not JSON: {message}")
+            format!("the body is not JSON: {}", problem.reason)
         },
     )
     .with_place(Place {
         file: None,
-        line: position(error.line()),
-        column: position(error.column()),
-        key,
-    })
+        line: problem.line.filter(|n| *n > 0),
+        column: problem.column.filter(|n| *n > 0),
+        key: problem.key.or(key),
+    });
+    error.error.remedy = problem.remedy;
+    error
 }
 
 /// The query.
