@@ -377,6 +377,11 @@ impl Node {
         self.endpoints.get(peer)
     }
 
+    /// Where we should listen.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
     /// The gate of each claim and whether it is announced.
     pub fn claims(&self) -> impl Iterator<Item = (&ClaimId, &Gate, bool)> {
         self.claims

@@ -1,0 +1,406 @@
+//! The daemon: one thread, one [`Node`], every descriptor of the hot path.
+//!
+//! A turn waits in epoll, hands what happened to the node (kernel first, then sessions, then requests
+//! and sources), and drains the node's actions. Work comes in slices, so that no turn is long.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tapway_api::event::Level as ApiLevel;
+use tapway_document::Problem;
+use tapway_fib::KernelEvent;
+use tapway_model::{Instant, SourceName};
+use tapway_netlink::{Monitor, Writer};
+use tapway_node::{Action, Event, Level, Node};
+use tapway_source_files::FileEvent;
+use tapway_sys::notify::Notifier;
+use tapway_sys::poll::{Poller, Ready};
+use tapway_sys::signal::{Signal, Signals};
+use tapway_sys::wake::Waker;
+use tapway_sys::{clock, sysctl};
+
+use crate::advertiser::Advertiser;
+use crate::connections::Connections;
+use crate::goodbye::Goodbye;
+use crate::http::{EventSink, Inbox};
+use crate::listeners::Listeners;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::token;
+
+/// Kernel batches applied in one turn; the rest waits until other input was looked at.
+const BATCHES: usize = 4;
+/// Notifications taken in one turn.
+const NOTIFICATIONS: usize = 1024;
+/// Requests of the API taken in one turn.
+const CALLS: usize = 64;
+/// Events of a source taken in one turn.
+const SOURCE_EVENTS: usize = 256;
+/// How often what could not be opened is tried again.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// The source `files` as the loop sees it.
+pub struct Files {
+    /// Its name.
+    pub name: SourceName,
+    /// The directory.
+    pub path: PathBuf,
+    /// Asks it to list again, or to stop.
+    pub remote: tapway_source_files::Remote,
+    /// What it says; bounded, the source waits when it is full.
+    pub events: Receiver<FileEvent>,
+    /// Broken files, by name.
+    pub problems: BTreeMap<String, Problem>,
+}
+
+/// How the loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The kernel stays wired and peers keep our routes for now.
+    Restart,
+    /// Everything was withdrawn and taken out.
+    Gone,
+}
+
+/// The parts that the loop is made of.
+pub struct Parts {
+    /// The agent.
+    pub node: Node,
+    /// What is in force, and where it came from.
+    pub settings: Settings,
+    /// Waits.
+    pub poller: Poller,
+    /// Wakes.
+    pub waker: Arc<Waker>,
+    /// SIGTERM and the rest.
+    pub signals: Signals,
+    /// Kernel changes.
+    pub writer: Writer,
+    /// Kernel notifications.
+    pub monitor: Monitor,
+    /// The state log.
+    pub store: Store,
+    /// Requests.
+    pub inbox: Inbox,
+    /// Watchers.
+    pub sink: EventSink,
+    /// The source `files`, when configured.
+    pub files: Option<Files>,
+    /// The service manager.
+    pub notifier: Notifier,
+    /// Time between scans without a reason.
+    pub scan_interval: Option<Duration>,
+    /// Whether kernel state of an earlier run was found.
+    pub warm: bool,
+}
+
+/// The running daemon.
+pub struct Daemon {
+    pub(crate) node: Node,
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) sink: EventSink,
+    pub(crate) files: Option<Files>,
+    pub(crate) listeners: Listeners,
+    pub(crate) goodbye: Option<Goodbye>,
+    pub(crate) started: Instant,
+    pub(crate) warm: bool,
+    pub(crate) notifier: Notifier,
+    poller: Poller,
+    waker: Arc<Waker>,
+    signals: Signals,
+    writer: Writer,
+    monitor: Monitor,
+    inbox: Inbox,
+    connections: Connections,
+    advertiser: Advertiser,
+    kernel_events: Vec<KernelEvent>,
+    scan_interval: Option<Duration>,
+    next_scan: Option<Instant>,
+    next_housekeeping: Instant,
+    watchdog: Option<Duration>,
+    next_watchdog: Option<Instant>,
+    more: bool,
+}
+
+/// The monotonic clock as the core's instant.
+pub fn now() -> Instant {
+    Instant::from_nanos(clock::now())
+}
+
+impl Daemon {
+    /// Puts the parts together. The descriptors are in the poller already, with the tokens of
+    /// [`token`].
+    pub fn new(parts: Parts) -> Daemon {
+        let started = now();
+        let watchdog = Notifier::watchdog_interval();
+        Daemon {
+            node: parts.node,
+            settings: parts.settings,
+            store: parts.store,
+            sink: parts.sink,
+            files: parts.files,
+            listeners: Listeners::default(),
+            goodbye: None,
+            started,
+            warm: parts.warm,
+            notifier: parts.notifier,
+            poller: parts.poller,
+            waker: parts.waker,
+            signals: parts.signals,
+            writer: parts.writer,
+            monitor: parts.monitor,
+            inbox: parts.inbox,
+            connections: Connections::new(),
+            advertiser: Advertiser::default(),
+            kernel_events: Vec::new(),
+            scan_interval: parts.scan_interval,
+            next_scan: parts.scan_interval.map(|i| started + i),
+            next_housekeeping: started + HOUSEKEEPING,
+            watchdog,
+            next_watchdog: watchdog.map(|i| started + i),
+            more: false,
+        }
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// When a descriptor of the loop itself fails.
+    pub fn run(mut self) -> anyhow::Result<Exit> {
+        let mut ready = Vec::new();
+        self.drain();
+        self.notifier.ready();
+        loop {
+            if let Some(exit) = self.exit() {
+                self.store.close();
+                return Ok(exit);
+            }
+            let timeout = self.timeout();
+            self.poller.wait(timeout, &mut ready)?;
+            self.turn(&ready)?;
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.more {
+            return Some(Duration::ZERO);
+        }
+        let now = now();
+        [
+            self.node.poll_timeout(),
+            self.advertiser.poll_timeout(),
+            self.next_scan,
+            self.next_watchdog,
+            self.goodbye.as_ref().map(Goodbye::deadline),
+            self.listeners.any_failed().then_some(self.next_housekeeping),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|deadline| deadline.since(now))
+    }
+
+    fn turn(&mut self, ready: &[Ready]) -> anyhow::Result<()> {
+        self.more = false;
+        // The kernel first: a lost link must not wait behind a peer's table.
+        if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor.is_scanning() {
+            self.read_kernel()?;
+        }
+        for event in ready {
+            match event.token {
+                token::MONITOR => {}
+                token::SIGNALS => self.take_signals(),
+                token::WAKE => {
+                    self.waker.clear();
+                }
+                t if t & token::CONNECTION != 0 => {
+                    self.connections.ready(now(), *event, &mut self.node, &self.poller);
+                }
+                t if t & token::LISTENER != 0 => self.accept(t),
+                _ => {}
+            }
+            self.transmit();
+        }
+        self.take_calls();
+        self.take_source_events();
+        self.store.poll(&mut self.settings);
+        let now = now();
+        if self.node.poll_timeout().is_some_and(|at| at <= now) {
+            self.node.handle_timeout(now);
+        }
+        self.drain();
+        self.housekeeping(now);
+        Ok(())
+    }
+
+    fn read_kernel(&mut self) -> anyhow::Result<()> {
+        let status = self.monitor.read(NOTIFICATIONS, &mut self.kernel_events)?;
+        self.more |= status.more();
+        if !self.kernel_events.is_empty() {
+            self.node.handle_kernel(now(), self.kernel_events.drain(..));
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn accept(&mut self, token: u64) {
+        // A flood of connections is taken in slices; the rest stays in the backlog.
+        for _ in 0..64 {
+            let Some(fd) = self.listeners.get(token) else { return };
+            match tapway_sys::tcp::accept(fd) {
+                Ok(Some(accepted)) => self.connections.accepted(now(), accepted, &mut self.node, &self.poller),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.read() {
+            match signal {
+                Signal::Terminate | Signal::Interrupt => {
+                    tracing::info!("stopping; the kernel stays wired and peers keep our routes for the restart time");
+                    self.notifier.stopping();
+                    self.goodbye = Some(Goodbye::restart());
+                }
+                Signal::PowerFailure => self.begin_shutdown("the host is going down", None),
+                Signal::Hangup => {
+                    self.notifier.reloading();
+                    self.reload();
+                    self.notifier.ready();
+                }
+            }
+        }
+    }
+
+    fn take_calls(&mut self) {
+        for _ in 0..CALLS {
+            let Some(call) = self.inbox.next_call() else { return };
+            self.answer(call);
+        }
+        self.more = true;
+    }
+
+    fn take_source_events(&mut self) {
+        for _ in 0..SOURCE_EVENTS {
+            let Some(files) = &mut self.files else { return };
+            let Ok(event) = files.events.try_recv() else { return };
+            match event {
+                FileEvent::Source(event) => {
+                    let name = files.name.clone();
+                    self.node.handle_source(now(), &name, event);
+                    self.transmit();
+                }
+                FileEvent::Problem(problem) => {
+                    let event = event("file.broken", Level::Warning, &problem.file, problem.to_string());
+                    files.problems.insert(problem.file.clone(), problem);
+                    self.tell(event);
+                }
+                FileEvent::Mended { file } => {
+                    files.problems.remove(&file);
+                    self.tell(event("file.mended", Level::Info, &file, "the file is well again, or gone".to_owned()));
+                }
+            }
+        }
+        self.more = true;
+    }
+
+    /// Does what the node asks, bytes for peers always first.
+    pub(crate) fn drain(&mut self) {
+        let mut batches = 0;
+        loop {
+            self.transmit();
+            if batches == BATCHES {
+                self.more = true;
+                return;
+            }
+            let Some(action) = self.node.poll_action(now()) else { return };
+            match action {
+                Action::Kernel(batch) => {
+                    batches += 1;
+                    let outcomes = self.writer.apply(&batch.changes);
+                    self.node.handle_outcomes(now(), batch.id, &outcomes);
+                }
+                Action::Scan => self.monitor.start_scan(),
+                Action::Bgp(action) => self.connections.act(now(), action, &mut self.node, &self.poller),
+                Action::Listen(wanted) => self.listeners.set(&wanted, &self.poller),
+                Action::Advertise(links) => self.advertiser.set(now(), &links),
+                Action::WatchSysctl(path) => self.watch_sysctl(path),
+                Action::Record(record) => self.store.record(record),
+                Action::Event(event) => self.tell(event),
+            }
+        }
+    }
+
+    fn transmit(&mut self) {
+        while let Some(transmit) = self.node.poll_transmit(now()) {
+            self.connections.transmit(now(), transmit, &mut self.node, &self.poller);
+        }
+    }
+
+    fn watch_sysctl(&mut self, path: String) {
+        self.monitor.watch_sysctl(&path);
+        match sysctl::read(&path) {
+            Ok(value) => {
+                let object = tapway_fib::Object::Sysctl(tapway_fib::Sysctl { path, value });
+                self.node.handle_kernel(now(), [KernelEvent::Present(object)]);
+            }
+            Err(error) => tracing::warn!(path, %error, "a sysctl cannot be read"),
+        }
+    }
+
+    /// Tells the log and the watchers.
+    pub(crate) fn tell(&self, event: Event) {
+        match event.level {
+            Level::Info => tracing::info!(subject = %event.subject, kind = event.kind, "{}", event.text),
+            Level::Warning => tracing::warn!(subject = %event.subject, kind = event.kind, "{}", event.text),
+        }
+        if self.sink.is_watched() {
+            self.sink.send(tapway_api::event::Event {
+                time_ms: SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+                level: match event.level {
+                    Level::Info => ApiLevel::Info,
+                    Level::Warning => ApiLevel::Warning,
+                },
+                kind: event.kind.to_owned(),
+                subject: event.subject,
+                text: event.text,
+                fields: BTreeMap::new(),
+            });
+        }
+    }
+
+    fn housekeeping(&mut self, now: Instant) {
+        self.advertiser.send_due(now, self.node.fib());
+        if self.next_scan.is_some_and(|at| at <= now) {
+            self.next_scan = self.scan_interval.map(|i| now + i);
+            self.monitor.start_scan();
+            self.more = true;
+        }
+        if self.next_watchdog.is_some_and(|at| at <= now) {
+            self.next_watchdog = self.watchdog.map(|i| now + i);
+            self.notifier.watchdog();
+        }
+        if self.next_housekeeping <= now {
+            self.next_housekeeping = now + HOUSEKEEPING;
+            if self.listeners.any_failed() {
+                let wanted = self.node.listeners().to_vec();
+                self.listeners.set(&wanted, &self.poller);
+            }
+        }
+    }
+}
+
+/// An event of the daemon's own.
+pub(crate) fn event(kind: &'static str, level: Level, subject: &str, text: String) -> Event {
+    Event { level, kind, subject: subject.to_owned(), text }
+}
