@@ -1,122 +1,517 @@
-//! The reconciler. (Published shape; the body is being filled in.)
+//! The reconciler: wants come in, what the kernel tells comes in, changes and notices come out.
+//!
+//! Every key that is wanted, or had by us, is a slot. Whatever touches a slot ends with [`Fib::settle`],
+//! which says what is to be done with it now and queues it when that is something. Where messages and
+//! our own writes may have crossed, the object is taken to be absent: adding it again is harmless, and
+//! the kernel's EEXIST then says that it is there after all (and a scan says whose it is).
 
-use alloc::collections::{BTreeMap, VecDeque};
+mod events;
+mod link_events;
+mod outcomes;
+mod scan;
+mod sysctls;
+mod view;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::mem;
 use core::net::IpAddr;
+use core::time::Duration;
 
-use tapway_model::{Family, IfName, Instant};
+use tapway_model::Instant;
 
-use crate::{
-    Address, Batch, BatchId, Change, IfIndex, KernelEvent, Key, Link, Notice, Object, Outcome,
-    Route, Status,
-};
+use crate::compare::{normal, normal_key, same};
+use crate::links::Links;
+use crate::notice::{Batch, BatchId, Notice};
+use crate::slot::{Act, Foreign, Slot, SlotId, Slots, Trouble};
+use crate::stage::Stage;
+use crate::world::World;
+use crate::{Change, IfIndex, Key, Object, RouteKind};
+use scan::Scan;
+
+/// How long messages from before a removal of ours may come in after its outcome.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// What is wanted in the kernel, what is there, and what to change.
+///
+/// Drive it so: after every `handle_*` and every change of wants call [`Fib::poll_batch`] until `None`,
+/// apply the batches, hand in their outcomes, and drain [`Fib::poll_notice`]; call `poll_batch` again at
+/// [`Fib::poll_timeout`]. Nothing is changed before the first scan is complete.
 #[derive(Clone, Debug)]
 pub struct Fib {
-    wants: BTreeMap<Key, Object>,
-    links: BTreeMap<IfIndex, Link>,
+    protocol: u8,
+    slots: Slots,
+    links: Links,
+    world: World,
+    scan: Scan,
+    old_sysctls: BTreeMap<String, String>,
+    by_link: BTreeSet<(IfIndex, SlotId)>,
+    by_prefsrc: BTreeSet<(IpAddr, SlotId)>,
+    queue: BTreeSet<(Stage, SlotId)>,
+    timers: BTreeSet<(Instant, SlotId)>,
+    /// Slots of removed objects, kept while old messages about them may come in.
+    lingering: VecDeque<(Instant, SlotId)>,
+    flights: BTreeMap<BatchId, Vec<SlotId>>,
+    batches: u64,
+    prune: bool,
     notices: VecDeque<Notice>,
+}
+
+/// What is to be done with a slot now.
+enum Verdict {
+    /// Nothing is known of it, or wanted.
+    Idle,
+    /// As wanted.
+    InSync,
+    /// Something that is not ours is in the way.
+    Foreign,
+    /// Not now.
+    Wait,
+    Do(Stage, Act),
 }
 
 impl Fib {
     /// Objects with this protocol number are ours.
-    pub fn new(_protocol: u8) -> Self {
+    pub fn new(protocol: u8) -> Self {
         Fib {
-            wants: BTreeMap::new(),
-            links: BTreeMap::new(),
+            protocol,
+            slots: Slots::default(),
+            links: Links::default(),
+            world: World::default(),
+            scan: Scan::default(),
+            old_sysctls: BTreeMap::new(),
+            by_link: BTreeSet::new(),
+            by_prefsrc: BTreeSet::new(),
+            queue: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            lingering: VecDeque::new(),
+            flights: BTreeMap::new(),
+            batches: 0,
+            prune: false,
             notices: VecDeque::from([Notice::ScanNeeded]),
         }
     }
+
     /// Wants this object; replaces what was wanted with its key.
     pub fn set_want(&mut self, object: Object) {
-        self.wants.insert(object.key(), object);
+        let object = normal(object);
+        let key = object.key();
+        let (id, made) = self.slots.find_or_make(&key);
+        if made {
+            self.slots[id].foreign = self.world.foreign_at(&key, self.protocol);
+        }
+        let slot = &mut self.slots[id];
+        slot.wanted_once = true;
+        match &slot.want {
+            Some(old) if **old == object => return,
+            Some(old) if same(&object, old) => {}
+            _ => {
+                slot.told = false;
+                slot.told_foreign = false;
+                self.forgive(id);
+            }
+        }
+        self.put_want(id, Some(Arc::new(object)));
+        if let Key::Sysctl(path) = &key {
+            if self.slots[id].have.is_none() {
+                self.notices
+                    .push_back(Notice::SysctlUnknown { path: path.clone() });
+            }
+            self.keep_old_of(id);
+        }
+        self.settle(id);
+        self.settle_siblings(&key);
     }
-    /// Wants nothing with this key.
+
+    /// Wants nothing with this key. What is there of ours is removed; a sysctl gets its old value back.
     pub fn unwant(&mut self, key: &Key) {
-        self.wants.remove(key);
+        let key = normal_key(key);
+        let Some(id) = self.slots.find(&key) else {
+            return;
+        };
+        if self.slots[id].want.is_none() {
+            return;
+        }
+        if let Key::Sysctl(path) = &key {
+            self.keep_foreign_sysctl(id, path);
+        }
+        let slot = &mut self.slots[id];
+        slot.told = false;
+        slot.told_foreign = false;
+        slot.repair = false;
+        self.forgive(id);
+        self.put_want(id, None);
+        self.settle(id);
+        self.settle_siblings(&key);
     }
-    /// What is wanted with this key.
-    pub fn wanted(&self, key: &Key) -> Option<&Object> {
-        self.wants.get(key)
-    }
-    /// The value that a sysctl had before we ever changed it, kept from an earlier run.
-    pub fn record_old_sysctl(&mut self, _path: &str, _value: String) {}
-    /// Takes in what the kernel told.
-    pub fn handle_event(&mut self, _now: Instant, _event: KernelEvent) {}
-    /// Takes in what became of a batch.
-    pub fn handle_outcomes(&mut self, _now: Instant, _batch: BatchId, _outcomes: &[Outcome]) {}
-    /// The next changes to make, at most `max`. Call until `None`, then drain the notices.
-    pub fn poll_batch(&mut self, _now: Instant, _max: usize) -> Option<Batch> {
-        None
-    }
+
     /// The start-up grace is over: ours that is not wanted may go.
-    pub fn allow_prune(&mut self) {}
-    /// Wants nothing any more, and restores sysctls: shutdown.
-    pub fn release(&mut self) {
-        self.wants.clear();
+    pub fn allow_prune(&mut self) {
+        self.prune = true;
+        for id in self.slots.ids() {
+            self.settle(id);
+        }
     }
+
+    /// Wants nothing any more: everything of ours is removed, sysctls get back the value that was
+    /// recorded for them, unless somebody else has changed them since.
+    pub fn release(&mut self) {
+        self.prune = true;
+        let wanted = self
+            .slots
+            .in_order()
+            .filter(|(_, slot)| slot.want.is_some());
+        let keys: Vec<Key> = wanted.map(|(_, slot)| slot.key.clone()).collect();
+        for key in &keys {
+            self.unwant(key);
+        }
+        self.allow_prune();
+    }
+
+    /// The next changes to make, at most `max`. They are under way until their outcomes come in.
+    pub fn poll_batch(&mut self, now: Instant, max: usize) -> Option<Batch> {
+        self.tick(now);
+        let mut ids = Vec::new();
+        let mut changes = Vec::new();
+        while changes.len() < max {
+            let Some((_, id)) = self.queue.pop_first() else {
+                break;
+            };
+            self.slots[id].queued = None;
+            let Verdict::Do(_, act) = self.verdict(id) else {
+                continue;
+            };
+            let Some(object) = self.object_of(id, act) else {
+                continue;
+            };
+            let change = change(act, (*object).clone());
+            let slot = &mut self.slots[id];
+            slot.flight = Some((act, object));
+            slot.disturbed = false;
+            slot.overwrite = false;
+            ids.push(id);
+            changes.push(change);
+        }
+        if changes.is_empty() {
+            return None;
+        }
+        self.batches += 1;
+        let id = BatchId(self.batches);
+        self.flights.insert(id, ids);
+        Some(Batch { id, changes })
+    }
+
     /// The next thing to tell.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
-    /// When to call `poll_batch` at the latest.
+
+    /// When to call [`Fib::poll_batch`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let retry = self.timers.first().map(|(at, _)| *at);
+        [retry, self.scan.due()].into_iter().flatten().min()
     }
-    /// Whether the wanted object is confirmed in the kernel.
-    pub fn in_sync(&self, _key: &Key) -> bool {
-        false
+
+    /// Lets due retries be tried, and old doubts rest.
+    fn tick(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            let slot = &mut self.slots[id];
+            if let Some(trouble) = &mut slot.trouble {
+                trouble.retry_at = None;
+            }
+            if slot.foreign == Foreign::Refused {
+                slot.foreign = Foreign::No;
+            }
+            self.settle(id);
+        }
+        while let Some(&(at, id)) = self.lingering.front()
+            && at <= now
+        {
+            self.lingering.pop_front();
+            let slot = &mut self.slots[id];
+            if slot.doubt_until <= now {
+                slot.doubt_until = Instant::ZERO;
+            }
+            if self.slots.is_live(id) {
+                self.settle(id);
+            }
+        }
+        if self.scan.take_due(now) {
+            self.notices.push_back(Notice::ScanNeeded);
+        }
     }
-    /// How a key stands.
-    pub fn status(&self, _key: &Key) -> Status {
-        Status::NotWanted
+
+    /// Says what is to be done with a slot, and sees to it. Ends the slot when nothing is.
+    fn settle(&mut self, id: SlotId) {
+        let verdict = self.verdict(id);
+        let stage = match verdict {
+            Verdict::Do(stage, _) => Some(stage),
+            _ => None,
+        };
+        let slot = &mut self.slots[id];
+        if slot.queued != stage {
+            if let Some(old) = mem::replace(&mut slot.queued, stage) {
+                self.queue.remove(&(old, id));
+            }
+            if let Some(new) = stage {
+                self.queue.insert((new, id));
+            }
+        }
+        match verdict {
+            Verdict::InSync => return self.tell_in_sync(id),
+            Verdict::Idle if slot.doubt_until == Instant::ZERO => {
+                self.forgive(id);
+                return self.slots.free(id);
+            }
+            _ => {}
+        }
+        if slot.told && slot.flight.is_none() && self.scan.ready {
+            slot.told = false;
+            self.notices.push_back(Notice::OutOfSync(slot.key.clone()));
+        }
+        if matches!(verdict, Verdict::Foreign) && !slot.told_foreign {
+            slot.told_foreign = true;
+            let key = slot.key.clone();
+            self.notices.push_back(Notice::Foreign { key });
+        }
     }
-    /// Whether a scan was completed.
-    pub fn ready(&self) -> bool {
-        false
+
+    fn tell_in_sync(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        slot.repair = false;
+        slot.told_foreign = false;
+        if let Some(trouble) = &mut slot.trouble {
+            trouble.attempts = 0;
+            if let Some(at) = trouble.retry_at.take() {
+                self.timers.remove(&(at, id));
+            }
+        }
+        if !slot.told {
+            slot.told = true;
+            self.notices.push_back(Notice::InSync(slot.key.clone()));
+        }
     }
-    /// The full difference in the order of its application.
-    pub fn plan(&self) -> Vec<Change> {
-        Vec::new()
+
+    fn verdict(&self, id: SlotId) -> Verdict {
+        let slot = &self.slots[id];
+        if slot.flight.is_some() || !self.scan.ready {
+            return Verdict::Wait;
+        }
+        if let Key::Sysctl(path) = &slot.key {
+            return self.sysctl_verdict(slot, path);
+        }
+        match (&slot.want, &slot.have) {
+            (None, None) => Verdict::Idle,
+            (None, Some(have)) => self.verdict_on_leftover(slot, have),
+            (Some(_), None) if slot.foreign != Foreign::No => Verdict::Foreign,
+            (Some(want), None) if !slot.waits() && self.is_possible(want) => {
+                let act = if slot.overwrite {
+                    Act::Replace
+                } else {
+                    Act::Add
+                };
+                Verdict::Do(Stage::of(act, want), act)
+            }
+            (Some(want), Some(have)) if same(want, have) && !slot.unsure => {
+                if self.world.is_duplicate(have) {
+                    Verdict::Wait
+                } else {
+                    Verdict::InSync
+                }
+            }
+            (Some(want), Some(have)) if !slot.waits() && self.is_possible(want) => {
+                if same(want, have) {
+                    Verdict::Do(Stage::of(Act::Add, want), Act::Add)
+                } else if self.scan.stale {
+                    Verdict::Wait
+                } else {
+                    Verdict::Do(Stage::of(Act::Replace, want), Act::Replace)
+                }
+            }
+            _ => Verdict::Wait,
+        }
     }
-    /// `change` as a command line of `ip` or `sysctl`, with interface names.
-    pub fn command<'a>(&'a self, change: &'a Change) -> impl fmt::Display + 'a {
-        let _ = change;
-        ""
+
+    fn verdict_on_leftover(&self, slot: &Slot, have: &Arc<Object>) -> Verdict {
+        let in_the_way = self.is_in_the_way(slot);
+        let allowed = self.prune || slot.wanted_once || in_the_way;
+        // The kernel compares the protocol when it deletes a route or a rule; an address or neighbour
+        // may be somebody else's by now when messages were lost.
+        let safe = !self.scan.stale || matches!(**have, Object::Route(_) | Object::Rule(_));
+        if slot.waits() || !allowed || !safe {
+            return Verdict::Wait;
+        }
+        let stage = if in_the_way {
+            Stage::MakeRoom
+        } else {
+            Stage::of(Act::Remove, have)
+        };
+        Verdict::Do(stage, Act::Remove)
     }
-    /// All links, by index.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+
+    /// IPv6 has an address only once on an interface, whatever its length.
+    fn is_in_the_way(&self, slot: &Slot) -> bool {
+        self.siblings(&slot.key).into_iter().any(|other| {
+            let other = &self.slots[other];
+            other.key != slot.key && other.want.is_some() && other.have.is_none()
+        })
     }
-    /// The link with this index.
-    pub fn link(&self, index: IfIndex) -> Option<&Link> {
-        self.links.get(&index)
+
+    fn siblings(&self, key: &Key) -> Vec<SlotId> {
+        match key {
+            Key::Address(index, addr @ IpAddr::V6(_), _) => {
+                let (first, last) = (
+                    Key::Address(*index, *addr, 0),
+                    Key::Address(*index, *addr, 128),
+                );
+                self.slots.range(first..=last)
+            }
+            _ => Vec::new(),
+        }
     }
-    /// The link with this name.
-    pub fn link_named(&self, name: &IfName) -> Option<&Link> {
-        self.links.values().find(|l| l.name == *name)
+
+    fn settle_siblings(&mut self, key: &Key) {
+        for id in self.siblings(key) {
+            if self.slots[id].key != *key {
+                self.settle(id);
+            }
+        }
     }
-    /// The addresses on an interface, each with whether it is ours.
-    pub fn addresses(&self, _index: IfIndex) -> impl Iterator<Item = (&Address, bool)> {
-        core::iter::empty()
+
+    /// Whether the kernel could take it as its links are now.
+    fn is_possible(&self, want: &Object) -> bool {
+        match want {
+            Object::Sysctl(_) | Object::Rule(_) => true,
+            Object::Address(address) => self.links.get(address.index).is_some(),
+            Object::Neighbour(neighbour) => self.links.is_up(neighbour.index),
+            Object::Route(route) => {
+                route.kind != RouteKind::Unicast
+                    || route
+                        .next_hops
+                        .iter()
+                        .all(|hop| self.links.is_up(hop.index))
+            }
+        }
     }
-    /// The default routes that are not ours, by table and metric.
-    pub fn foreign_defaults(&self, _family: Family) -> impl Iterator<Item = &Route> {
-        core::iter::empty()
+
+    /// The object that a change of this kind is about.
+    fn object_of(&self, id: SlotId, act: Act) -> Option<Arc<Object>> {
+        let slot = &self.slots[id];
+        match (&slot.key, act) {
+            (_, Act::Remove) => slot.have.clone(),
+            (Key::Sysctl(path), _) if slot.want.is_none() => self.old_sysctl(path),
+            _ => slot.want.clone(),
+        }
     }
-    /// Everything in the kernel that is ours, by key; no sysctls.
-    pub fn ours(&self) -> impl Iterator<Item = &Object> {
-        core::iter::empty()
+
+    fn put_want(&mut self, id: SlotId, want: Option<Arc<Object>>) {
+        self.index(id, want.as_deref());
+        let old = mem::replace(&mut self.slots[id].want, want);
+        self.unindex(id, old.as_deref());
     }
-    /// Link-local addresses of the routers on an interface.
-    pub fn routers(&self, _index: IfIndex) -> impl Iterator<Item = IpAddr> {
-        core::iter::empty()
+
+    fn put_have(&mut self, id: SlotId, have: Option<Arc<Object>>) {
+        let slot = &self.slots[id];
+        let known = match (&have, &slot.want) {
+            (Some(have), Some(want)) => Arc::ptr_eq(have, want),
+            _ => false,
+        };
+        if !known {
+            self.index(id, have.as_deref());
+        }
+        let old = mem::replace(&mut self.slots[id].have, have);
+        self.unindex(id, old.as_deref());
     }
-    /// The value of a sysctl, when it is watched.
-    pub fn sysctl(&self, _path: &str) -> Option<&str> {
-        None
+
+    fn index(&mut self, id: SlotId, object: Option<&Object>) {
+        let Some(object) = object else { return };
+        for index in legs(object) {
+            self.by_link.insert((index, id));
+        }
+        if let Some(addr) = prefsrc(object) {
+            self.by_prefsrc.insert((addr, id));
+        }
+    }
+
+    /// Drops the indexes of a value that the slot had, as far as no other value of it needs them.
+    fn unindex(&mut self, id: SlotId, old: Option<&Object>) {
+        let Some(old) = old else { return };
+        let slot = &self.slots[id];
+        let flight = slot.flight.as_ref().map(|(_, object)| object);
+        let left = || {
+            [slot.want.as_ref(), slot.have.as_ref(), flight]
+                .into_iter()
+                .flatten()
+        };
+        for index in legs(old) {
+            if !left().any(|object| legs(object).any(|i| i == index)) {
+                self.by_link.remove(&(index, id));
+            }
+        }
+        if let Some(addr) = prefsrc(old)
+            && !left().any(|object| prefsrc(object) == Some(addr))
+        {
+            self.by_prefsrc.remove(&(addr, id));
+        }
+    }
+
+    fn on_link(&self, index: IfIndex) -> Vec<SlotId> {
+        let slots = self.by_link.range((index, 0)..=(index, SlotId::MAX));
+        slots.map(|(_, id)| *id).collect()
+    }
+
+    /// Tries again from the start.
+    fn forgive(&mut self, id: SlotId) {
+        if let Some(trouble) = self.slots[id].trouble.take()
+            && let Some(at) = trouble.retry_at
+        {
+            self.timers.remove(&(at, id));
+        }
+    }
+
+    /// Tries nothing before `at`.
+    fn wait_until(&mut self, id: SlotId, at: Instant) {
+        let trouble = trouble(&mut self.slots[id]);
+        if let Some(old) = trouble.retry_at.replace(at) {
+            self.timers.remove(&(old, id));
+        }
+        self.timers.insert((at, id));
+    }
+}
+
+fn trouble(slot: &mut Slot) -> &mut Trouble {
+    slot.trouble
+        .get_or_insert_with(|| Box::new(Trouble::default()))
+}
+
+fn change(act: Act, object: Object) -> Change {
+    match act {
+        Act::Add => Change::Add(object),
+        Act::Replace => Change::Replace(object),
+        Act::Remove => Change::Remove(object),
+    }
+}
+
+/// The interfaces that an object needs.
+fn legs(object: &Object) -> impl Iterator<Item = IfIndex> + '_ {
+    let (one, many) = match object {
+        Object::Address(address) => (Some(address.index), [].as_slice()),
+        Object::Neighbour(neighbour) => (Some(neighbour.index), [].as_slice()),
+        Object::Route(route) => (None, route.next_hops.as_slice()),
+        Object::Sysctl(_) | Object::Rule(_) => (None, [].as_slice()),
+    };
+    one.into_iter().chain(many.iter().map(|hop| hop.index))
+}
+
+fn prefsrc(object: &Object) -> Option<IpAddr> {
+    match object {
+        Object::Route(route) => route.prefsrc,
+        _ => None,
     }
 }

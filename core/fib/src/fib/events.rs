@@ -1,0 +1,371 @@
+//! What the kernel tells of objects.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use tapway_model::{Family, Instant};
+
+use super::scan::Gone;
+use super::{Fib, legs, trouble};
+use crate::compare::{NUD_PERMANENT, normal, same};
+use crate::slot::{Act, Foreign, SlotId};
+use crate::world::Put;
+use crate::{
+    Address, IfIndex, KernelEvent, Key, Neighbour, Notice, Object, Route, RouteKind, address_flags,
+};
+
+/// `EBUSY`: somebody undoes our work again and again.
+pub(super) const EBUSY: i32 = 16;
+/// `EADDRINUSE`: duplicate address detection.
+pub(super) const EADDRINUSE: i32 = 98;
+
+/// How often in how long somebody may undo our work before we pause.
+const PATIENCE: (u32, Duration) = (20, Duration::from_secs(10));
+/// The same for sysctls, where two programs may each insist on their value.
+const SYSCTL_PATIENCE: (u32, Duration) = (5, Duration::from_secs(60));
+/// How long we pause then.
+const PAUSE: Duration = Duration::from_secs(30);
+
+impl Fib {
+    /// Takes in what the kernel told.
+    pub fn handle_event(&mut self, now: Instant, event: KernelEvent) {
+        match event {
+            KernelEvent::ScanBegin => self.begin_scan(),
+            KernelEvent::ScanEnd => self.end_scan(now),
+            KernelEvent::Overrun => self.overrun(),
+            KernelEvent::Link(link) => self.link_present(link),
+            KernelEvent::LinkGone(index) => {
+                self.scan.note_gone(|| Gone::Link(index));
+                self.link_gone(index);
+            }
+            KernelEvent::Present(object) => self.present(now, normal(object)),
+            KernelEvent::Absent(object) => self.absent(now, &normal(object)),
+        }
+        self.tick(now);
+    }
+
+    fn present(&mut self, now: Instant, object: Object) {
+        let key = object.key();
+        let ours = self.is_ours(&key, &object);
+        let mark = self.scan.mark;
+        match &object {
+            Object::Address(address) => self.address_present(&key, address),
+            Object::Route(route) if !ours && route.prefix.len() == 0 => {
+                self.scan.note_present(&key, legs(&object));
+                if self.world.put_default(route, mark) {
+                    let family = route.prefix.family();
+                    self.notices
+                        .push_back(Notice::ForeignDefaultChanged(family));
+                }
+            }
+            Object::Neighbour(neighbour) => self.neighbour_present(&key, neighbour, ours),
+            Object::Sysctl(sysctl) => return self.sysctl_present(now, &key, sysctl),
+            _ => {}
+        }
+        if ours {
+            self.ours_present(now, &key, object);
+        } else if let Some(id) = self.slots.find(&key) {
+            self.foreign_present(now, id, &object);
+        }
+    }
+
+    /// By its protocol number; where the kernel tells none, whether we know that we put it there.
+    fn is_ours(&self, key: &Key, object: &Object) -> bool {
+        let (protocol, told) = match object {
+            Object::Sysctl(_) => return false,
+            Object::Address(a) => (a.protocol, a.protocol != 0),
+            Object::Neighbour(n) => (n.protocol, n.protocol != 0),
+            Object::Rule(r) => (r.protocol, r.protocol != 0),
+            Object::Route(r) => (r.protocol, true),
+        };
+        if told {
+            return protocol == self.protocol;
+        }
+        let learned = matches!(object, Object::Neighbour(n) if n.state & NUD_PERMANENT == 0);
+        !learned && self.slots.get(key).is_some_and(|slot| slot.have.is_some())
+    }
+
+    fn address_present(&mut self, key: &Key, address: &Address) {
+        self.scan.note_present(key, [address.index].into_iter());
+        let was_duplicate = self.world.is_duplicate(&Object::Address(address.clone()));
+        match self.world.put_address(address.clone(), self.scan.mark) {
+            Put::Same => return,
+            Put::New => {}
+            Put::Changed(seen) => self.scan.note_changed(seen),
+        }
+        self.notices
+            .push_back(Notice::AddressesChanged(address.index));
+        let duplicate = address.flags & address_flags::DADFAILED != 0;
+        if duplicate
+            && !was_duplicate
+            && self.slots.get(key).is_some_and(|slot| slot.want.is_some())
+        {
+            self.notices.push_back(Notice::Failed {
+                key: key.clone(),
+                errno: EADDRINUSE,
+                message: Some("duplicate address detection found it on another host".into()),
+                attempts: 1,
+            });
+        }
+    }
+
+    fn neighbour_present(&mut self, key: &Key, neighbour: &Neighbour, ours: bool) {
+        self.scan.note_present(key, [neighbour.index].into_iter());
+        if self.world.put_neighbour(neighbour, ours, self.scan.mark) {
+            self.notices.push_back(Notice::RouterNeighbour {
+                index: neighbour.index,
+                addr: neighbour.addr,
+                present: neighbour.router,
+            });
+        }
+    }
+
+    fn ours_present(&mut self, now: Instant, key: &Key, object: Object) {
+        self.scan.note_present(key, legs(&object));
+        let (id, _) = self.slots.find_or_make(key);
+        let slot = &mut self.slots[id];
+        let changed = !slot.have.as_ref().is_some_and(|have| same(have, &object));
+        if changed && slot.have.is_some() {
+            self.scan.note_changed(slot.seen);
+        }
+        let undone = slot.told && slot.want.as_ref().is_some_and(|want| !same(want, &object));
+        // After a removal of ours this may be an old message.
+        let removing = matches!(slot.flight, Some((Act::Remove, _)));
+        slot.unsure |= removing || (slot.have.is_none() && slot.doubt_until > now);
+        slot.disturbed = true;
+        slot.was_ours = true;
+        slot.foreign = Foreign::No;
+        slot.seen = self.scan.mark;
+        let have = match &slot.want {
+            Some(want) if **want == object => Arc::clone(want),
+            _ => Arc::new(object),
+        };
+        self.put_have(id, Some(have));
+        if undone {
+            self.undone(now, id);
+        }
+        self.settle(id);
+    }
+
+    fn foreign_present(&mut self, now: Instant, id: SlotId, object: &Object) {
+        let slot = &mut self.slots[id];
+        if let Object::Neighbour(n) = object
+            && !self.world.is_permanent(n.index, n.addr)
+        {
+            // A learned neighbour is nobody's. If it took the place of ours, ours follows.
+            if slot.have.is_some() {
+                slot.disturbed = true;
+                slot.overwrite = true;
+                self.put_have(id, None);
+                self.undone(now, id);
+                self.settle(id);
+            }
+            return;
+        }
+        if slot.have.is_some() || slot.flight.is_some() {
+            // It took the place of ours, or was there before our last write: only a scan can tell.
+            self.scan.note_changed(slot.seen);
+            self.scan.want(now);
+        }
+        slot.foreign = Foreign::Seen;
+        slot.disturbed = true;
+        slot.unsure = false;
+        slot.seen = self.scan.mark;
+        self.put_have(id, None);
+        self.settle(id);
+    }
+
+    fn absent(&mut self, now: Instant, object: &Object) {
+        let key = object.key();
+        let ours = self.is_ours(&key, object);
+        let slot = self.slots.find(&key);
+        let relevant = match object {
+            Object::Route(route) => slot.is_some() || ours || route.prefix.len() == 0,
+            Object::Neighbour(n) => slot.is_some() || ours || n.router,
+            _ => true,
+        };
+        if relevant {
+            self.scan.note_gone(|| Gone::Key(key.clone()));
+        }
+        match object {
+            Object::Sysctl(sysctl) => return self.sysctl_absent(&key, &sysctl.path),
+            Object::Route(route) if !ours && self.world.drop_default(route) => {
+                let family = route.prefix.family();
+                self.notices
+                    .push_back(Notice::ForeignDefaultChanged(family));
+            }
+            Object::Neighbour(n) => {
+                if self.world.drop_neighbour(n) {
+                    let (index, addr) = (n.index, n.addr);
+                    self.notices.push_back(Notice::RouterNeighbour {
+                        index,
+                        addr,
+                        present: false,
+                    });
+                }
+            }
+            _ => {}
+        }
+        if let Some(id) = slot {
+            self.slot_absent(now, id, ours);
+        }
+        if let Object::Address(address) = object {
+            self.address_gone(address);
+        }
+    }
+
+    fn slot_absent(&mut self, now: Instant, id: SlotId, ours: bool) {
+        let slot = &mut self.slots[id];
+        slot.foreign = Foreign::No;
+        if ours {
+            let had = slot.have.is_some() || slot.flight.is_some();
+            slot.disturbed = true;
+            slot.unsure = false;
+            self.put_have(id, None);
+            if had {
+                self.undone(now, id);
+            }
+        }
+        self.settle(id);
+    }
+
+    /// Somebody undid our work. It is put back at once, unless that happens all the time.
+    pub(super) fn undone(&mut self, now: Instant, id: SlotId) {
+        let slot = &mut self.slots[id];
+        let Some(want) = slot.want.clone() else {
+            return;
+        };
+        if legs(&want).any(|index| !self.links.is_up(index)) {
+            return;
+        }
+        slot.repair = true;
+        let (times, window) = match slot.key {
+            Key::Sysctl(_) => SYSCTL_PATIENCE,
+            _ => PATIENCE,
+        };
+        let trouble = trouble(slot);
+        if now.since(trouble.since) >= window {
+            trouble.since = now;
+            trouble.undone = 0;
+        }
+        trouble.undone += 1;
+        if trouble.undone <= times || trouble.retry_at.is_some() {
+            return;
+        }
+        trouble.errno = EBUSY;
+        trouble.message = Some("another program keeps undoing it".into());
+        trouble.attempts = trouble.undone;
+        let (message, attempts) = (trouble.message.clone(), trouble.attempts);
+        let key = slot.key.clone();
+        self.notices.push_back(Notice::Failed {
+            key,
+            errno: EBUSY,
+            message,
+            attempts,
+        });
+        self.wait_until(id, now + PAUSE);
+    }
+
+    /// An address is gone, and what the kernel takes along without a word.
+    pub(super) fn address_gone(&mut self, address: &Address) {
+        let Address { index, addr, .. } = *address;
+        if !self.world.drop_address(address) {
+            return;
+        }
+        self.notices.push_back(Notice::AddressesChanged(index));
+        self.settle_siblings(&Key::Address(index, addr, address.len));
+        for id in self.siblings(&Key::Address(index, addr, address.len)) {
+            if self.slots[id].foreign == Foreign::Refused {
+                self.slots[id].foreign = Foreign::No;
+                self.settle(id);
+            }
+        }
+        if addr.is_ipv4() && self.world.is_silenced(index) {
+            self.forget_dead(index, Family::Ipv4);
+        }
+        self.forget_prefsrc(addr);
+    }
+
+    /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
+    fn forget_prefsrc(&mut self, addr: IpAddr) {
+        let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
+        let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
+        if ids.is_empty() || self.world.is_local(addr) {
+            return;
+        }
+        for id in ids {
+            let slot = &self.slots[id];
+            match slot.have.as_deref() {
+                Some(Object::Route(route)) if addr.is_ipv6() && route.prefsrc == Some(addr) => {
+                    let bare = Route {
+                        prefsrc: None,
+                        ..route.clone()
+                    };
+                    self.slots[id].disturbed = true;
+                    self.put_have(id, Some(Arc::new(Object::Route(bare))));
+                    self.settle(id);
+                }
+                _ => self.forget(id),
+            }
+        }
+    }
+
+    /// Forgets routes (and IPv4's neighbours) of ours through a link, as far as no way out is left.
+    pub(super) fn forget_dead(&mut self, index: IfIndex, family: Family) {
+        for id in self.on_link(index) {
+            let slot = &self.slots[id];
+            let known = slot
+                .have
+                .as_deref()
+                .or(slot.flight.as_ref().map(|(_, object)| &**object));
+            let dead = match known {
+                Some(Object::Route(route)) => {
+                    route.prefix.family() == family && self.is_dead(route)
+                }
+                Some(Object::Neighbour(n)) => n.index == index && Family::of(&n.addr) == family,
+                _ => false,
+            };
+            if dead {
+                self.forget(id);
+            }
+        }
+        let dead = self
+            .world
+            .defaults(family)
+            .filter(|route| self.is_dead(route));
+        let dead: Vec<Route> = dead.cloned().collect();
+        for route in &dead {
+            self.world.drop_default(route);
+        }
+        if !dead.is_empty() {
+            self.notices
+                .push_back(Notice::ForeignDefaultChanged(family));
+        }
+    }
+
+    /// Whether the kernel has dropped a route because no way out of it is left.
+    fn is_dead(&self, route: &Route) -> bool {
+        let silenced =
+            |index| route.prefix.family() == Family::Ipv4 && self.world.is_silenced(index);
+        route.kind == RouteKind::Unicast
+            && route
+                .next_hops
+                .iter()
+                .all(|hop| !self.links.is_up(hop.index) || silenced(hop.index))
+    }
+    /// Takes an object of ours to be gone, and nobody to be guilty of it.
+    pub(super) fn forget(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        if slot.have.is_none() && slot.flight.is_none() {
+            return;
+        }
+        slot.disturbed = true;
+        slot.unsure = false;
+        let key = slot.key.clone();
+        self.scan.note_gone(|| Gone::Key(key));
+        self.put_have(id, None);
+        self.settle(id);
+    }
+}

@@ -1,0 +1,217 @@
+//! What became of our writes.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use tapway_model::Instant;
+
+use super::{DOUBT, Fib, trouble};
+use crate::compare::same;
+use crate::notice::BatchId;
+use crate::slot::{Act, Foreign, SlotId};
+use crate::{Address, Key, Notice, Object, Outcome, address_flags};
+
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+const EIO: i32 = 5;
+const ENXIO: i32 = 6;
+const EEXIST: i32 = 17;
+const ENODEV: i32 = 19;
+const EADDRNOTAVAIL: i32 = 99;
+
+/// The first back-off; it doubles with every failure.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+impl Fib {
+    /// Takes in what became of a batch, in the order of its changes.
+    pub fn handle_outcomes(&mut self, now: Instant, batch: BatchId, outcomes: &[Outcome]) {
+        let Some(ids) = self.flights.remove(&batch) else {
+            return;
+        };
+        let unanswered = Outcome::Failed {
+            errno: EIO,
+            message: Some("the writer gave no answer".into()),
+        };
+        for (at, id) in ids.into_iter().enumerate() {
+            let outcome = outcomes.get(at).unwrap_or(&unanswered);
+            self.outcome(now, id, outcome);
+        }
+        self.tick(now);
+    }
+
+    fn outcome(&mut self, now: Instant, id: SlotId, outcome: &Outcome) {
+        let Some((act, object)) = self.slots[id].flight.take() else {
+            return;
+        };
+        match (act, outcome) {
+            (Act::Remove, Outcome::Done) => self.removed(now, id, &object),
+            (Act::Remove, Outcome::Failed { errno, .. }) if is_gone(*errno) => {
+                self.removed(now, id, &object);
+            }
+            (_, Outcome::Done) => self.put(now, id, &object),
+            (
+                Act::Add,
+                Outcome::Failed {
+                    errno: EEXIST,
+                    message,
+                },
+            ) => {
+                self.exists(now, id, message.as_ref());
+            }
+            (
+                Act::Replace,
+                Outcome::Failed {
+                    errno: ENOENT | ESRCH,
+                    ..
+                },
+            ) if !matches!(*object, Object::Sysctl(_)) => {
+                self.put_have(id, None);
+            }
+            (Act::Replace, Outcome::Failed { errno: ENOENT, .. })
+                if self.slots[id].want.is_none() =>
+            {
+                // A sysctl to be restored, of an interface that is gone.
+                self.put_have(id, None);
+            }
+            (_, Outcome::Failed { errno, message }) => {
+                self.failed(now, id, *errno, message.clone());
+            }
+        }
+        self.unindex(id, Some(&object));
+        let key = self.slots[id].key.clone();
+        self.settle(id);
+        self.settle_siblings(&key);
+    }
+
+    fn put(&mut self, now: Instant, id: SlotId, object: &Arc<Object>) {
+        let mark = self.scan.mark;
+        let slot = &mut self.slots[id];
+        slot.was_ours = true;
+        slot.doubt_until = Instant::ZERO;
+        slot.seen = mark;
+        if slot.disturbed {
+            if slot.foreign == Foreign::Seen {
+                self.scan.want(now);
+            }
+            return;
+        }
+        slot.unsure = false;
+        slot.foreign = Foreign::No;
+        if slot.repair && slot.want.as_ref().is_some_and(|want| same(want, object)) {
+            slot.repair = false;
+            self.notices.push_back(Notice::Repaired(slot.key.clone()));
+        }
+        self.put_have(id, Some(Arc::clone(object)));
+        match &**object {
+            Object::Address(address) => self.address_put(address),
+            Object::Sysctl(sysctl) => self.sysctl_put(id, &sysctl.path),
+            _ => {}
+        }
+    }
+
+    /// The kernel's message about it was kept from us: we wrote it ourselves.
+    fn address_put(&mut self, address: &Address) {
+        let mut address = address.clone();
+        address.flags |= address_flags::PERMANENT;
+        match address.addr {
+            IpAddr::V6(_) if address.flags & address_flags::NODAD == 0 => {
+                address.flags |= address_flags::TENTATIVE;
+            }
+            _ => {}
+        }
+        let (index, addr, len) = (address.index, address.addr, address.len);
+        if self.world.address(index, addr, len).is_none() {
+            self.world.put_address(address, self.scan.mark);
+            self.notices.push_back(Notice::AddressesChanged(index));
+        }
+    }
+
+    fn sysctl_put(&mut self, id: SlotId, path: &str) {
+        if self.slots[id].want.is_none() {
+            self.old_sysctls.remove(path);
+        }
+    }
+
+    fn removed(&mut self, now: Instant, id: SlotId, object: &Arc<Object>) {
+        let slot = &mut self.slots[id];
+        slot.doubt_until = now + DOUBT;
+        self.lingering.push_back((now + DOUBT, id));
+        if let Some(trouble) = &mut slot.trouble {
+            trouble.attempts = 0;
+        }
+        if slot.disturbed && slot.have.is_some() {
+            return;
+        }
+        slot.was_ours = false;
+        slot.unsure = false;
+        self.put_have(id, None);
+        if let Object::Address(address) = &**object {
+            self.address_gone(address);
+        }
+    }
+
+    /// An addition found something there.
+    fn exists(&mut self, now: Instant, id: SlotId, message: Option<&String>) {
+        let slot = &mut self.slots[id];
+        if slot.unsure && slot.have.is_some() {
+            slot.unsure = false;
+            return;
+        }
+        if slot.foreign == Foreign::Seen || slot.have.is_some() {
+            return;
+        }
+        if let Key::Neighbour(index, addr) = slot.key {
+            if self.world.is_permanent(index, addr) {
+                slot.foreign = Foreign::Seen;
+            } else {
+                slot.overwrite = true;
+            }
+            return;
+        }
+        if slot.was_ours {
+            self.scan.want(now);
+            return self.back_off(now, id);
+        }
+        let key = slot.key.clone();
+        let own_sibling = |other: &SlotId| {
+            let other = &self.slots[*other];
+            other.key != key && (other.have.is_some() || other.flight.is_some())
+        };
+        if self.siblings(&key).iter().any(own_sibling) {
+            return self.failed(now, id, EEXIST, message.cloned());
+        }
+        self.slots[id].foreign = Foreign::Refused;
+        self.back_off(now, id);
+    }
+
+    fn failed(&mut self, now: Instant, id: SlotId, errno: i32, message: Option<String>) {
+        self.back_off(now, id);
+        let slot = &mut self.slots[id];
+        let key = slot.key.clone();
+        let trouble = trouble(slot);
+        trouble.errno = errno;
+        trouble.message.clone_from(&message);
+        let attempts = trouble.attempts;
+        self.notices.push_back(Notice::Failed {
+            key,
+            errno,
+            message,
+            attempts,
+        });
+    }
+
+    fn back_off(&mut self, now: Instant, id: SlotId) {
+        let trouble = trouble(&mut self.slots[id]);
+        let doubled = FIRST_RETRY * 2u32.saturating_pow(trouble.attempts.min(16));
+        trouble.attempts += 1;
+        self.wait_until(id, now + doubled.min(LAST_RETRY));
+    }
+}
+
+/// Whether a removal failed because there is nothing to remove.
+fn is_gone(errno: i32) -> bool {
+    matches!(errno, ENOENT | ESRCH | ENXIO | ENODEV | EADDRNOTAVAIL)
+}

@@ -1,0 +1,167 @@
+//! Questions: how a key stands, what would change, what is there.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+use tapway_model::{Family, IfName};
+
+use super::events::EADDRINUSE;
+use super::{Fib, change};
+use crate::command::Command;
+use crate::compare::{normal_key, same};
+use crate::slot::{Act, Foreign, Slot};
+use crate::stage::Stage;
+use crate::{Address, Change, IfIndex, Key, Link, Object, Route, Status};
+
+impl Fib {
+    /// Whether a scan was completed: what is known is the kernel's state.
+    pub fn ready(&self) -> bool {
+        self.scan.ready
+    }
+
+    /// What is wanted with this key.
+    pub fn wanted(&self, key: &Key) -> Option<&Object> {
+        self.slots.get(&normal_key(key))?.want.as_deref()
+    }
+
+    /// Whether the wanted object is confirmed in the kernel.
+    pub fn in_sync(&self, key: &Key) -> bool {
+        let slot = self.slots.get(&normal_key(key));
+        slot.is_some_and(|slot| self.is_in_sync(slot))
+    }
+
+    fn is_in_sync(&self, slot: &Slot) -> bool {
+        let same = match (&slot.want, &slot.have) {
+            (Some(want), Some(have)) => same(want, have) && !self.world.is_duplicate(have),
+            _ => false,
+        };
+        same && slot.flight.is_none() && !slot.unsure && self.scan.ready
+    }
+
+    /// How a key stands.
+    pub fn status(&self, key: &Key) -> Status {
+        let Some(slot) = self.slots.get(&normal_key(key)) else {
+            return Status::NotWanted;
+        };
+        let Some(want) = &slot.want else {
+            return Status::NotWanted;
+        };
+        if self.is_in_sync(slot) {
+            return Status::InSync;
+        }
+        if slot.flight.is_some() {
+            return Status::InFlight;
+        }
+        if slot.have.is_some() && self.world.is_duplicate(want) {
+            return Status::Failed {
+                errno: EADDRINUSE,
+                message: Some("duplicate address detection found it on another host".into()),
+                attempts: 1,
+            };
+        }
+        if slot.foreign != Foreign::No && slot.have.is_none() {
+            return Status::Foreign;
+        }
+        match &slot.trouble {
+            Some(t) if t.retry_at.is_some() && t.errno != 0 => Status::Failed {
+                errno: t.errno,
+                message: t.message.clone(),
+                attempts: t.attempts,
+            },
+            _ => Status::Pending,
+        }
+    }
+
+    /// The full difference between what is wanted and what is there, in the order of its application:
+    /// also what waits for a link, a retry or the end of the start-up grace, but nothing that would
+    /// overwrite an object that is not ours.
+    pub fn plan(&self) -> Vec<Change> {
+        let mut steps: Vec<(Stage, u32, Change)> = Vec::new();
+        for (id, slot) in self.slots.in_order() {
+            let Some((stage, act)) = self.difference(slot) else {
+                continue;
+            };
+            if let Some(object) = self.object_of(id, act) {
+                steps.push((stage, id, change(act, (*object).clone())));
+            }
+        }
+        steps.sort_by_key(|(stage, id, _)| (*stage, *id));
+        steps.into_iter().map(|(_, _, change)| change).collect()
+    }
+
+    fn difference(&self, slot: &Slot) -> Option<(Stage, Act)> {
+        if let Key::Sysctl(path) = &slot.key {
+            let have = slot.have.as_ref()?;
+            let (stage, want) = match &slot.want {
+                Some(want) => (Stage::of(Act::Replace, want), want.clone()),
+                None => (Stage::restore(path), self.old_sysctl(path)?),
+            };
+            return (!same(&want, have)).then_some((stage, Act::Replace));
+        }
+        match (&slot.want, &slot.have) {
+            (Some(want), None) if slot.foreign == Foreign::No => {
+                Some((Stage::of(Act::Add, want), Act::Add))
+            }
+            (Some(want), Some(have)) if !same(want, have) => {
+                Some((Stage::of(Act::Replace, want), Act::Replace))
+            }
+            (None, Some(_)) if self.is_in_the_way(slot) => Some((Stage::MakeRoom, Act::Remove)),
+            (None, Some(have)) => Some((Stage::of(Act::Remove, have), Act::Remove)),
+            _ => None,
+        }
+    }
+
+    /// `change` as a command line of `ip(8)` or `sysctl(8)`, with interface names. (`Change` itself
+    /// shows as one with `dev if7`.)
+    pub fn command<'a>(&'a self, change: &'a Change) -> impl fmt::Display + 'a {
+        Command {
+            change,
+            links: Some(&self.links),
+        }
+    }
+
+    /// All links, by index.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter()
+    }
+
+    /// The link with this index.
+    pub fn link(&self, index: IfIndex) -> Option<&Link> {
+        self.links.get(index)
+    }
+
+    /// The link with this name.
+    pub fn link_named(&self, name: &IfName) -> Option<&Link> {
+        self.links.named(name)
+    }
+
+    /// The addresses on an interface, IPv4 first, each with whether it is ours.
+    pub fn addresses(&self, index: IfIndex) -> impl Iterator<Item = (&Address, bool)> {
+        self.world.addresses(index).map(|address| {
+            let ours = address.protocol == self.protocol || {
+                let key = Key::Address(address.index, address.addr, address.len);
+                self.slots.get(&key).is_some_and(|slot| slot.have.is_some())
+            };
+            (address, ours)
+        })
+    }
+
+    /// The default routes that are not ours, by table and metric.
+    pub fn foreign_defaults(&self, family: Family) -> impl Iterator<Item = &Route> {
+        self.world.defaults(family)
+    }
+
+    /// Everything of ours in the kernel, by key; no sysctls.
+    pub fn ours(&self) -> impl Iterator<Item = &Object> {
+        let slots = self.slots.in_order().map(|(_, slot)| slot);
+        slots
+            .filter(|slot| !matches!(slot.key, Key::Sysctl(_)))
+            .filter_map(|slot| slot.have.as_deref())
+    }
+
+    /// The link-local addresses of the routers on an interface.
+    pub fn routers(&self, index: IfIndex) -> impl Iterator<Item = IpAddr> {
+        self.world.routers(index)
+    }
+}
