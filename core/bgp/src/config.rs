@@ -6,7 +6,9 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-use tapway_model::{ClaimKind, Family, IfName, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag};
+use tapway_model::{
+    ClaimKind, Family, IfName, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag,
+};
 
 /// The speaker's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +223,7 @@ pub struct Match {
 }
 
 /// Attributes to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Set {
     /// Communities in the place of all others.
     pub communities: Option<Vec<u32>>,

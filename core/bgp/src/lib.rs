@@ -23,12 +23,14 @@ mod speaker;
 
 pub use rib::own::{Announcement, AnnouncementId};
 pub use session::fsm::State;
+pub use speaker::Speaker;
 pub use speaker::action::{
-    Action, ConnId, ConnInfo, ConnectOptions, Endpoint, ListenPeer, LocalAddresses, StartKind, Transmit,
+    Action, ConnId, ConnInfo, ConnectOptions, Endpoint, ListenPeer, LocalAddresses, StartKind,
+    Transmit,
 };
 pub use speaker::answer::{
-    AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NextHop, NotSent, Origin, PeerChange,
+    AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NotSent, PeerChange,
     PeerSummary, ReceivedRoute, Refusal,
 };
 pub use speaker::event::{DownReason, Event, Notification};
-pub use speaker::Speaker;
+pub use tapway_bgp_wire::{NextHop, Origin};

@@ -34,12 +34,21 @@ pub enum State {
 
 impl State {
     /// All, from furthest down to up.
-    pub const ALL: [State; 6] =
-        [State::Idle, State::Connect, State::Active, State::OpenSent, State::OpenConfirm, State::Established];
+    pub const ALL: [State; 6] = [
+        State::Idle,
+        State::Connect,
+        State::Active,
+        State::OpenSent,
+        State::OpenConfirm,
+        State::Established,
+    ];
 
     /// Whether there is a TCP connection.
     pub const fn connected(self) -> bool {
-        matches!(self, State::OpenSent | State::OpenConfirm | State::Established)
+        matches!(
+            self,
+            State::OpenSent | State::OpenConfirm | State::Established
+        )
     }
 }
 
@@ -59,9 +68,9 @@ impl fmt::Display for State {
 /// What can happen to a session. The numbers are the RFC's (§8.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
-    /// 1, 3: start, and connect.
+    /// 1, 3, 13: start, or the hold-off after an error is over; and connect.
     Start,
-    /// 4, 5: start, and only wait for the peer.
+    /// 4, 5, 13: likewise, and only wait for the peer.
     StartPassive,
     /// 2: stop, by the operator or because nothing leads to the peer any more.
     Stop,
@@ -73,10 +82,6 @@ pub(crate) enum Event {
     HoldExpires,
     /// 11
     KeepaliveExpires,
-    /// 13, 3: the hold-off is over.
-    IdleHoldExpires,
-    /// 13, 5: the hold-off is over, and we may not connect.
-    IdleHoldExpiresPassive,
     /// RFC 9687 §3.2: event 29.
     SendHoldExpires,
     /// 16: our connection is open.
@@ -108,7 +113,7 @@ pub(crate) enum Event {
 impl Event {
     /// All of them, for the table test.
     #[cfg(test)]
-    pub(crate) const ALL: [Event; 22] = [
+    pub(crate) const ALL: [Event; 20] = [
         Event::Start,
         Event::StartPassive,
         Event::Stop,
@@ -116,8 +121,6 @@ impl Event {
         Event::ConnectRetryExpires,
         Event::HoldExpires,
         Event::KeepaliveExpires,
-        Event::IdleHoldExpires,
-        Event::IdleHoldExpiresPassive,
         Event::SendHoldExpires,
         Event::Connected,
         Event::Accepted,
@@ -153,8 +156,6 @@ pub(crate) enum Effect {
     Set(Timer),
     /// The hold timer of OpenSent: 4 minutes.
     SetLongHold,
-    /// Stop a timer.
-    Clear(Timer),
     /// Stop them all.
     ClearTimers,
     /// The session is up.
@@ -164,8 +165,8 @@ pub(crate) enum Effect {
 }
 
 use Effect::{
-    ClearTimers, CloseTcp, Deliver, OpenTcp, SendFsmError, SendKeepalive, SendNotification, SendOpen, Set, SetLongHold,
-    Up,
+    ClearTimers, CloseTcp, Deliver, OpenTcp, SendFsmError, SendKeepalive, SendNotification,
+    SendOpen, Set, SetLongHold, Up,
 };
 
 const CONNECT: &[Effect] = &[ClearTimers, Set(Timer::ConnectRetry), OpenTcp];
@@ -176,7 +177,12 @@ const DROP: &[Effect] = &[CloseTcp, ClearTimers];
 const FAIL: &[Effect] = &[CloseTcp, ClearTimers, Set(Timer::IdleHold)];
 const RETRY_LATER: &[Effect] = &[CloseTcp, ClearTimers, Set(Timer::ConnectRetry)];
 const NOTIFY_AND_STOP: &[Effect] = &[SendNotification, CloseTcp, ClearTimers];
-const NOTIFY_AND_FAIL: &[Effect] = &[SendNotification, CloseTcp, ClearTimers, Set(Timer::IdleHold)];
+const NOTIFY_AND_FAIL: &[Effect] = &[
+    SendNotification,
+    CloseTcp,
+    ClearTimers,
+    Set(Timer::IdleHold),
+];
 const FSM_ERROR: &[Effect] = &[SendFsmError, CloseTcp, ClearTimers, Set(Timer::IdleHold)];
 const CONFIRM: &[Effect] = &[SendKeepalive, Set(Timer::Hold), Set(Timer::Keepalive)];
 const KEEP_ALIVE: &[Effect] = &[SendKeepalive, Set(Timer::Keepalive)];
@@ -187,14 +193,14 @@ pub(crate) const fn step(state: State, event: Event) -> (State, &'static [Effect
     use Event as E;
     use State::{Active, Connect, Established, Idle, OpenConfirm, OpenSent};
     match (state, event) {
-        (Idle, E::Start | E::IdleHoldExpires) => (Connect, CONNECT),
-        (Idle, E::StartPassive | E::IdleHoldExpiresPassive) => (Active, WAIT),
+        (Idle, E::Start) => (Connect, CONNECT),
+        (Idle, E::StartPassive) => (Active, WAIT),
         (Idle, E::Accepted) => (OpenSent, OPEN),
         (Idle, E::Stop) => (Idle, WAIT),
         (Idle, _) => (Idle, NOTHING),
 
         // Starting what is started does nothing (§8.2.2).
-        (_, E::Start | E::StartPassive | E::IdleHoldExpires | E::IdleHoldExpiresPassive) => (state, NOTHING),
+        (_, E::Start | E::StartPassive) => (state, NOTHING),
 
         (Connect | Active, E::Stop) => (Idle, DROP),
         (Connect, E::ConnectRetryExpires) => (Connect, TRY_AGAIN),
@@ -206,7 +212,9 @@ pub(crate) const fn step(state: State, event: Event) -> (State, &'static [Effect
         (Connect | Active, _) => (Idle, FAIL),
 
         (_, E::Stop) => (Idle, NOTIFY_AND_STOP),
-        (_, E::AutomaticStop | E::HoldExpires | E::SendHoldExpires | E::CollisionDump) => (Idle, NOTIFY_AND_FAIL),
+        (_, E::AutomaticStop | E::HoldExpires | E::SendHoldExpires | E::CollisionDump) => {
+            (Idle, NOTIFY_AND_FAIL)
+        }
         (_, E::HeaderError) => (Idle, NOTIFY_AND_FAIL),
         (_, E::Notification) => (Idle, FAIL),
         (OpenSent, E::ConnectionFails) => (Active, RETRY_LATER),

@@ -18,7 +18,13 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Timer; 5] = [Timer::IdleHold, Timer::ConnectRetry, Timer::Hold, Timer::Keepalive, Timer::SendHold];
+    const ALL: [Timer; 5] = [
+        Timer::IdleHold,
+        Timer::ConnectRetry,
+        Timer::Hold,
+        Timer::Keepalive,
+        Timer::SendHold,
+    ];
 }
 
 /// When each timer expires.

@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
+use tapway_bgp_wire::{NextHop, Origin};
 use tapway_model::{Family, Instant, NetworkName, PeerName, PolicyName, Prefix};
 
 use super::action::{ConnId, ConnInfo};
@@ -156,17 +156,6 @@ pub struct PeerSummary {
     pub families: Vec<FamilySummary>,
 }
 
-/// ORIGIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// IGP
-    Igp,
-    /// EGP
-    Egp,
-    /// INCOMPLETE
-    Incomplete,
-}
-
 /// Why a received route does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -196,10 +185,8 @@ pub struct ReceivedRoute {
     pub prefix: Prefix,
     /// The path identifier, when negotiated (RFC 7911).
     pub path_id: Option<u32>,
-    /// The next hop; the global one of an IPv6 pair.
-    pub next_hop: IpAddr,
-    /// The link-local one of an IPv6 pair.
-    pub link_local: Option<Ipv6Addr>,
+    /// The next hop.
+    pub next_hop: NextHop,
     /// ORIGIN.
     pub origin: Origin,
     /// AS_PATH as text: `65000 65001 {65002 65003}`.
@@ -214,27 +201,6 @@ pub struct ReceivedRoute {
     pub refused: Option<Refusal>,
     /// Kept from before the peer's restart, or until its refresh is over.
     pub stale: bool,
-}
-
-/// A next hop as it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NextHop {
-    /// IPv4.
-    V4(Ipv4Addr),
-    /// One IPv6 address, global or link-local.
-    V6(Ipv6Addr),
-    /// Global and link-local (RFC 2545).
-    V6Pair(Ipv6Addr, Ipv6Addr),
-}
-
-impl fmt::Display for NextHop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NextHop::V4(a) => write!(f, "{a}"),
-            NextHop::V6(a) => write!(f, "{a}"),
-            NextHop::V6Pair(global, link_local) => write!(f, "{global} {link_local}"),
-        }
-    }
 }
 
 /// A route in a peer's Adj-RIB-Out.

@@ -125,6 +125,13 @@ pub enum Event {
         /// Not announced.
         refused: AnnouncementId,
     },
+    /// Routes cannot be sent to a peer, because they do not fit into a message.
+    CannotEncode {
+        /// To whom.
+        peer: PeerName,
+        /// Why, and what to do about it.
+        text: String,
+    },
     /// End-of-RIB went to the peer.
     EndOfRibSent {
         /// To whom.

@@ -1,0 +1,1 @@
+//! Policies, row by row.

@@ -1,0 +1,249 @@
+//! Answers about peers and routes.
+
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use tapway_bgp_wire::NextHop;
+use tapway_model::{Family, Prefix};
+
+use super::action::ListenPeer;
+use super::answer::{
+    AdvertisedRoute, FamilySummary, Installable, NegotiatedSummary, PeerSummary, ReceivedRoute,
+};
+use super::peer::Peer;
+use crate::config::{Install, Reach};
+use crate::rib::adj_in::Path;
+use crate::rib::select::{Rank, keep_best};
+use crate::session::open::Negotiated;
+use crate::session::timers::Timer;
+
+impl Peer {
+    /// The peer as it is now.
+    pub(crate) fn summary(&self) -> PeerSummary {
+        let session = self
+            .other
+            .as_ref()
+            .filter(|o| o.state > self.main.state)
+            .unwrap_or(&self.main);
+        let timers = &self.main.timers;
+        let history = &self.history;
+        PeerSummary {
+            name: self.config.name.clone(),
+            state: self.state(),
+            since: history.since,
+            established_since: self.main.established,
+            disabled: self.disabled,
+            disabled_message: self.disabled_message.clone(),
+            reachable: self.endpoint.is_some(),
+            connection: session.conn.as_ref().and_then(|c| Some((c.id, c.info?))),
+            negotiated: session.negotiated().map(negotiated),
+            received: history.received,
+            sent: history.sent,
+            established_count: history.established_count,
+            bad_updates: history.bad_updates,
+            last_down: history.last_down.clone(),
+            last_received: history.last_received.clone(),
+            last_sent: history.last_sent.clone(),
+            next_attempt: timers
+                .get(Timer::IdleHold)
+                .or_else(|| timers.get(Timer::ConnectRetry)),
+            restarting_until: self.restart_until,
+            families: self
+                .config
+                .families
+                .iter()
+                .map(|f| self.family(*f))
+                .collect(),
+        }
+    }
+
+    fn family(&self, family: Family) -> FamilySummary {
+        let (adj_in, adj_out) = (&self.adj_in[family], &self.adj_out[family]);
+        FamilySummary {
+            family,
+            negotiated: self.speaks(family),
+            received: adj_in.len(),
+            accepted: adj_in.accepted_len(),
+            stale: adj_in.stale_len(),
+            advertised: adj_out.len(),
+            pending: adj_out.pending(),
+            end_of_rib_received: adj_in.end_of_rib,
+            end_of_rib_sent: adj_out.end_of_rib,
+        }
+    }
+
+    /// What it sent.
+    pub(crate) fn received(&self) -> impl Iterator<Item = ReceivedRoute> + '_ {
+        let add_path = |family| {
+            self.main
+                .negotiated()
+                .is_some_and(|n| n.decode.add_path[family])
+        };
+        let add_path = [add_path(Family::Ipv4), add_path(Family::Ipv6)];
+        Family::ALL
+            .into_iter()
+            .zip(add_path)
+            .flat_map(move |(family, add_path)| {
+                self.adj_in[family].iter().map(move |(key, route)| {
+                    let attributes = &route.path.attributes;
+                    ReceivedRoute {
+                        prefix: key.prefix,
+                        path_id: add_path.then_some(key.path_id),
+                        next_hop: route.path.next_hop,
+                        origin: attributes.origin,
+                        as_path: attributes.as_path.to_string(),
+                        med: attributes.med,
+                        local_pref: attributes.local_pref,
+                        communities: attributes.communities.iter().map(|c| c.0).collect(),
+                        refused: route.verdict.as_ref().err().cloned(),
+                        stale: route.stale,
+                    }
+                })
+            })
+    }
+
+    /// What it was sent.
+    pub(crate) fn advertised(&self) -> impl Iterator<Item = AdvertisedRoute> + '_ {
+        Family::ALL.into_iter().flat_map(move |family| {
+            self.adj_out[family]
+                .iter()
+                .map(|(prefix, bundle)| AdvertisedRoute {
+                    prefix: *prefix,
+                    next_hop: bundle.next_hop,
+                    as_path: bundle.attributes.as_path.to_string(),
+                    med: bundle.attributes.med,
+                    local_pref: bundle.attributes.local_pref,
+                    communities: bundle.attributes.communities.iter().map(|c| c.0).collect(),
+                })
+        })
+    }
+
+    /// What a listener must know of it; `None` while it cannot come.
+    pub(crate) fn listen(&self) -> Option<ListenPeer> {
+        let endpoint = self.endpoint.filter(|_| !self.disabled)?;
+        let options = self.socket_options();
+        Some(ListenPeer {
+            peer: self.config.name.clone(),
+            remote: endpoint.remote,
+            ifindex: endpoint.ifindex,
+            md5: options.md5,
+            ttl: options.ttl,
+            min_ttl: options.min_ttl,
+        })
+    }
+
+    /// Whether it installs routes of a family and may still send its first ones.
+    pub(crate) fn awaits_first_routes(&self, family: Family) -> bool {
+        let wanted = self.config.install.is_some()
+            && self.config.families.contains(&family)
+            && !self.disabled;
+        let spoke =
+            self.history.established_count > 0 && (!self.established() || !self.speaks(family));
+        wanted && self.endpoint.is_some() && !self.adj_in[family].end_of_rib && !spoke
+    }
+
+    /// Where a route with this path goes: what is behind `ifindex` is on the session's own link.
+    fn towards(&self, path: &Path) -> (IpAddr, u32) {
+        let on_link = !matches!(self.config.reach, Reach::Multihop(_));
+        let by_conn = self
+            .main
+            .conn
+            .as_ref()
+            .and_then(|c| c.info)
+            .map_or(0, |i| i.ifindex);
+        let ifindex = if by_conn != 0 {
+            by_conn
+        } else {
+            self.endpoint.map_or(0, |e| e.ifindex)
+        };
+        match path.next_hop {
+            NextHop::LinkLocal(addr) => (addr.into(), ifindex),
+            NextHop::V6WithLinkLocal { link_local, .. } if on_link && ifindex != 0 => {
+                (link_local.into(), ifindex)
+            }
+            other => (other.addr(), if on_link { ifindex } else { 0 }),
+        }
+    }
+}
+
+/// The best equal accepted routes of every prefix and table, over all peers that install any.
+pub(crate) fn installable<'a>(
+    peers: impl Iterator<Item = &'a Peer>,
+    family: Family,
+) -> Vec<Installable> {
+    let mut candidates: BTreeMap<(Prefix, u32), Vec<(Rank, Installable)>> = BTreeMap::new();
+    for peer in peers {
+        let Some(install) = &peer.config.install else {
+            continue;
+        };
+        for (key, route, accepted) in peer.adj_in[family].accepted() {
+            let attributes = &route.path.attributes;
+            let (next_hop, ifindex) = peer.towards(&route.path);
+            let rank = Rank {
+                local_pref: accepted.local_pref,
+                as_path_length: attributes.as_path.length(),
+                origin: attributes.origin,
+                med: accepted.med,
+                neighbour_as: attributes.as_path.first(),
+                external: peer.source.external,
+            };
+            let install = fitting(install, family);
+            let table = install.table;
+            let route = Installable {
+                prefix: key.prefix,
+                peer: peer.config.name.clone(),
+                next_hop,
+                ifindex,
+                install,
+                stale: route.stale,
+            };
+            candidates
+                .entry((key.prefix, table))
+                .or_default()
+                .push((rank, route));
+        }
+    }
+    let mut all: Vec<Installable> = Vec::new();
+    for (_, mut routes) in candidates {
+        keep_best(&mut routes);
+        let mut routes: Vec<Installable> = routes.into_iter().map(|(_, route)| route).collect();
+        // Several paths of one peer may have the same next hop.
+        routes.sort();
+        routes.dedup_by(|a, b| (a.next_hop, a.ifindex) == (b.next_hop, b.ifindex));
+        all.append(&mut routes);
+    }
+    all
+}
+
+/// The settings without a preferred source of the other family.
+fn fitting(install: &Install, family: Family) -> Install {
+    Install {
+        prefsrc: install.prefsrc.filter(|a| Family::of(a) == family),
+        ..install.clone()
+    }
+}
+
+fn negotiated(n: &Negotiated) -> NegotiatedSummary {
+    let restart = n.restart.as_ref();
+    let families =
+        |wanted: &dyn Fn(Family) -> bool| Family::ALL.into_iter().filter(|f| wanted(*f)).collect();
+    NegotiatedSummary {
+        asn: n.asn,
+        router_id: n.router_id,
+        external: n.external,
+        hold_time: n.hold_time,
+        keepalive: n.keepalive,
+        four_octet_as: n.decode.four_octet_asn,
+        route_refresh: n.refresh,
+        enhanced_refresh: n.enhanced_refresh,
+        extended_messages: n.decode.extended_message,
+        extended_next_hop: n.decode.extended_next_hop,
+        add_path_receive: families(&|f| n.decode.add_path[f]),
+        peer_restart_time: restart.map(|r| r.time),
+        peer_restart_families: families(&|f| restart.is_some_and(|r| r.families[f].is_some())),
+        notification_restart: restart.is_some_and(|r| r.notification),
+        peer_restarted: restart.is_some_and(|r| r.restarted),
+    }
+}

@@ -1,0 +1,251 @@
+//! Connections: opened, accepted, lost; where a peer is; two connections with one peer (RFC 4271 §6.8).
+
+use alloc::string::ToString;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use tapway_bgp_wire::{ErrorCode, Notification};
+use tapway_model::Instant;
+
+use super::action::{Action, ConnId, ConnInfo, Endpoint};
+use super::event::DownReason;
+use super::peer::{Cause, Peer, Slot};
+use super::shared::Shared;
+use crate::config::Reach;
+use crate::session::collision::{Opener, Rank, survivor};
+use crate::session::fsm::{Event, State};
+use crate::session::open::Negotiated;
+use crate::session::{Connection, Session};
+
+/// Until a session is this old, a second connection is more likely a collision than a peer that restarted.
+const YOUNG: Duration = Duration::from_secs(5);
+
+impl Peer {
+    /// Whether a connection from there is this peer's.
+    pub(crate) fn is_at(&self, info: &ConnInfo) -> bool {
+        let Some(endpoint) = &self.endpoint else {
+            return false;
+        };
+        let remote = info.remote.ip().to_canonical();
+        if remote != endpoint.remote.ip().to_canonical() {
+            return false;
+        }
+        // A link-local address means something only on its link.
+        let here = interface(info.remote, info.ifindex);
+        let there = interface(endpoint.remote, endpoint.ifindex);
+        !is_link_local(remote) || here == 0 || there == 0 || here == there
+    }
+
+    /// The connection that was asked for is open.
+    pub(crate) fn connected(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ConnId,
+        info: ConnInfo,
+    ) {
+        if let Some(conn) = self.main.conn_mut(id) {
+            conn.info = Some(info);
+            self.drive(shared, now, Slot::Main, Event::Connected, Cause::Plain);
+        }
+    }
+
+    /// The peer connected.
+    pub(crate) fn accept(&mut self, shared: &mut Shared, now: Instant, id: ConnId, info: ConnInfo) {
+        let refusal = match self.main.state {
+            _ if self.disabled || shared.stopped || self.refusing => {
+                Some(ErrorCode::CEASE_REJECTED)
+            }
+            State::Established if !self.may_be_replaced(now) => {
+                // If the old one is dead, this makes the peer's host say so.
+                self.main.send_keepalive(&mut self.history.sent);
+                Some(ErrorCode::CEASE_COLLISION)
+            }
+            _ => None,
+        };
+        if let Some(code) = refusal {
+            let mut farewell = alloc::vec::Vec::new();
+            Notification::new(code).encode(&mut farewell);
+            shared
+                .actions
+                .push_back(Action::Close { conn: id, farewell });
+            return;
+        }
+        shared.conns.insert(id, self.config.name.clone());
+        let conn = Connection::new(id, Some(info));
+        let slot = if matches!(self.main.state, State::Idle | State::Active) {
+            self.main.conn = Some(conn);
+            Slot::Main
+        } else {
+            // A third one: the peer gave the second up.
+            self.drive(shared, now, Slot::Other, Event::CollisionDump, Cause::Plain);
+            self.other = Some(Session {
+                state: State::Active,
+                conn: Some(conn),
+                ..Session::default()
+            });
+            Slot::Other
+        };
+        self.drive(shared, now, slot, Event::Accepted, Cause::Plain);
+    }
+
+    /// A peer that restarts gracefully may come with a new connection before the old one is known to be
+    /// dead (RFC 4724 §4.2).
+    fn may_be_replaced(&self, now: Instant) -> bool {
+        let old = self
+            .main
+            .established
+            .is_some_and(|since| now.since(since) >= YOUNG);
+        old && self.main.negotiated().is_some_and(|n| n.restart.is_some())
+    }
+
+    /// A connection could not be opened, was closed, or broke. The shell has no use for it any more.
+    pub(crate) fn disconnected(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: ConnId,
+        why: &str,
+    ) {
+        let Some(slot) = self.slot(id) else { return };
+        let opening = self
+            .session_mut(slot)
+            .is_some_and(|s| s.state == State::Connect);
+        let reason = if opening {
+            DownReason::ConnectFailed(why.to_string())
+        } else {
+            DownReason::Closed(why.to_string())
+        };
+        self.drive(
+            shared,
+            now,
+            slot,
+            Event::ConnectionFails,
+            Cause::Down(reason),
+        );
+    }
+
+    /// With `negotiated` of the connection in `slot` known: ends the one of two connections that goes.
+    /// True: the one in `slot` stays; it may be in the other slot then.
+    pub(crate) fn resolve_collision(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        slot: Slot,
+        negotiated: &Negotiated,
+    ) -> bool {
+        let rival = match slot {
+            Slot::Main => self.other.as_ref(),
+            Slot::Other => Some(&self.main),
+        };
+        let Some(rival) = rival.filter(|r| r.state.connected()) else {
+            return true;
+        };
+        let rival_slot = if slot == Slot::Main {
+            Slot::Other
+        } else {
+            Slot::Main
+        };
+        if rival.state == State::Established {
+            let reason = Cause::Down(DownReason::Replaced);
+            self.drive(shared, now, rival_slot, Event::ConnectionFails, reason);
+            return true;
+        }
+        let rival_opener = rival.conn.as_ref().map(|c| opener(c.id));
+        let mine = self
+            .session_mut(slot)
+            .and_then(|s| s.conn.as_ref())
+            .map(|c| opener(c.id));
+        let us = Rank {
+            router_id: shared.config.router_id,
+            asn: shared.config.asn,
+        };
+        let peer = Rank {
+            router_id: negotiated.router_id,
+            asn: negotiated.asn,
+        };
+        // Of two by the same side, the one that got further just now is the living one.
+        let stays = mine == rival_opener || mine == Some(survivor(us, peer));
+        let loser = if stays { rival_slot } else { slot };
+        self.drive(shared, now, loser, Event::CollisionDump, Cause::Plain);
+        stays
+    }
+
+    /// Where the peer can be reached now.
+    pub(crate) fn set_endpoint(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        endpoint: Option<Endpoint>,
+    ) {
+        if self.endpoint == endpoint {
+            return;
+        }
+        let old = core::mem::replace(&mut self.endpoint, endpoint);
+        shared.listen_changed = true;
+        let same_place =
+            |a: &Endpoint, b: &Endpoint| a.remote == b.remote && a.ifindex == b.ifindex;
+        let moved = match (&old, &endpoint) {
+            (Some(old), Some(new)) => !same_place(old, new),
+            _ => true,
+        };
+        let far = matches!(self.config.reach, Reach::Multihop(_));
+        if self.established() && far && (endpoint.is_none() || old.is_none() || !moved) {
+            return;
+        }
+        if self.established() && !moved {
+            return;
+        }
+        if self.main.state != State::Idle || self.other.is_some() {
+            self.stop(shared, now, None, DownReason::Unreachable);
+        }
+        self.restart_now(shared, now);
+    }
+
+    /// Begins afresh, without waiting for what was.
+    pub(crate) fn restart_now(&mut self, shared: &mut Shared, now: Instant) {
+        self.backoff.forget();
+        self.refusing = false;
+        if self.main.state == State::Idle {
+            self.main.timers.clear_all();
+            self.start(shared, now);
+        }
+    }
+
+    /// A link is down.
+    pub(crate) fn link_down(&mut self, shared: &mut Shared, now: Instant, ifindex: u32) {
+        if matches!(self.config.reach, Reach::Multihop(_)) || ifindex == 0 {
+            return;
+        }
+        let by_conn = self
+            .main
+            .conn
+            .as_ref()
+            .and_then(|c| c.info)
+            .map(|i| i.ifindex);
+        let by_endpoint = self.endpoint.map(|e| interface(e.remote, e.ifindex));
+        if by_conn == Some(ifindex) || by_endpoint == Some(ifindex) {
+            // Forgotten, so that the same endpoint starts the session when the link is back.
+            self.set_endpoint(shared, now, None);
+        }
+    }
+}
+
+fn opener(id: ConnId) -> Opener {
+    match id {
+        ConnId::Outgoing(_) => Opener::Us,
+        ConnId::Incoming(_) => Opener::Peer,
+    }
+}
+
+/// The interface, of the scope or beside it; 0: unknown.
+fn interface(addr: SocketAddr, ifindex: u32) -> u32 {
+    match addr {
+        SocketAddr::V6(addr) if ifindex == 0 => addr.scope_id(),
+        _ => ifindex,
+    }
+}
+
+fn is_link_local(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(a) if a.is_unicast_link_local())
+}

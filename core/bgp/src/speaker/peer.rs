@@ -1,0 +1,586 @@
+//! A peer: its connections, its RIBs, and what happens to these when a session comes and goes.
+//!
+//! RFC 4271 §8, RFC 4724 §4.2 (the helper's side of graceful restart), RFC 8538.
+
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use tapway_bgp_wire as wire;
+use tapway_bgp_wire::{ErrorCode, PerFamily};
+use tapway_model::{Family, Instant};
+
+use super::action::{Action, ConnId, ConnectOptions, Endpoint};
+use super::answer::Counters;
+use super::event::{DownReason, Event, Notification};
+use super::receive::Source;
+use super::shared::{RateLimit, Shared};
+use crate::config::{PeerConfig, Reach};
+use crate::rib::adj_in::{AdjIn, Paths};
+use crate::rib::adj_out::AdjOut;
+use crate::session::fsm::{self, State};
+use crate::session::open::Negotiated;
+use crate::session::pace::Backoff;
+use crate::session::timers::Timer;
+use crate::session::{Connection, Fired, Session, Surroundings};
+
+/// After the peer is back: how long to wait for its End-of-RIB before what is still stale goes.
+const STALE_MAX: Duration = Duration::from_secs(360);
+
+/// Which of a peer's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The one that also connects, and that becomes established.
+    Main,
+    /// The peer's own, until it is clear which of the two stays (RFC 4271 §6.8).
+    Other,
+}
+
+/// What comes with an event of the state machine.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// Nothing.
+    Plain,
+    /// The NOTIFICATION to send.
+    Send(wire::Notification),
+    /// Why the session ends, when nothing is sent.
+    Down(DownReason),
+}
+
+/// What is remembered for display.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) received: Counters,
+    pub(crate) sent: Counters,
+    pub(crate) established_count: u64,
+    pub(crate) bad_updates: u64,
+    pub(crate) last_down: Option<(Instant, DownReason)>,
+    pub(crate) last_received: Option<(Instant, Notification)>,
+    pub(crate) last_sent: Option<(Instant, Notification)>,
+    /// The state last told, and since when.
+    pub(crate) state: State,
+    pub(crate) since: Instant,
+}
+
+/// A peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) config: PeerConfig,
+    pub(crate) disabled: bool,
+    pub(crate) disabled_message: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) main: Session,
+    pub(crate) other: Option<Session>,
+    pub(crate) backoff: Backoff,
+    /// Its connections are refused until the hold-off is over: it went over the prefix limit.
+    pub(crate) refusing: bool,
+    /// What is known of the session that the received routes came by.
+    pub(crate) source: Source,
+    pub(crate) paths: Paths,
+    pub(crate) adj_in: PerFamily<AdjIn>,
+    pub(crate) adj_out: PerFamily<AdjOut>,
+    /// The peer is away, and its routes are kept until then.
+    pub(crate) restart_until: Option<Instant>,
+    /// The peer is back, and stale routes are kept until then at most.
+    pub(crate) stale_until: Option<Instant>,
+    pub(crate) history: History,
+    pub(crate) bad_update_limit: RateLimit,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Instant, config: PeerConfig) -> Peer {
+        Peer {
+            disabled: config.disabled,
+            config,
+            disabled_message: None,
+            endpoint: None,
+            main: Session::default(),
+            other: None,
+            backoff: Backoff::default(),
+            refusing: false,
+            source: Source::default(),
+            paths: Paths::default(),
+            adj_in: PerFamily::default(),
+            adj_out: PerFamily::default(),
+            restart_until: None,
+            stale_until: None,
+            history: History {
+                since: now,
+                ..History::default()
+            },
+            bad_update_limit: RateLimit::default(),
+        }
+    }
+
+    /// The state of the connection that is furthest.
+    pub(crate) fn state(&self) -> State {
+        self.other
+            .as_ref()
+            .map_or(self.main.state, |o| o.state.max(self.main.state))
+    }
+
+    pub(crate) fn established(&self) -> bool {
+        self.main.state == State::Established
+    }
+
+    /// Whether both sides speak a family on the present session.
+    pub(crate) fn speaks(&self, family: Family) -> bool {
+        self.established()
+            && self
+                .main
+                .negotiated()
+                .is_some_and(|n| n.decode.families[family])
+    }
+
+    pub(crate) fn slot(&self, id: ConnId) -> Option<Slot> {
+        if self.main.conn.as_ref().is_some_and(|c| c.id == id) {
+            return Some(Slot::Main);
+        }
+        let other = self.other.as_ref()?.conn.as_ref()?;
+        (other.id == id).then_some(Slot::Other)
+    }
+
+    pub(crate) fn session_mut(&mut self, slot: Slot) -> Option<&mut Session> {
+        match slot {
+            Slot::Main => Some(&mut self.main),
+            Slot::Other => self.other.as_mut(),
+        }
+    }
+
+    /// Runs the state machine of one connection and does what follows for the peer.
+    pub(crate) fn drive(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        slot: Slot,
+        event: fsm::Event,
+        cause: Cause,
+    ) -> Fired {
+        let us = shared.ourselves();
+        let (notification, reason) = match cause {
+            Cause::Plain => (None, None),
+            Cause::Send(notification) => (Some(notification), None),
+            Cause::Down(reason) => (None, Some(reason)),
+        };
+        let session = match (slot, &mut self.other) {
+            (Slot::Main, _) => &mut self.main,
+            (Slot::Other, Some(other)) => other,
+            (Slot::Other, None) => return Fired::default(),
+        };
+        let was = session.state;
+        let mut at = Surroundings {
+            now,
+            peer: &self.config,
+            us: &us,
+            jitter: &mut shared.jitter,
+            backoff: &mut self.backoff,
+            next_conn: &mut shared.next_conn,
+            sent: &mut self.history.sent,
+        };
+        let mut fired = session.fire(event, notification, &mut at);
+        let next = session.state;
+        let closed = fired.close.take().map(|(conn, farewell)| {
+            if shared.conns.remove(&conn.id).is_some() {
+                shared.actions.push_back(Action::Close {
+                    conn: conn.id,
+                    farewell,
+                });
+            }
+            conn
+        });
+        let sent = fired.notified.as_ref().map(describe);
+        if let Some(notification) = &sent {
+            self.history.last_sent = Some((now, notification.clone()));
+        }
+        if let Some(DownReason::Received(notification)) = &reason {
+            self.history.last_received = Some((now, notification.clone()));
+        }
+        if let Some(id) = fired.open {
+            self.connect(shared, id);
+        }
+        match slot {
+            Slot::Main => {
+                if let Some(conn) = closed
+                    && next != State::Established
+                {
+                    let reason = match event {
+                        fsm::Event::CollisionDump => DownReason::Replaced,
+                        _ => sent
+                            .map(DownReason::Sent)
+                            .or(reason)
+                            .unwrap_or(DownReason::Administrative),
+                    };
+                    self.ended(shared, now, was, &conn, reason);
+                }
+            }
+            Slot::Other => {
+                if !next.connected() {
+                    self.other = None;
+                }
+            }
+        }
+        if fired.up {
+            self.up(shared, now, slot);
+        }
+        fired
+    }
+
+    /// Asks the shell for a connection.
+    fn connect(&mut self, shared: &mut Shared, id: ConnId) {
+        let Some(endpoint) = self.endpoint else {
+            return;
+        };
+        shared.conns.insert(id, self.config.name.clone());
+        shared.actions.push_back(Action::Connect {
+            conn: id,
+            peer: self.config.name.clone(),
+            remote: endpoint.remote,
+            local: self.config.local_address.or(endpoint.local),
+            options: self.socket_options(),
+        });
+    }
+
+    /// Options of a connection to this peer (RFC 2385, RFC 5082).
+    pub(crate) fn socket_options(&self) -> ConnectOptions {
+        let (ttl, min_ttl) = match self.config.reach {
+            Reach::Direct => (255, None),
+            Reach::TtlSecurity => (255, Some(255)),
+            Reach::Multihop(hops) => (hops, None),
+        };
+        let direct = !matches!(self.config.reach, Reach::Multihop(_));
+        let ifindex = self.endpoint.map_or(0, |e| e.ifindex);
+        ConnectOptions {
+            md5: self.config.password.clone(),
+            ttl,
+            min_ttl,
+            bind_ifindex: (direct && ifindex != 0).then_some(ifindex),
+        }
+    }
+
+    /// The main connection, or the attempt at one, is over.
+    fn ended(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        was: State,
+        conn: &Connection,
+        reason: DownReason,
+    ) {
+        let was_established = was == State::Established;
+        if was_established {
+            self.lost(shared, now, conn.negotiated.as_ref(), &reason);
+        }
+        if self.main.conn.is_none()
+            && let Some(other) = self.other.take()
+        {
+            self.main = other;
+        }
+        if reason == DownReason::Replaced && !was_established {
+            return;
+        }
+        let again = self
+            .history
+            .last_down
+            .as_ref()
+            .is_some_and(|(_, last)| *last == reason);
+        self.history.last_down = Some((now, reason.clone()));
+        // A connection that cannot be opened is tried again and again: told once.
+        if was != State::Connect || !again {
+            let peer = self.config.name.clone();
+            shared.tell(Event::Down {
+                peer,
+                was_established,
+                reason,
+            });
+        }
+    }
+
+    /// An established session is over: routes stay as stale, or go (RFC 4724 §4.2, RFC 8538 §4).
+    fn lost(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        negotiated: Option<&Negotiated>,
+        reason: &DownReason,
+    ) {
+        let restart = negotiated
+            .and_then(|n| n.restart.as_ref())
+            .filter(|restart| match reason {
+                DownReason::Closed(_) | DownReason::Replaced => true,
+                DownReason::Sent(n) | DownReason::Received(n) => restart.notification && !n.hard,
+                DownReason::Unreachable
+                | DownReason::ConnectFailed(_)
+                | DownReason::Administrative => false,
+            });
+        self.restart_until = None;
+        self.stale_until = None;
+        for family in Family::ALL {
+            self.adj_out[family].clear();
+            let adj_in = &mut self.adj_in[family];
+            adj_in.end_of_rib = false;
+            adj_in.refreshing = false;
+            let changed = match restart.filter(|r| r.families[family].is_some()) {
+                Some(restart) => {
+                    let had = adj_in.accepted_len() > 0;
+                    let (_, routes) = adj_in.keep_as_stale();
+                    if routes > 0 {
+                        self.restart_until = Some(now + restart.time);
+                        let peer = self.config.name.clone();
+                        shared.tell(Event::StaleKept {
+                            peer,
+                            family,
+                            routes,
+                        });
+                    }
+                    had
+                }
+                None => adj_in.clear(),
+            };
+            shared.installable_changed[family] |= changed && self.config.install.is_some();
+        }
+        if Family::ALL.iter().all(|f| self.adj_in[*f].len() == 0) {
+            self.paths.clear();
+        }
+    }
+
+    /// A connection became established: it is the main one from now on, and the only one.
+    fn up(&mut self, shared: &mut Shared, now: Instant, slot: Slot) {
+        match slot {
+            Slot::Main => {
+                self.drive(
+                    shared,
+                    now,
+                    Slot::Other,
+                    fsm::Event::CollisionDump,
+                    Cause::Plain,
+                );
+            }
+            Slot::Other => {
+                let Some(other) = self.other.take() else {
+                    return;
+                };
+                let event = if self.main.state.connected() {
+                    fsm::Event::CollisionDump
+                } else {
+                    fsm::Event::Stop
+                };
+                self.drive(
+                    shared,
+                    now,
+                    Slot::Main,
+                    event,
+                    Cause::Down(DownReason::Replaced),
+                );
+                self.main = other;
+            }
+        }
+        self.history.established_count += 1;
+        self.refusing = false;
+        self.restart_until = None;
+        let Some(negotiated) = self.main.negotiated().cloned() else {
+            return;
+        };
+        let ours = self
+            .main
+            .conn
+            .as_ref()
+            .and_then(|c| c.addresses)
+            .unwrap_or_default();
+        self.source = Source {
+            asn: negotiated.asn,
+            external: negotiated.external,
+            ours,
+        };
+        let name = self.config.name.clone();
+        shared.tell(Event::Established {
+            peer: name,
+            asn: negotiated.asn,
+            router_id: negotiated.router_id,
+        });
+        for family in Family::ALL {
+            self.adj_out[family].clear();
+            if negotiated.decode.families[family] {
+                self.adj_out[family].touch_all(shared.own.prefixes(family));
+            }
+            // RFC 4724 §4.2: without the family, or with F clear, nothing was preserved.
+            let preserved = negotiated
+                .restart
+                .as_ref()
+                .and_then(|r| r.families[family])
+                .unwrap_or(false);
+            if !preserved {
+                self.drop_stale(shared, family);
+            }
+            if self.adj_in[family].stale_len() > 0 {
+                self.stale_until = Some(now + STALE_MAX);
+            }
+        }
+    }
+
+    /// Removes stale routes of a family.
+    pub(crate) fn drop_stale(&mut self, shared: &mut Shared, family: Family) {
+        let (changed, routes) = self.adj_in[family].remove_stale();
+        shared.installable_changed[family] |= changed && self.config.install.is_some();
+        if routes > 0 {
+            let peer = self.config.name.clone();
+            shared.tell(Event::StaleRemoved {
+                peer,
+                family,
+                routes,
+            });
+        }
+    }
+
+    /// Starts if it may and is not started.
+    pub(crate) fn start(&mut self, shared: &mut Shared, now: Instant) {
+        if self.disabled || shared.stopped || self.endpoint.is_none() {
+            return;
+        }
+        let event = if self.config.passive {
+            fsm::Event::StartPassive
+        } else {
+            fsm::Event::Start
+        };
+        self.drive(shared, now, Slot::Main, event, Cause::Plain);
+    }
+
+    /// Stops both connections: with a NOTIFICATION, or without a word.
+    pub(crate) fn stop(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        notification: Option<wire::Notification>,
+        reason: DownReason,
+    ) {
+        for slot in [Slot::Other, Slot::Main] {
+            let connected = self.session_mut(slot).is_some_and(|s| s.state.connected());
+            let cause = match &notification {
+                Some(notification) if connected => Cause::Send(notification.clone()),
+                _ => Cause::Down(reason.clone()),
+            };
+            self.drive(shared, now, slot, fsm::Event::Stop, cause);
+        }
+        self.refusing = false;
+        self.backoff.forget();
+    }
+
+    /// `notification` as a Hard Reset, where the peer would take it for a restart (RFC 8538 §3).
+    pub(crate) fn hard(&self, notification: wire::Notification) -> wire::Notification {
+        let graceful = self
+            .main
+            .negotiated()
+            .and_then(|n| n.restart.as_ref())
+            .is_some_and(|r| r.notification);
+        if graceful {
+            notification.into_hard_reset()
+        } else {
+            notification
+        }
+    }
+
+    /// The peer's routes are not wanted any more.
+    pub(crate) fn forget_routes(&mut self, shared: &mut Shared) {
+        for family in Family::ALL {
+            let changed = self.adj_in[family].clear();
+            shared.installable_changed[family] |= changed && self.config.install.is_some();
+        }
+        self.paths.clear();
+        self.restart_until = None;
+        self.stale_until = None;
+    }
+
+    /// Ends the session because of what the peer sent, and refuses it for a while.
+    pub(crate) fn over_limit(&mut self, shared: &mut Shared, now: Instant, family: Family) {
+        let wire::AfiSafi { afi, safi } = family.into();
+        let [high, low] = afi.to_be_bytes();
+        let [a, b, c, d] = self.config.prefix_limit.to_be_bytes();
+        // RFC 4486 §4: the family and the limit.
+        let data = [high, low, safi, a, b, c, d].to_vec();
+        let notification = self.hard(wire::Notification {
+            error: ErrorCode::CEASE_MAX_PREFIXES,
+            data,
+        });
+        self.drive(
+            shared,
+            now,
+            Slot::Main,
+            fsm::Event::AutomaticStop,
+            Cause::Send(notification),
+        );
+        self.refusing = true;
+    }
+
+    /// When something happens by itself.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let other = self.other.as_ref().and_then(|o| o.timers.next());
+        [
+            self.main.timers.next(),
+            other,
+            self.restart_until,
+            self.stale_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Lets happen what is due.
+    pub(crate) fn timeout(&mut self, shared: &mut Shared, now: Instant) {
+        for slot in [Slot::Other, Slot::Main] {
+            while let Some(timer) = self.session_mut(slot).and_then(|s| s.timers.expire(now)) {
+                self.expired(shared, now, slot, timer);
+            }
+        }
+        for until in [self.restart_until, self.stale_until] {
+            if until.is_some_and(|at| at <= now) {
+                self.restart_until = None;
+                self.stale_until = None;
+                for family in Family::ALL {
+                    self.drop_stale(shared, family);
+                }
+            }
+        }
+    }
+
+    fn expired(&mut self, shared: &mut Shared, now: Instant, slot: Slot, timer: Timer) {
+        let event = match timer {
+            Timer::IdleHold => {
+                self.refusing = false;
+                return self.start(shared, now);
+            }
+            Timer::ConnectRetry if self.config.passive || self.endpoint.is_none() => return,
+            Timer::ConnectRetry => fsm::Event::ConnectRetryExpires,
+            Timer::Hold => fsm::Event::HoldExpires,
+            Timer::Keepalive => fsm::Event::KeepaliveExpires,
+            Timer::SendHold => fsm::Event::SendHoldExpires,
+        };
+        let reason = DownReason::ConnectFailed("no answer".to_string());
+        self.drive(shared, now, slot, event, Cause::Down(reason));
+    }
+
+    /// Tells a change of state, if there was one.
+    pub(crate) fn note_state(&mut self, shared: &mut Shared, now: Instant) {
+        let to = self.state();
+        let from = core::mem::replace(&mut self.history.state, to);
+        if from != to {
+            self.history.since = now;
+            shared.tell(Event::StateChanged {
+                peer: self.config.name.clone(),
+                from,
+                to,
+            });
+        }
+    }
+}
+
+/// A NOTIFICATION in words.
+pub(crate) fn describe(notification: &wire::Notification) -> Notification {
+    let enclosed = notification.enclosed();
+    let error = enclosed.as_ref().unwrap_or(notification).error;
+    Notification {
+        code: error.code,
+        subcode: error.subcode,
+        hard: notification.error == ErrorCode::CEASE_HARD_RESET,
+        text: error.to_string(),
+        message: notification.message(),
+    }
+}
