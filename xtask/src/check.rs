@@ -1,0 +1,88 @@
+//! `cargo xtask check`: what a change must pass besides its tests.
+
+use anyhow::{Context, Result, bail};
+
+use crate::arch;
+use crate::run::{cargo, command, has, output, run, step};
+use crate::workspace::Workspace;
+
+/// A target that has no std: what compiles for it cannot reach a clock, a socket or a file.
+const BARE: &str = "x86_64-unknown-none";
+
+/// Does all checks, the quick ones first; every check is done even when one before it fails.
+pub(crate) fn check() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let results = [
+        step("format", || run(&mut cargo("fmt --all --check"))),
+        step("architecture", || architecture(&workspace)),
+        step("core without std", || bare(&workspace)),
+        step("clippy", || {
+            run(&mut cargo(
+                "clippy --quiet --workspace --all-targets -- -D warnings",
+            ))
+        }),
+        step("documentation", || {
+            run(cargo("doc --quiet --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+        }),
+        step("licences and sources of dependencies", deny),
+        step("fuzz targets", || fuzz(&workspace)),
+    ];
+    let failed: Vec<String> = results
+        .into_iter()
+        .filter_map(|r| r.err().map(|e| format!("{e:#}")))
+        .collect();
+    if !failed.is_empty() {
+        bail!("{} checks failed:\n  {}", failed.len(), failed.join("\n  "));
+    }
+    eprintln!("all checks passed");
+    Ok(())
+}
+
+fn architecture(workspace: &Workspace) -> Result<()> {
+    let mut faults = arch::dependencies(&workspace.crates);
+    faults.extend(arch::map(workspace)?);
+    faults.extend(arch::sources(workspace)?);
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+fn bare(workspace: &Workspace) -> Result<()> {
+    let installed = output(&mut command("rustup target list --installed"));
+    if !installed.is_ok_and(|list| list.lines().any(|l| l == BARE)) {
+        run(&mut command(&format!("rustup target add {BARE}"))).with_context(|| {
+            format!(
+                "the core cannot be checked: the standard library's part for {BARE} is missing; \
+                 install rustup, or let it reach the network"
+            )
+        })?;
+    }
+    let mut check = cargo(&format!("check --quiet --lib --target {BARE}"));
+    for room in workspace.core() {
+        check.args(["-p", &room.name]);
+    }
+    run(&mut check)
+}
+
+fn deny() -> Result<()> {
+    if !has("cargo-deny") {
+        run(&mut cargo("install --quiet --locked cargo-deny"))
+            .context("cargo-deny is missing and cannot be installed")?;
+    }
+    // Advisories need a database from the network, so they are no part of what must pass everywhere.
+    run(&mut cargo(
+        "deny --log-level error check bans licenses sources",
+    ))
+}
+
+/// The fuzz targets are a workspace of their own.
+fn fuzz(workspace: &Workspace) -> Result<()> {
+    let manifest = workspace.root.join("fuzz/Cargo.toml");
+    if !manifest.exists() {
+        eprintln!("    there are none yet");
+        return Ok(());
+    }
+    run(cargo("fmt --check --manifest-path").arg(&manifest))?;
+    run(cargo("check --quiet --all-targets --manifest-path").arg(&manifest))
+}

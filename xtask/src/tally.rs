@@ -1,0 +1,98 @@
+//! Counting what test runners print.
+
+/// What a runner said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Tests that passed.
+    pub passed: u64,
+    /// Tests that failed.
+    pub failed: u64,
+    /// Names of those.
+    pub names: Vec<String>,
+}
+
+impl Tally {
+    /// Takes in a line of cargo test's or cargo nextest's output.
+    pub(crate) fn read(&mut self, line: &str) {
+        let line = line.trim();
+        // `test result: ok. 6 passed; 0 failed; 0 ignored; ...` and
+        // `Summary [  24.4s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 0 skipped`
+        if line.starts_with("test result: ") || line.starts_with("Summary [") {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for pair in words.windows(2) {
+                let Ok(count) = pair[0].parse::<u64>() else {
+                    continue;
+                };
+                match pair[1].trim_end_matches([',', ';']) {
+                    "passed" => self.passed += count,
+                    "failed" | "timed" | "exec" => self.failed += count,
+                    _ => {}
+                }
+            }
+        } else if let Some(name) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            self.name(name);
+        } else if ["FAIL [", "TIMEOUT [", "SIGKILL [", "SIGABRT [", "SIGSEGV ["]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+            && let Some((_, name)) = line.split_once(']')
+        {
+            // `FAIL [   0.005s] ( 1/18) tapway-lab peers::frr::tests::answers_are_read`
+            let name = match name.split_once(") ") {
+                Some((_, rest)) => rest,
+                None => name,
+            };
+            self.name(name.trim());
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        // Runners say a failure twice.
+        if !self.names.iter().any(|n| n == name) {
+            self.names.push(name.to_string());
+        }
+    }
+
+    /// Adds another tally.
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.names.extend(other.names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_runners_are_understood() {
+        for (text, passed, failed, names) in [
+            (
+                "test a::b ... ok\ntest a::c ... FAILED\ntest result: FAILED. 6 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+                6,
+                1,
+                vec!["a::c"],
+            ),
+            (
+                "test result: ok. 6 passed; 0 failed; 0 ignored\ntest result: ok. 3 passed; 0 failed; 0 ignored",
+                9,
+                0,
+                vec![],
+            ),
+            (
+                "        FAIL [   0.005s] ( 1/18) tapway-lab x::y\n   TIMEOUT [  60.0s] (2/18) tapway-lab::interop z\n     Summary [  24.412s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 3 skipped\n        FAIL [   0.005s] ( 1/18) tapway-lab x::y",
+                16,
+                2,
+                vec!["tapway-lab x::y", "tapway-lab::interop z"],
+            ),
+        ] {
+            let mut tally = Tally::default();
+            text.lines().for_each(|l| tally.read(l));
+            assert_eq!((tally.passed, tally.failed), (passed, failed), "{text}");
+            assert_eq!(tally.names, names, "{text}");
+        }
+    }
+}

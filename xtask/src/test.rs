@@ -1,0 +1,177 @@
+//! `cargo xtask test`: all tests, in rings from the quick to the real.
+//!
+//! The ring of an integration test is the beginning of its file's name: `namespace*` and `interop*`
+//! need root, and the second kind other programs too; `simulated*` and all else need nothing.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::debian;
+use crate::run::{cargo, has, is_root, run, step, watched};
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// Which tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All.
+    All,
+    /// Those that need neither root nor other programs.
+    Unprivileged,
+}
+
+/// Beginnings of the names of tests that need root.
+const PRIVILEGED: &[&str] = &["namespace", "interop"];
+
+/// Kills what hangs; more tests at once where they mostly wait for each other's timers.
+const NEXTEST: &str = "xtask/nextest.toml";
+
+/// Runs the tests and prints the count.
+pub(crate) fn test(which: Which) -> Result<()> {
+    if which == Which::All && !is_root() {
+        bail!(
+            "tests in network namespaces need root; run this as root, or `cargo xtask test --unprivileged` for the others"
+        );
+    }
+    let start = Instant::now();
+    let workspace = Workspace::load()?;
+    if which == Which::All {
+        step("packages", || debian::install(debian::ALL))?;
+    }
+    step("build", || {
+        run(&mut cargo("build --workspace --bins"))?;
+        run(&mut cargo("test --workspace --no-run --quiet"))
+    })?;
+
+    let runner = Runner::new(&workspace);
+    let simulated = names(&workspace, |n| n.starts_with("simulated"));
+    let plain = names(&workspace, |n| {
+        !n.starts_with("simulated") && !PRIVILEGED.iter().any(|p| n.starts_with(p))
+    });
+    let mut total = Tally::default();
+    let mut rows = Vec::new();
+    let mut ring = |name: &str, tally: Tally| {
+        rows.push(format!(
+            "{name:<12} {:>5} passed {:>3} failed",
+            tally.passed, tally.failed
+        ));
+        total.add(tally);
+    };
+    ring("unit", runner.ring("unit", true, &plain)?);
+    ring("doc", runner.docs()?);
+    ring("simulated", runner.ring("simulated", false, &simulated)?);
+    let mut left_out = Vec::new();
+    for kind in PRIVILEGED {
+        let tests = names(&workspace, |n| n.starts_with(kind));
+        match which {
+            Which::All => ring(kind, runner.ring(kind, false, &tests)?),
+            Which::Unprivileged => left_out.extend(tests),
+        }
+    }
+
+    println!();
+    for row in rows {
+        println!("{row}");
+    }
+    for name in &total.names {
+        println!("FAILED: {name}");
+    }
+    if !left_out.is_empty() {
+        println!("NOT RUN, because they need root: {}", left_out.join(", "));
+    }
+    println!("in {:.0} s", start.elapsed().as_secs_f64());
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 {
+        bail!("{} tests failed", total.failed);
+    }
+    Ok(())
+}
+
+fn names(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let all: BTreeSet<&String> = workspace
+        .crates
+        .iter()
+        .flat_map(|c| &c.tests)
+        .filter(|n| wanted(n))
+        .collect();
+    all.into_iter().cloned().collect()
+}
+
+/// Runs tests with nextest when it is there.
+struct Runner<'a> {
+    nextest: bool,
+    workspace: &'a Workspace,
+}
+
+impl Runner<'_> {
+    fn new(workspace: &Workspace) -> Runner<'_> {
+        Runner {
+            nextest: has("cargo-nextest"),
+            workspace,
+        }
+    }
+
+    /// Runs the integration tests of these names, and with `sources` those inside the source files.
+    fn ring(&self, name: &str, sources: bool, tests: &[String]) -> Result<Tally> {
+        if !sources && tests.is_empty() {
+            eprintln!("==> {name} tests: there are none");
+            return Ok(Tally::default());
+        }
+        let mut command = if self.nextest {
+            let mut command = cargo("nextest run --workspace --no-fail-fast --status-level fail");
+            command
+                .arg("--config-file")
+                .arg(self.workspace.root.join(NEXTEST))
+                .args([
+                    "--profile",
+                    if name == "interop" {
+                        "interop"
+                    } else {
+                        "default"
+                    },
+                ]);
+            command
+        } else {
+            cargo("test --workspace --no-fail-fast")
+        };
+        if sources {
+            command.args(["--lib", "--bins"]);
+        }
+        for test in tests {
+            command.args(["--test", test]);
+        }
+        self.count(name, &mut command)
+    }
+
+    fn docs(&self) -> Result<Tally> {
+        self.count(
+            "doc",
+            &mut cargo("test --workspace --doc --no-fail-fast --quiet"),
+        )
+    }
+
+    fn count(&self, name: &str, command: &mut Command) -> Result<Tally> {
+        let programs = self.workspace.target.join("debug");
+        command
+            .env("TAPWAYD_BIN", programs.join("tapwayd"))
+            .env("TAPWAY_BIN", programs.join("tapway"));
+        step(&format!("{name} tests"), || {
+            let tally = Mutex::new(Tally::default());
+            let succeeded = watched(command, &|line| {
+                if let Ok(mut tally) = tally.lock() {
+                    tally.read(line);
+                }
+            })?;
+            let mut tally = tally.into_inner().unwrap_or_default();
+            if !succeeded && tally.failed == 0 {
+                tally.failed = 1;
+                tally.names.push(format!("the runner of the {name} tests"));
+            }
+            Ok(tally)
+        })
+    }
+}
