@@ -1,0 +1,73 @@
+//! `tapway route list`.
+
+use tapway_api::list::List;
+use tapway_api::route::{Route, RouteState};
+
+use super::{footer, word};
+use crate::human::duration;
+use crate::style::{Style, Tone};
+use crate::table::{Cell, Table};
+
+pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
+    let mut table = Table::new(&[
+        "",
+        "PREFIX",
+        "NEXT HOP",
+        "FROM",
+        "AS PATH",
+        "ORIGIN",
+        ">PREF",
+        ">MED",
+        "COMMUNITIES",
+        "STATE",
+        ">AGE",
+        "NOTE",
+    ]);
+    for route in &routes.items {
+        let mark = match (route.best, route.installed) {
+            (true, true) => "*>",
+            (true, false) => "*",
+            (false, true) => ">",
+            (false, false) => "",
+        };
+        let from = match (&route.peer, &route.owner) {
+            (Some(peer), _) => peer.to_string(),
+            (None, owner) => owner.clone().unwrap_or_default(),
+        };
+        let number = |n: Option<u32>| Cell::from(n.map(|n| n.to_string()).unwrap_or_default());
+        let mut notes: Vec<&str> = Vec::new();
+        notes.extend(route.stale.then_some("stale"));
+        notes.extend(route.reason.as_deref());
+        table.row([
+            mark.into(),
+            match route.path_id {
+                Some(id) => format!("{} (path {id})", route.prefix).into(),
+                None => route.prefix.into(),
+            },
+            route.next_hops.join(" ").into(),
+            from.into(),
+            (&route.as_path).into(),
+            (&route.origin).into(),
+            number(route.local_pref),
+            number(route.med),
+            route.communities.join(" ").into(),
+            Cell::new(tone(route.state), word(route.state)),
+            route.age_s.map(duration).unwrap_or_default().into(),
+            notes.join("; ").into(),
+        ]);
+    }
+    let legend = if routes.items.iter().any(|r| r.best || r.installed) {
+        format!("{}\n", style.paint(Tone::Dim, "* best, > in the kernel"))
+    } else {
+        String::new()
+    };
+    table.render(style, "No routes.") + &legend + &footer(routes.items.len(), routes.total, style)
+}
+
+fn tone(state: RouteState) -> Tone {
+    match state {
+        RouteState::Accepted | RouteState::Sent => Tone::Plain,
+        RouteState::Rejected => Tone::Dim,
+        RouteState::Unusable => Tone::Warn,
+    }
+}

@@ -1,0 +1,303 @@
+//! From a command to requests, and from their answers to output and exit code.
+
+use clap::CommandFactory;
+use serde::Serialize;
+use tapway_api::config::{CheckBody, Checked};
+use tapway_api::doctor::Diagnosis;
+use tapway_api::endpoint::{self, Method, of};
+use tapway_api::explain::Explanation;
+use tapway_api::peer::{Disable, Reset};
+use tapway_api::shutdown::Shutdown;
+use tapway_api::status::Status;
+use tapway_api::write::Applied;
+use tapway_model::spec::InstanceSpec;
+
+use crate::args::{
+    AnnouncementCommand, Args, Command, ConfigCommand, InstanceCommand, ListCommand, Output,
+    PeerCommand, PolicyCommand, RouteCommand, SourceCommand,
+};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::input::{Text, instances, objects};
+use crate::output::{Answer, print};
+use crate::render;
+use crate::session::{Query, Session, body, parse};
+use crate::style::Style;
+
+/// Instances of one request together have at most this many bytes; the daemon takes 4 MiB.
+const MAX_REQUEST: usize = 3 * 1024 * 1024;
+
+/// Carries out a command.
+pub(crate) fn run(args: Args) -> Result<Answer, Failure> {
+    if let Command::Completions { shell } = args.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "tapway", &mut script);
+        return print(&script).map(|()| Answer::Yes);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Output)?;
+    let mut session = Session {
+        client: Client::new(args.socket),
+        json: args.output == Output::Json,
+        style: Style::detect(),
+    };
+    runtime.block_on(session.run(args.command))
+}
+
+impl Session {
+    async fn run(&mut self, command: Command) -> Result<Answer, Failure> {
+        match command {
+            Command::Status => {
+                let answer = self.get(endpoint::STATUS, render::status::render).await?;
+                Ok(healthy(answer, |s: &Status| s.healthy))
+            }
+            Command::Instance(command) => self.instance(command).await,
+            Command::Peer(command) => self.peer(command).await,
+            Command::Policy(command) => self.policy(command).await,
+            Command::Route(command) => self.routes(command).await,
+            Command::Announcement(AnnouncementCommand::List {
+                prefix,
+                network,
+                page,
+            }) => {
+                let mut query = Query::new(endpoint::ANNOUNCEMENTS);
+                query.add("prefix", prefix);
+                query.add("network", network);
+                self.pages(query, page, render::announcement::list).await
+            }
+            Command::Conflict(ListCommand::List) => {
+                self.get_yes(endpoint::CONFLICTS, render::conflict::list)
+                    .await
+            }
+            Command::Problem(ListCommand::List) => {
+                self.get_yes(endpoint::PROBLEMS, render::problem::list)
+                    .await
+            }
+            Command::Source(command) => self.source(command).await,
+            Command::Kernel(ListCommand::List) => {
+                self.get_yes(endpoint::KERNEL, render::kernel::list).await
+            }
+            Command::Plan => self.get_yes(endpoint::PLAN, render::plan::render).await,
+            Command::Explain { prefix, network } => {
+                let mut query = Query::new(endpoint::EXPLAIN);
+                query.add("prefix", Some(prefix));
+                query.add("network", network);
+                let answer = self.get(query.path(), render::explain::render).await?;
+                Ok(healthy(answer, |e: &Explanation| e.first_broken.is_none()))
+            }
+            Command::Doctor => {
+                let answer = self.get(endpoint::DOCTOR, render::doctor::render).await?;
+                Ok(healthy(answer, Diagnosis::healthy))
+            }
+            Command::Watch => self.watch().await,
+            Command::Config(command) => self.config(command).await,
+            Command::Shutdown { message } => {
+                self.act(Method::Post, endpoint::SHUTDOWN, &Shutdown { message })
+                    .await
+            }
+            // Needs no daemon; `run` has done it.
+            Command::Completions { .. } => Ok(Answer::Yes),
+        }
+    }
+
+    async fn instance(&mut self, command: InstanceCommand) -> Result<Answer, Failure> {
+        match command {
+            InstanceCommand::List { source, page } => {
+                let mut query = Query::new(endpoint::INSTANCES);
+                query.add("source", source);
+                self.pages(query, page, render::instance::list).await
+            }
+            InstanceCommand::Show { name } => {
+                let path = of(endpoint::INSTANCE, &name);
+                self.get_yes(&path, render::instance::show).await
+            }
+            InstanceCommand::Apply { files } => self.apply_instances(&instances(&files)?).await,
+            InstanceCommand::Remove { names } => {
+                for name in &names {
+                    self.act(Method::Delete, &of(endpoint::INSTANCE, name), &())
+                        .await?;
+                }
+                Ok(Answer::Yes)
+            }
+        }
+    }
+
+    async fn peer(&mut self, command: PeerCommand) -> Result<Answer, Failure> {
+        use Method::{Delete, Post};
+        use endpoint::{PEER, PEER_DISABLE, PEER_ENABLE, PEER_RESET};
+        let path = |template, name: &tapway_model::PeerName| of(template, name.as_str());
+        match command {
+            PeerCommand::List => self.get_yes(endpoint::PEERS, render::peer::list).await,
+            PeerCommand::Show { name } => {
+                self.get_yes(&path(PEER, &name), render::peer::show).await
+            }
+            PeerCommand::Apply { name, file } => {
+                let name = name.as_ref().map(|n| n.as_str());
+                let all = objects(&Text::read(&file)?, "peer", name)?;
+                self.apply_objects(PEER, all).await
+            }
+            PeerCommand::Remove { name } => self.act(Delete, &path(PEER, &name), &()).await,
+            PeerCommand::Reset {
+                name,
+                hard,
+                message,
+            } => {
+                let kind = PeerCommand::reset_kind(hard);
+                self.act(Post, &path(PEER_RESET, &name), &Reset { kind, message })
+                    .await
+            }
+            PeerCommand::Disable { name, message } => {
+                self.act(Post, &path(PEER_DISABLE, &name), &Disable { message })
+                    .await
+            }
+            PeerCommand::Enable { name } => self.act(Post, &path(PEER_ENABLE, &name), &()).await,
+        }
+    }
+
+    async fn policy(&mut self, command: PolicyCommand) -> Result<Answer, Failure> {
+        let path = |name: &str| of(endpoint::POLICY, name);
+        match command {
+            PolicyCommand::List => self.get_yes(endpoint::POLICIES, render::policy::list).await,
+            PolicyCommand::Show { name } => self.get_yes(&path(&name), render::policy::show).await,
+            PolicyCommand::Apply { name, file } => {
+                let all = objects(&Text::read(&file)?, "policy", name.as_deref())?;
+                self.apply_objects(endpoint::POLICY, all).await
+            }
+            PolicyCommand::Remove { name } => self.act(Method::Delete, &path(&name), &()).await,
+        }
+    }
+
+    async fn routes(&mut self, command: RouteCommand) -> Result<Answer, Failure> {
+        let RouteCommand::List {
+            received,
+            advertised,
+            best,
+            prefix,
+            family,
+            page,
+        } = command;
+        let mut query = Query::new(endpoint::ROUTES);
+        query.add("received", received);
+        query.add("advertised", advertised);
+        query.add("best", best.then_some(true));
+        query.add("prefix", prefix);
+        query.add("family", family);
+        // There may be a million: one page, and its footer says how many there are.
+        query.add("limit", page.limit);
+        query.add("offset", page.offset);
+        self.get_yes(query.path(), render::route::list).await
+    }
+
+    async fn source(&mut self, command: SourceCommand) -> Result<Answer, Failure> {
+        let (template, name) = match &command {
+            SourceCommand::List => {
+                return self.get_yes(endpoint::SOURCES, render::source::list).await;
+            }
+            SourceCommand::Refresh { name } => (endpoint::SOURCE_REFRESH, name),
+            SourceCommand::Forget { name } => (endpoint::SOURCE_FORGET, name),
+        };
+        self.act(Method::Post, &of(template, name.as_str()), &())
+            .await
+    }
+
+    async fn config(&mut self, command: ConfigCommand) -> Result<Answer, Failure> {
+        match command {
+            ConfigCommand::Show => self.get_yes(endpoint::CONFIG, render::config::show).await,
+            ConfigCommand::Reload => self.check(endpoint::CONFIG_RELOAD, &()).await,
+            ConfigCommand::Check { file } => {
+                let text = file.map(|file| Text::read(&file)).transpose()?;
+                let (text, name) = text.map(|t| (t.text, t.name)).unzip();
+                self.check(endpoint::CONFIG_CHECK, &CheckBody { text, name })
+                    .await
+            }
+        }
+    }
+
+    async fn apply_instances(&mut self, specs: &[InstanceSpec]) -> Result<Answer, Failure> {
+        let mut all = Applied::default();
+        for body in bodies(specs)? {
+            let bytes = self
+                .client
+                .ask(Method::Post, endpoint::INSTANCES, body)
+                .await?;
+            all.items
+                .extend(parse::<Applied>(endpoint::INSTANCES, &bytes)?.items);
+        }
+        self.print_applied(&all)
+    }
+
+    async fn apply_objects(
+        &mut self,
+        template: &str,
+        objects: Vec<(String, serde_json::Value)>,
+    ) -> Result<Answer, Failure> {
+        let mut all = Applied::default();
+        for (name, value) in objects {
+            let path = of(template, &name);
+            let bytes = self.client.ask(Method::Put, &path, body(&value)?).await?;
+            all.items.extend(parse::<Applied>(&path, &bytes)?.items);
+        }
+        self.print_applied(&all)
+    }
+
+    fn print_applied(&self, all: &Applied) -> Result<Answer, Failure> {
+        if self.json {
+            print(&body(all)?)?;
+        } else {
+            print(render::write::applied(all, self.style).as_bytes())?;
+        }
+        Ok(Answer::Yes)
+    }
+
+    async fn check(&mut self, path: &str, request: &impl Serialize) -> Result<Answer, Failure> {
+        let answer = self
+            .ask(Method::Post, path, request, render::config::checked)
+            .await?;
+        Ok(healthy(answer, |c: &Checked| c.ok))
+    }
+
+    async fn watch(&mut self) -> Result<Answer, Failure> {
+        let mut lines = self.client.stream(endpoint::EVENTS).await?;
+        loop {
+            let bytes = lines.next().await?;
+            if self.json {
+                print(&bytes)?;
+                continue;
+            }
+            for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                let event = parse(endpoint::EVENTS, line)?;
+                print(render::event::line(&event, self.style).as_bytes())?;
+            }
+        }
+    }
+}
+
+fn healthy<T>(answer: Option<T>, healthy: impl Fn(&T) -> bool) -> Answer {
+    Answer::from_health(answer.is_none_or(|a| healthy(&a)))
+}
+
+/// Arrays of instances, none longer than the daemon takes.
+fn bodies(specs: &[InstanceSpec]) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut all = Vec::new();
+    let mut current: Vec<u8> = b"[".to_vec();
+    for spec in specs {
+        let one = body(spec)?;
+        if current.len() > 1 {
+            if current.len() + one.len() > MAX_REQUEST {
+                current.push(b']');
+                all.push(std::mem::replace(&mut current, b"[".to_vec()));
+            } else {
+                current.push(b',');
+            }
+        }
+        current.extend(one);
+    }
+    current.push(b']');
+    all.push(current);
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests;
