@@ -14,6 +14,8 @@ mod netns;
 pub mod peers;
 mod ping;
 mod process;
+mod toml_text;
+pub mod sim;
 pub mod tapwayd;
 mod wait;
 

@@ -20,7 +20,7 @@ use tapway_sys::notify::Notifier;
 use tapway_sys::poll::{Poller, Ready};
 use tapway_sys::signal::{Signal, Signals};
 use tapway_sys::wake::Waker;
-use tapway_sys::{clock, sysctl};
+use tapway_sys::clock;
 
 use crate::advertiser::Advertiser;
 use crate::connections::Connections;
@@ -118,6 +118,7 @@ pub struct Daemon {
     connections: Connections,
     advertiser: Advertiser,
     kernel_events: Vec<KernelEvent>,
+    monitor_status: tapway_netlink::Status,
     scan_interval: Option<Duration>,
     next_scan: Option<Instant>,
     next_housekeeping: Instant,
@@ -157,6 +158,7 @@ impl Daemon {
             connections: Connections::new(),
             advertiser: Advertiser::default(),
             kernel_events: Vec::new(),
+            monitor_status: tapway_netlink::Status { more: true, timeout: None },
             scan_interval: parts.scan_interval,
             next_scan: parts.scan_interval.map(|i| started + i),
             next_housekeeping: started + HOUSEKEEPING,
@@ -181,7 +183,7 @@ impl Daemon {
             }
             let timeout = self.timeout();
             self.poller.wait(timeout, &mut ready)?;
-            self.turn(&ready)?;
+            self.turn(&ready);
         }
     }
 
@@ -194,6 +196,7 @@ impl Daemon {
             self.node.poll_timeout(),
             self.advertiser.poll_timeout(),
             self.next_scan,
+            self.monitor_timeout(),
             self.next_watchdog,
             self.goodbye.as_ref().map(Goodbye::deadline),
             self.listeners.any_failed().then_some(self.next_housekeeping),
@@ -204,11 +207,11 @@ impl Daemon {
         .map(|deadline| deadline.since(now))
     }
 
-    fn turn(&mut self, ready: &[Ready]) -> anyhow::Result<()> {
+    fn turn(&mut self, ready: &[Ready]) {
         self.more = false;
         // The kernel first: a lost link must not wait behind a peer's table.
-        if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor.is_scanning() {
-            self.read_kernel()?;
+        if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor_due() {
+            self.read_kernel();
         }
         for event in ready {
             match event.token {
@@ -234,17 +237,30 @@ impl Daemon {
         }
         self.drain();
         self.housekeeping(now);
-        Ok(())
     }
 
-    fn read_kernel(&mut self) -> anyhow::Result<()> {
-        let status = self.monitor.read(NOTIFICATIONS, &mut self.kernel_events)?;
-        self.more |= status.more();
+    fn monitor_due(&self) -> bool {
+        self.monitor_status.more || self.monitor_timeout().is_some_and(|at| at <= now())
+    }
+
+    fn monitor_timeout(&self) -> Option<Instant> {
+        self.monitor_status.timeout
+    }
+
+    fn read_kernel(&mut self) {
+        match self.monitor.read(now(), NOTIFICATIONS, &mut self.kernel_events) {
+            Ok(status) => self.monitor_status = status,
+            Err(error) => {
+                // The next read begins a new scan; nothing known is given up for it.
+                tracing::error!(%error, "the kernel cannot be followed");
+                self.monitor_status = tapway_netlink::Status { more: false, timeout: Some(now() + HOUSEKEEPING) };
+            }
+        }
+        self.more |= self.monitor_status.more;
         if !self.kernel_events.is_empty() {
             self.node.handle_kernel(now(), self.kernel_events.drain(..));
         }
         self.drain();
-        Ok(())
     }
 
     fn accept(&mut self, token: u64) {
@@ -328,11 +344,11 @@ impl Daemon {
                     let outcomes = self.writer.apply(&batch.changes);
                     self.node.handle_outcomes(now(), batch.id, &outcomes);
                 }
-                Action::Scan => self.monitor.start_scan(),
+                Action::Scan => self.request_scan(),
                 Action::Bgp(action) => self.connections.act(now(), action, &mut self.node, &self.poller),
                 Action::Listen(wanted) => self.listeners.set(&wanted, &self.poller),
                 Action::Advertise(links) => self.advertiser.set(now(), &links),
-                Action::WatchSysctl(path) => self.watch_sysctl(path),
+                Action::WatchSysctl(path) => self.watch_sysctl(&path),
                 Action::Record(record) => self.store.record(record),
                 Action::Event(event) => self.tell(event),
             }
@@ -345,15 +361,16 @@ impl Daemon {
         }
     }
 
-    fn watch_sysctl(&mut self, path: String) {
-        self.monitor.watch_sysctl(&path);
-        match sysctl::read(&path) {
-            Ok(value) => {
-                let object = tapway_fib::Object::Sysctl(tapway_fib::Sysctl { path, value });
-                self.node.handle_kernel(now(), [KernelEvent::Present(object)]);
-            }
-            Err(error) => tracing::warn!(path, %error, "a sysctl cannot be read"),
-        }
+    fn request_scan(&mut self) {
+        self.monitor.request_scan();
+        self.monitor_status.more = true;
+        self.more = true;
+    }
+
+    fn watch_sysctl(&mut self, path: &str) {
+        let mut events = Vec::new();
+        self.monitor.watch_sysctl(path, &mut events);
+        self.node.handle_kernel(now(), events);
     }
 
     /// Tells the log and the watchers.
@@ -383,7 +400,7 @@ impl Daemon {
         self.advertiser.send_due(now, self.node.fib());
         if self.next_scan.is_some_and(|at| at <= now) {
             self.next_scan = self.scan_interval.map(|i| now + i);
-            self.monitor.start_scan();
+            self.request_scan();
             self.more = true;
         }
         if self.next_watchdog.is_some_and(|at| at <= now) {

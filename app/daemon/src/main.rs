@@ -1,2 +1,22 @@
-//! To be written.
-fn main() {}
+//! `tapwayd`: see the library's documentation.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tapway_daemon::args::Args;
+use tapway_daemon::{logging, settings, start};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.check {
+        return settings::check_and_print(&args);
+    }
+    logging::start(&args.log);
+    match start::run(&args) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -977,6 +977,9 @@ fn bgp_event(event: &tapway_bgp::Event) -> Event {
             refused.to_string(),
             format!("{peer} has {kept} already; {refused} is not announced to it"),
         ),
+        E::CannotEncode { peer, text } => {
+            (Level::Warning, "peer.cannot-encode", peer.to_string(), text.clone())
+        }
         E::EndOfRibSent { peer, family } => (
             Level::Info,
             "peer.end-of-rib",

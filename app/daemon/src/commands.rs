@@ -1,0 +1,428 @@
+//! Answers to the API's requests.
+//!
+//! A read is answered from the node's state at once. A write takes effect at once, and is answered when
+//! it is on disk. Checks of the host run on a thread of their own.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tapway_api::config::{CheckBody, Checked};
+use tapway_api::list::List;
+use tapway_api::peer::{Origin, Peer, ResetKind};
+use tapway_api::policy::Policy;
+use tapway_api::problem::{Problem, ProblemKind};
+use tapway_api::status::{DaemonState, KernelCount, PeerCount, SourceCount, Status};
+use tapway_api::write::{Applied, AppliedItem, Outcome};
+use tapway_api::{ApiError, ErrorCode};
+use tapway_bgp::State;
+use tapway_fib::Status as FibStatus;
+use tapway_intent::{SourceEvent, SourceState};
+use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
+
+use crate::daemon::{Daemon, now};
+use crate::doctor;
+use crate::http::{ApiReply, ApiRequest, Call, CheckedInstance, Responder};
+use crate::store::Write;
+use crate::views;
+
+type Answer = Result<ApiReply, ApiError>;
+
+impl Daemon {
+    /// Answers one request, now or later.
+    pub(crate) fn answer(&mut self, call: Call) {
+        let Call { request, responder } = call;
+        let answer = match request {
+            ApiRequest::InstanceApply(instances) => return self.apply_instances(instances, responder),
+            ApiRequest::InstanceRemove(name) => return self.remove_instance(&name, responder),
+            ApiRequest::PeerApply(name, value) => return self.apply_peer(&name, value, responder),
+            ApiRequest::PeerRemove(name) => return self.remove_peer(&name, responder),
+            ApiRequest::PolicyApply(name, value) => return self.apply_policy(&name, value, responder),
+            ApiRequest::PolicyRemove(name) => return self.remove_policy(&name, responder),
+            ApiRequest::SourceForget(name) => return self.forget_source(&name, responder),
+            ApiRequest::Doctor => return self.doctor(responder),
+            ApiRequest::Shutdown(body) => {
+                let message = body.message.unwrap_or_else(|| "tapway shutdown".to_owned());
+                return self.begin_shutdown(&message, Some(responder));
+            }
+            request => self.ask(request),
+        };
+        self.drain();
+        responder.send(answer);
+    }
+
+    fn ask(&mut self, request: ApiRequest) -> Answer {
+        let now = now();
+        let node = &self.node;
+        Ok(match request {
+            ApiRequest::Status => ApiReply::Status(Box::new(self.status())),
+            ApiRequest::InstanceList(query) => ApiReply::Instances(views::instances(node, &query)),
+            ApiRequest::InstanceShow(name) => {
+                let details = views::instance(node, name.as_str());
+                if details.is_empty() {
+                    return Err(ApiError::not_found("instance", name));
+                }
+                ApiReply::InstanceDetails(List::whole(details))
+            }
+            ApiRequest::PeerList => ApiReply::Peers(views::peers(node, now, |name| self.settings.peer_origin(name))),
+            ApiRequest::PeerShow(name) => {
+                let peer = self.peer(&name)?;
+                let summary = self.node.speaker().peer(&name).ok_or_else(|| ApiError::not_found("peer", &name))?;
+                let config = self.settings.peer_json(&name, self.node.config());
+                ApiReply::Peer(Box::new(views::peer_detail(peer, &summary, config)))
+            }
+            ApiRequest::PeerReset(name, reset) => {
+                self.peer(&name)?;
+                let speaker = self.node.speaker_mut();
+                match reset.kind {
+                    ResetKind::Soft => speaker.reset_soft(now, &name),
+                    ResetKind::Hard => speaker.reset_hard(now, &name, reset.message),
+                };
+                self.node.turn(now);
+                ApiReply::done(format!("peer {name} is reset"))
+            }
+            ApiRequest::PeerDisable(name, body) => {
+                self.peer(&name)?;
+                self.node.speaker_mut().disable(now, &name, body.message);
+                self.node.turn(now);
+                ApiReply::done(format!("peer {name} is disabled until it is enabled, or tapwayd restarts"))
+            }
+            ApiRequest::PeerEnable(name) => {
+                self.peer(&name)?;
+                self.node.speaker_mut().enable(now, &name);
+                self.node.turn(now);
+                ApiReply::done(format!("peer {name} is enabled"))
+            }
+            ApiRequest::PolicyList => ApiReply::Policies(List::whole(self.policies())),
+            ApiRequest::PolicyShow(name) => ApiReply::Policy(
+                self.policies().into_iter().find(|p| p.name == name).ok_or_else(|| ApiError::not_found("policy", &name))?,
+            ),
+            ApiRequest::RouteList(query) => {
+                for peer in [&query.received, &query.advertised].into_iter().flatten() {
+                    self.peer(peer)?;
+                }
+                ApiReply::Routes(views::routes(node, &query))
+            }
+            ApiRequest::AnnouncementList(query) => ApiReply::Announcements(views::announcements(node, &query)),
+            ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
+            ApiRequest::ProblemList => ApiReply::Problems(List::whole(self.problems())),
+            ApiRequest::SourceList => ApiReply::Sources(views::sources(node, now, |name| self.source_place(name))),
+            ApiRequest::SourceRefresh(name) => {
+                self.source(&name)?;
+                if let Some(files) = self.files.as_ref().filter(|f| f.name == name) {
+                    files.remote.refresh();
+                }
+                ApiReply::done(format!("source {name} lists everything again"))
+            }
+            ApiRequest::KernelList => ApiReply::Kernel(views::kernel(node)),
+            ApiRequest::Plan => ApiReply::Plan(views::plan(node)),
+            ApiRequest::Explain(query) => {
+                let explained = node.explain(now, query.prefix, query.network.as_ref());
+                ApiReply::Explanation(Box::new(views::explanation(explained)))
+            }
+            ApiRequest::ConfigShow => ApiReply::Configuration(self.settings.show()),
+            ApiRequest::ConfigCheck(body) => ApiReply::Checked(self.check(&body)),
+            ApiRequest::ConfigReload => ApiReply::Checked(self.reload()),
+            other => {
+                return Err(ApiError::new(ErrorCode::Internal, format!("{other:?} reached the wrong place")));
+            }
+        })
+    }
+
+    // Writes.
+
+    fn apply_instances(&mut self, instances: Vec<CheckedInstance>, responder: Responder) {
+        let source = self.settings.api_source();
+        let mut items = Vec::with_capacity(instances.len());
+        for CheckedInstance { spec: _, instance } in instances {
+            let known = self.node.intent().instance(&source, &instance.name);
+            let outcome = match known {
+                None => Outcome::Created,
+                Some(view) if *view.instance == instance => Outcome::Unchanged,
+                Some(_) => Outcome::Changed,
+            };
+            let name = instance.name.to_string();
+            if outcome != Outcome::Unchanged {
+                self.node.handle_source(now(), &source, SourceEvent::Put(Arc::new(instance)));
+                self.drain();
+            }
+            items.push(AppliedItem { name, outcome, notes: Vec::new() });
+        }
+        for item in &mut items {
+            item.notes = self.notes(&source, &item.name);
+        }
+        self.answer_when_kept(ApiReply::Applied(Applied { items }), responder);
+    }
+
+    /// What whoever applied an instance should know: what of it is refused.
+    fn notes(&self, source: &SourceName, name: &str) -> Vec<String> {
+        let problems = self.node.intent().problems_of(source, name).map(ToString::to_string);
+        let conflicts = self.node.intent().refused_of(source, name).map(|(claim, by)| format!("{claim}: refused, {by} was first"));
+        problems.chain(conflicts).collect()
+    }
+
+    fn remove_instance(&mut self, name: &InstanceName, responder: Responder) {
+        let source = self.settings.api_source();
+        if self.node.intent().instance(&source, name).is_none() {
+            let others = views::instance(&self.node, name.as_str());
+            let error = match others.first() {
+                None => ApiError::not_found("instance", name),
+                Some(other) => ApiError::new(
+                    ErrorCode::Conflict,
+                    format!("instance {name} comes from source {}, not from the API", other.instance.source),
+                )
+                .with_remedy("remove it there"),
+            };
+            return responder.send(Err(error));
+        }
+        self.node.handle_source(now(), &source, SourceEvent::Gone(name.clone()));
+        self.drain();
+        self.answer_when_kept(ApiReply::done(format!("instance {name} is removed")), responder);
+    }
+
+    fn apply_peer(&mut self, name: &PeerName, value: Value, responder: Responder) {
+        let applied = match self.settings.apply_peer(name, value.clone()) {
+            Ok(applied) => applied,
+            Err(error) => return responder.send(Err(error)),
+        };
+        if let Some(peer) = applied.effective {
+            self.node.set_peer(now(), peer);
+            self.drain();
+        }
+        self.store.write(Write::Peer(name.clone(), Some(value)));
+        let item = AppliedItem { name: name.to_string(), outcome: applied.outcome, notes: applied.notes };
+        self.answer_when_kept(ApiReply::Applied(Applied { items: vec![item] }), responder);
+    }
+
+    fn remove_peer(&mut self, name: &PeerName, responder: Responder) {
+        if let Err(error) = self.settings.remove_peer(name) {
+            return responder.send(Err(error));
+        }
+        if self.settings.peer_origin(name) != Origin::File {
+            self.node.remove_peer(now(), name);
+            self.drain();
+        }
+        self.store.write(Write::Peer(name.clone(), None));
+        self.answer_when_kept(ApiReply::done(format!("peer {name} is removed")), responder);
+    }
+
+    fn apply_policy(&mut self, name: &PolicyName, value: Value, responder: Responder) {
+        let applied = match self.settings.apply_policy(name, value.clone()) {
+            Ok(applied) => applied,
+            Err(error) => return responder.send(Err(error)),
+        };
+        if let Some(policy) = applied.effective {
+            self.node.set_policy(now(), policy);
+            self.drain();
+        }
+        self.store.write(Write::Policy(name.clone(), Some(value)));
+        let item = AppliedItem { name: name.to_string(), outcome: applied.outcome, notes: applied.notes };
+        self.answer_when_kept(ApiReply::Applied(Applied { items: vec![item] }), responder);
+    }
+
+    fn remove_policy(&mut self, name: &PolicyName, responder: Responder) {
+        let user = self.node.config().peers.values().find(|p| p.import == *name || p.export == *name);
+        if let Some(peer) = user {
+            let error = ApiError::new(ErrorCode::Conflict, format!("peer {} uses policy {name}", peer.name))
+                .with_remedy("give the peer another policy first");
+            return responder.send(Err(error));
+        }
+        if let Err(error) = self.settings.remove_policy(name) {
+            return responder.send(Err(error));
+        }
+        self.node.remove_policy(now(), name);
+        self.drain();
+        self.store.write(Write::Policy(name.clone(), None));
+        self.answer_when_kept(ApiReply::done(format!("policy {name} is removed")), responder);
+    }
+
+    fn forget_source(&mut self, name: &SourceName, responder: Responder) {
+        if let Err(error) = self.source(name) {
+            return responder.send(Err(error));
+        }
+        self.node.forget_source(now(), name);
+        self.drain();
+        self.answer_when_kept(ApiReply::done(format!("what source {name} said last is forgotten")), responder);
+    }
+
+    /// The network does not wait for the disk; whoever asked does.
+    fn answer_when_kept(&mut self, reply: ApiReply, responder: Responder) {
+        self.store.when_kept(move |kept| responder.send(kept.map(|()| reply)));
+    }
+
+    // Questions that need more than the node.
+
+    fn peer(&self, name: &PeerName) -> Result<Peer, ApiError> {
+        let missing = || ApiError::not_found("peer", name);
+        let summary = self.node.speaker().peer(name).ok_or_else(missing)?;
+        let config = self.node.config().peers.get(name).ok_or_else(missing)?;
+        Ok(views::peer(&self.node, now(), &summary, config, self.settings.peer_origin(name)))
+    }
+
+    fn source(&self, name: &SourceName) -> Result<(), ApiError> {
+        let known = self.node.intent().sources(now()).any(|s| s.name == *name);
+        if known { Ok(()) } else { Err(ApiError::not_found("source", name)) }
+    }
+
+    fn source_place(&self, name: &SourceName) -> Option<String> {
+        let files = self.files.as_ref().filter(|f| f.name == *name);
+        files.map(|f| f.path.display().to_string())
+    }
+
+    fn policies(&self) -> Vec<Policy> {
+        self.settings.policies(self.node.config())
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let files = self.files.iter().flat_map(|files| {
+            files.problems.values().map(|problem| crate::settings::problem(ProblemKind::File, problem, Some(&files.name)))
+        });
+        let listeners = self.listeners.failed().map(|(addr, why)| Problem {
+            kind: ProblemKind::Peer,
+            subject: addr.to_string(),
+            message: format!("cannot listen for peers: {why}"),
+            place: None,
+            source: None,
+            remedy: Some("tapway doctor".to_owned()),
+        });
+        let peers = self.node.config().peers.keys().filter_map(|name| {
+            let why = self.node.endpoint(name)?.as_ref().err()?;
+            Some(Problem {
+                kind: ProblemKind::Peer,
+                subject: name.to_string(),
+                message: why.clone(),
+                place: None,
+                source: None,
+                remedy: None,
+            })
+        });
+        let sources = self.node.intent().sources(now()).filter_map(|source| match source.state {
+            SourceState::Dead { reason, .. } => Some(Problem {
+                kind: ProblemKind::Source,
+                subject: source.name.to_string(),
+                message: format!("source {} is dead: {reason}; what it said last stays", source.name),
+                place: None,
+                source: Some(source.name.clone()),
+                remedy: Some(format!("bring it back, or `tapway source forget {}`", source.name)),
+            }),
+            _ => None,
+        });
+        files
+            .chain(self.settings.problems().iter().cloned())
+            .chain(self.store.problem())
+            .chain(sources)
+            .chain(listeners)
+            .chain(peers)
+            .chain(views::claim_problems(&self.node))
+            .chain(views::kernel_problems(&self.node))
+            .collect()
+    }
+
+    fn status(&self) -> Status {
+        let now = now();
+        let node = &self.node;
+        let mut peers = PeerCount::default();
+        let mut received_routes = 0;
+        let mut concerns = Vec::new();
+        for peer in node.speaker().peers() {
+            peers.total += 1;
+            peers.disabled += u64::from(peer.disabled);
+            peers.established += u64::from(peer.state == State::Established);
+            received_routes += peer.families.iter().map(|f| f.received as u64).sum::<u64>();
+            if !peer.disabled && peer.state != State::Established {
+                concerns.push(format!("peer {} is {}", peer.name, peer.state));
+            }
+        }
+        let mut sources = SourceCount::default();
+        let mut grace_left = None;
+        for source in node.intent().sources(now) {
+            sources.total += 1;
+            grace_left = grace_left.max(Some(source.grace_left));
+            if source.state != SourceState::Live {
+                sources.stale += 1;
+                concerns.push(format!("source {} is not live", source.name));
+            }
+        }
+        let mut kernel = KernelCount::default();
+        for object in node.fib().wants() {
+            kernel.wanted += 1;
+            match node.fib().status(&object.key()) {
+                FibStatus::InSync => kernel.in_place += 1,
+                FibStatus::Failed { .. } | FibStatus::Foreign => kernel.failed += 1,
+                _ => {}
+            }
+        }
+        let problems = self.problems().len() as u64;
+        let conflicts = node.intent().conflicts().len() as u64;
+        if problems > 0 {
+            concerns.push(format!("{problems} problems"));
+        }
+        if conflicts > 0 {
+            concerns.push(format!("{conflicts} conflicts"));
+        }
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            state: if self.goodbye.is_some() {
+                DaemonState::Stopping
+            } else if node.settled() {
+                DaemonState::Running
+            } else {
+                DaemonState::Grace
+            },
+            healthy: concerns.is_empty(),
+            concerns,
+            uptime_s: now.since(self.started).as_secs(),
+            warm_start: self.warm,
+            asn: node.config().speaker.asn,
+            router_id: node.config().speaker.router_id,
+            grace_left_s: grace_left.filter(|g| !g.is_zero()).map(|g| g.as_secs().max(1)),
+            instances: node.intent().instances().count() as u64,
+            claims: node.claims().count() as u64,
+            announcements: node.claims().filter(|(_, _, announced)| *announced).count() as u64,
+            conflicts,
+            problems,
+            received_routes,
+            peers,
+            sources,
+            kernel,
+        }
+    }
+
+    fn doctor(&mut self, responder: Responder) {
+        let failed = self.listeners.failed().map(|(addr, why)| (*addr, why.to_owned())).collect();
+        let facts = doctor::Facts::of(&self.node, failed);
+        let started = std::thread::Builder::new().name("doctor".to_owned()).spawn(move || {
+            responder.send(Ok(ApiReply::Diagnosis(doctor::diagnose(&facts))));
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "no thread for the checks");
+        }
+    }
+
+    fn check(&self, body: &CheckBody) -> Checked {
+        self.settings.check(body)
+    }
+
+    /// Reads the configuration again and brings what differs into effect.
+    pub(crate) fn reload(&mut self) -> Checked {
+        let (checked, change) = self.settings.reload(self.node.config());
+        if let Some(change) = change {
+            let now = now();
+            for name in &change.removed_peers {
+                self.node.remove_peer(now, name);
+            }
+            for policy in change.policies {
+                self.node.set_policy(now, policy);
+            }
+            self.node.set_networks(now, change.networks);
+            for peer in change.peers {
+                self.node.set_peer(now, peer);
+            }
+            for name in &change.removed_policies {
+                self.node.remove_policy(now, name);
+            }
+            self.drain();
+        }
+        checked
+    }
+}

@@ -1,0 +1,534 @@
+//! [`World`]: the pieces, wired together.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapway_bgp::config::{
+    AddPaths, GracefulRestart, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach, SpeakerConfig,
+};
+use tapway_bgp::{Action as BgpAction, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, StartKind};
+use tapway_fib::sim::Kernel;
+use tapway_fib::{Address, Change, IfIndex, KernelEvent, Object, Sysctl};
+use tapway_intent::{OrderRecord, Record as IntentRecord, SourceEvent};
+use tapway_model::spec::{InstanceSpec, NicSpec};
+use tapway_model::{
+    Family, IfName, Instance, InstanceName, Instant, Network, PeerName, PolicyName, Prefix, SourceName,
+};
+use tapway_node::{Action, Event, Listen, Node, NodeConfig, Record, Restored, Start};
+
+/// The hypervisor's address on the link to the router.
+pub const HOST_ADDR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 11);
+/// Its IPv6 address there.
+const HOST_ADDR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x11);
+/// The router's address on that link.
+pub const ROUTER_ADDR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// How long bytes are under way.
+const DELAY: Duration = Duration::from_millis(1);
+
+/// Settings of a world.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// Seeds the speakers' jitter.
+    pub seed: u64,
+    /// Sources of the hypervisor and their grace.
+    pub sources: BTreeMap<SourceName, Duration>,
+    /// Networks beside `default`.
+    pub networks: Vec<Network>,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        WorldConfig {
+            seed: 1,
+            sources: [(name("files"), Duration::from_secs(30)), (name("api"), Duration::ZERO)].into(),
+            networks: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Packet {
+    ToHost(ConnId, Vec<u8>),
+    ToRouter(ConnId, Vec<u8>),
+    HostClosed(ConnId),
+    RouterClosed(ConnId),
+}
+
+/// What a disk holds that keeps every record in order.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    instances: BTreeMap<(SourceName, InstanceName), Arc<Instance>>,
+    order: BTreeMap<tapway_intent::OrderKey, u64>,
+    sysctls: BTreeMap<String, String>,
+}
+
+/// A hypervisor, its kernel and disk, and its router.
+pub struct World {
+    config: WorldConfig,
+    /// The virtual time.
+    pub now: Instant,
+    /// The hypervisor's kernel: other programs are played by its methods; call [`World::settle`] after.
+    pub kernel: Kernel,
+    node: Option<Node>,
+    router: Speaker,
+    packets: BTreeMap<(Instant, u64), Packet>,
+    serial: u64,
+    pairs: BTreeMap<ConnId, ConnId>,
+    eth0: IfIndex,
+    kept: Kept,
+    unkept: VecDeque<Record>,
+    /// Records stay in memory until this is false again: a crash loses them.
+    pub disk_stuck: bool,
+    /// Every change that the node made to the kernel since it was last emptied.
+    pub changes: Vec<Change>,
+    /// Every event since it was last emptied.
+    pub events: Vec<Event>,
+}
+
+impl World {
+    /// A world whose daemon runs, with an established session.
+    pub fn new(config: WorldConfig) -> World {
+        let mut kernel = Kernel::new();
+        let lo = kernel.add_link(ifname("lo"));
+        let eth0 = kernel.add_link(ifname("eth0"));
+        for index in [lo, eth0] {
+            kernel.set_up(index, true);
+            kernel.set_carrier(index, true);
+        }
+        for (addr, len) in [(IpAddr::V4(HOST_ADDR), 24), (IpAddr::V6(HOST_ADDR6), 64)] {
+            let address = Address { index: eth0, addr, len, scope: 0, flags: 0x80, protocol: 0 };
+            kernel.put(&Object::Address(address)).expect("eth0 is there");
+        }
+        for path in ["ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"] {
+            kernel.set_sysctl(path, "0");
+        }
+        let mut world = World {
+            router: router(config.seed),
+            config,
+            now: Instant::from_nanos(1_000_000_000),
+            kernel,
+            node: None,
+            packets: BTreeMap::new(),
+            serial: 0,
+            pairs: BTreeMap::new(),
+            eth0,
+            kept: Kept::default(),
+            unkept: VecDeque::new(),
+            disk_stuck: false,
+            changes: Vec::new(),
+            events: Vec::new(),
+        };
+        world.start(Start::Cold);
+        world.advance(Duration::from_secs(5));
+        world
+    }
+
+    /// The running daemon.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn node(&mut self) -> &mut Node {
+        self.node.as_mut().expect("the daemon runs")
+    }
+
+    /// Whether the daemon runs.
+    pub fn is_running(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Starts the daemon with what the disk kept.
+    pub fn start(&mut self, start: Start) {
+        // Messages from before the monitor's socket was opened are nobody's.
+        while self.kernel.poll_event().is_some() {}
+        let restored = Restored {
+            instances: self.kept.instances.iter().map(|((s, _), i)| (s.clone(), i.clone())).collect(),
+            order: self.kept.order.iter().map(|(key, number)| OrderRecord { key: key.clone(), number: *number }).collect(),
+            sysctls: self.kept.sysctls.clone().into_iter().collect(),
+        };
+        let node = Node::new(self.now, self.node_config(), restored, self.kernel.scan(), start);
+        self.node = Some(node);
+        self.settle();
+    }
+
+    /// The daemon dies: sockets close, what was not on disk is lost, the kernel stays.
+    pub fn kill(&mut self) {
+        self.node = None;
+        self.unkept.clear();
+        for (host, router) in std::mem::take(&mut self.pairs) {
+            self.packets.retain(|_, p| !matches!(p, Packet::ToHost(c, _) | Packet::HostClosed(c) if *c == host));
+            self.send(Packet::RouterClosed(router));
+        }
+        self.settle();
+    }
+
+    /// A source says something.
+    pub fn say(&mut self, source: &str, event: SourceEvent) {
+        let now = self.now;
+        self.node().handle_source(now, &name(source), event);
+        self.settle();
+    }
+
+    /// A source lists exactly these.
+    pub fn list(&mut self, source: &str, instances: &[Instance]) {
+        self.say(source, SourceEvent::Begin);
+        for instance in instances {
+            self.say(source, SourceEvent::Put(Arc::new(instance.clone())));
+        }
+        self.say(source, SourceEvent::Complete);
+    }
+
+    /// Makes an interface that is up with carrier.
+    pub fn plug(&mut self, interface: &str) -> IfIndex {
+        let index = self.kernel.add_link(ifname(interface));
+        self.kernel.set_up(index, true);
+        self.kernel.set_carrier(index, true);
+        self.settle();
+        index
+    }
+
+    /// The index of an interface.
+    pub fn index(&self, interface: &str) -> Option<IfIndex> {
+        self.kernel.links().find(|l| l.name.as_str() == interface).map(|l| l.index)
+    }
+
+    /// The session's link goes down or comes up.
+    pub fn set_uplink(&mut self, up: bool) {
+        self.kernel.set_carrier(self.eth0, up);
+        self.settle();
+        if !up {
+            for (host, router) in std::mem::take(&mut self.pairs) {
+                let _ = host;
+                self.send(Packet::RouterClosed(router));
+            }
+        }
+        self.settle();
+    }
+
+    /// The router resets its session with a NOTIFICATION.
+    pub fn reset_session(&mut self) {
+        self.router.reset_hard(self.now, &peer("hv"), None);
+        self.settle();
+    }
+
+    /// What the router has from the hypervisor and does not only keep for the restart.
+    pub fn fresh(&self) -> BTreeSet<Prefix> {
+        self.router.received(&peer("hv")).filter(|r| !r.stale).map(|r| r.prefix).collect()
+    }
+
+    /// What the router has from the hypervisor, stale or not.
+    pub fn received(&self) -> BTreeSet<Prefix> {
+        self.router.received(&peer("hv")).map(|r| r.prefix).collect()
+    }
+
+    /// Whether the session is up.
+    pub fn is_established(&self) -> bool {
+        self.router.peers().any(|p| p.state == tapway_bgp::State::Established)
+    }
+
+    /// The router.
+    pub fn router(&self) -> &Speaker {
+        &self.router
+    }
+
+    /// Our routes in the kernel, by prefix.
+    pub fn wired(&self) -> BTreeSet<Prefix> {
+        let ours = self.kernel.objects().filter_map(|o| match o {
+            Object::Route(r) if r.protocol == 112 => Some(r.prefix),
+            _ => None,
+        });
+        ours.collect()
+    }
+
+    /// Lets `time` pass.
+    pub fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let next = self.next_moment().filter(|at| *at <= end);
+            let Some(next) = next else { break };
+            self.now = next.max(self.now + Duration::from_nanos(1));
+            self.fire();
+        }
+        self.now = self.now.max(end);
+        self.settle();
+    }
+
+    /// Lets everything happen that needs no time.
+    pub fn settle(&mut self) {
+        loop {
+            let mut moved = self.drain_host();
+            moved |= self.drain_router();
+            if !self.disk_stuck {
+                while let Some(record) = self.unkept.pop_front() {
+                    self.kept.take(record);
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let packet = self.packets.keys().next().map(|(at, _)| *at);
+        [packet, self.node.as_ref().and_then(Node::poll_timeout), self.router.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn fire(&mut self) {
+        while let Some((&(at, serial), _)) = self.packets.iter().next() {
+            if at > self.now {
+                break;
+            }
+            if let Some(packet) = self.packets.remove(&(at, serial)) {
+                self.deliver(packet);
+            }
+            self.settle();
+        }
+        let now = self.now;
+        if let Some(node) = &mut self.node
+            && node.poll_timeout().is_some_and(|at| at <= now)
+        {
+            node.handle_timeout(now);
+        }
+        if self.router.poll_timeout().is_some_and(|at| at <= now) {
+            self.router.handle_timeout(now);
+        }
+    }
+
+    fn deliver(&mut self, packet: Packet) {
+        let now = self.now;
+        match packet {
+            Packet::ToRouter(conn, bytes) => self.router.handle_data(now, conn, &bytes),
+            Packet::RouterClosed(conn) => self.router.handle_closed(now, conn, "closed"),
+            Packet::ToHost(conn, bytes) => {
+                if let Some(node) = &mut self.node {
+                    node.handle_data(now, conn, &bytes);
+                }
+            }
+            Packet::HostClosed(conn) => {
+                if let Some(node) = &mut self.node {
+                    node.handle_closed(now, conn, "closed");
+                }
+            }
+        }
+    }
+
+    fn drain_host(&mut self) -> bool {
+        let mut moved = false;
+        let Some(mut node) = self.node.take() else { return false };
+        loop {
+            while let Some(transmit) = node.poll_transmit(self.now) {
+                moved = true;
+                if let Some(router) = self.pairs.get(&transmit.conn) {
+                    self.send(Packet::ToRouter(*router, transmit.bytes));
+                }
+            }
+            if let Some(action) = node.poll_action(self.now) {
+                moved = true;
+                self.act(&mut node, action);
+            } else if let Some(event) = self.kernel.poll_event() {
+                moved = true;
+                node.handle_kernel(self.now, [event]);
+            } else {
+                break;
+            }
+        }
+        self.node = Some(node);
+        moved
+    }
+
+    fn act(&mut self, node: &mut Node, action: Action) {
+        match action {
+            Action::Kernel(batch) => {
+                let outcomes: Vec<_> = batch.changes.iter().map(|c| self.kernel.apply(c)).collect();
+                self.changes.extend(batch.changes);
+                node.handle_outcomes(self.now, batch.id, &outcomes);
+            }
+            Action::Scan => node.handle_kernel(self.now, self.kernel.scan()),
+            Action::Bgp(BgpAction::Connect { conn, .. }) => self.connect(node, conn),
+            Action::Bgp(BgpAction::Close { conn, farewell }) => {
+                if let Some(router) = self.pairs.remove(&conn) {
+                    self.send(Packet::ToRouter(router, farewell));
+                    self.send(Packet::RouterClosed(router));
+                }
+            }
+            Action::WatchSysctl(path) => {
+                if let Some(value) = self.kernel.sysctl(&path).map(str::to_owned) {
+                    let event = KernelEvent::Present(Object::Sysctl(Sysctl { path, value }));
+                    node.handle_kernel(self.now, [event]);
+                }
+            }
+            Action::Record(record) => self.unkept.push_back(record),
+            Action::Event(event) => self.events.push(event),
+            Action::Bgp(_) | Action::Listen(_) | Action::Advertise(_) => {}
+        }
+    }
+
+    fn connect(&mut self, node: &mut Node, conn: ConnId) {
+        let up = self.kernel.link(self.eth0).is_some_and(|l| l.up && l.carrier);
+        if !up {
+            return node.handle_connect_failed(self.now, conn, "no route to host");
+        }
+        self.serial += 1;
+        let router = ConnId::Incoming(self.serial);
+        self.pairs.insert(conn, router);
+        let host_end = SocketAddr::from((HOST_ADDR, 40_000));
+        let router_end = SocketAddr::from((ROUTER_ADDR, 179));
+        node.handle_connected(self.now, conn, ConnInfo { local: host_end, remote: router_end, ifindex: self.eth0 });
+        self.router.handle_accepted(self.now, router, ConnInfo { local: router_end, remote: host_end, ifindex: 1 });
+        let addresses = LocalAddresses { v4: Some(ROUTER_ADDR), v6_global: None, v6_link_local: None };
+        self.router.set_local_addresses(self.now, router, addresses);
+    }
+
+    fn drain_router(&mut self) -> bool {
+        let mut moved = false;
+        loop {
+            while let Some(transmit) = self.router.poll_transmit(self.now) {
+                moved = true;
+                if let Some(host) = self.host_of(transmit.conn) {
+                    self.send(Packet::ToHost(host, transmit.bytes));
+                }
+            }
+            let Some(action) = self.router.poll_action() else { break };
+            moved = true;
+            if let BgpAction::Close { conn, farewell } = action
+                && let Some(host) = self.host_of(conn)
+            {
+                self.pairs.remove(&host);
+                self.send(Packet::ToHost(host, farewell));
+                self.send(Packet::HostClosed(host));
+            }
+        }
+        moved
+    }
+
+    fn host_of(&self, router: ConnId) -> Option<ConnId> {
+        self.pairs.iter().find(|(_, r)| **r == router).map(|(h, _)| *h)
+    }
+
+    fn send(&mut self, packet: Packet) {
+        self.serial += 1;
+        self.packets.insert((self.now + DELAY, self.serial), packet);
+    }
+
+    fn node_config(&self) -> NodeConfig {
+        NodeConfig {
+            speaker: speaker_config(64612, HOST_ADDR),
+            protocol: 112,
+            listen: Listen::Never,
+            networks: self.config.networks.clone(),
+            peers: [(peer("tor"), peer_config("tor", IpAddr::V4(ROUTER_ADDR), 65000, false))].into(),
+            policies: Vec::new(),
+            sources: self.config.sources.clone(),
+            withdraw_without_carrier: true,
+            seed: self.config.seed,
+        }
+    }
+}
+
+impl Kept {
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Intent(IntentRecord::Put(source, instance)) => {
+                self.instances.insert((source, instance.name.clone()), instance);
+            }
+            Record::Intent(IntentRecord::Gone(source, instance)) => {
+                self.instances.remove(&(source, instance));
+            }
+            Record::Intent(IntentRecord::Order(record)) => {
+                self.order.insert(record.key, record.number);
+            }
+            Record::Intent(IntentRecord::OrderGone(key)) => {
+                self.order.remove(&key);
+            }
+            Record::Sysctl { path, old } => {
+                self.sysctls.insert(path, old);
+            }
+        }
+    }
+}
+
+fn router(seed: u64) -> Speaker {
+    let now = Instant::from_nanos(1_000_000_000);
+    let mut router = Speaker::new(speaker_config(65000, ROUTER_ADDR), seed ^ 0x5eed, StartKind::Cold);
+    let mut config = peer_config("hv", IpAddr::V4(HOST_ADDR), 64612, true);
+    config.import = policy("all");
+    config.export = policy("none");
+    router.set_peer(now, config);
+    let remote = SocketAddr::from((HOST_ADDR, 179));
+    router.set_peer_endpoint(now, &peer("hv"), Some(Endpoint { remote, local: None, ifindex: 1 }));
+    router
+}
+
+fn speaker_config(asn: u32, router_id: Ipv4Addr) -> SpeakerConfig {
+    SpeakerConfig { asn, router_id, graceful_restart: Some(graceful_restart()) }
+}
+
+fn graceful_restart() -> GracefulRestart {
+    GracefulRestart { time: Duration::from_secs(120), notification: false }
+}
+
+fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig {
+    PeerConfig {
+        name: peer(name),
+        address: PeerAddress::Ip { addr, interface: None },
+        port: 179,
+        local_address: None,
+        asn: PeerAsn::Number(asn),
+        families: Family::ALL.to_vec(),
+        password: None,
+        hold_time: Duration::from_secs(90),
+        keepalive: None,
+        connect_retry: Duration::from_secs(5),
+        passive,
+        reach: Reach::Direct,
+        add_paths: AddPaths::default(),
+        next_hop: PeerNextHop::default(),
+        import: policy("default-route"),
+        export: policy("claims"),
+        install: None,
+        prefix_limit: 100_000,
+        graceful_restart: Some(graceful_restart()),
+        disabled: false,
+    }
+}
+
+fn name(text: &str) -> SourceName {
+    SourceName::new(text).expect("a plain name")
+}
+
+fn peer(text: &str) -> PeerName {
+    PeerName::new(text).expect("a plain name")
+}
+
+fn policy(text: &str) -> PolicyName {
+    PolicyName::new(text).expect("a plain name")
+}
+
+fn ifname(text: &str) -> IfName {
+    IfName::new(text).expect("a plain name")
+}
+
+/// A prefix from its text.
+///
+/// # Panics
+/// When it is none.
+pub fn prefix(text: &str) -> Prefix {
+    text.parse().expect("a prefix")
+}
+
+/// An instance with one NIC that has a MAC and these addresses.
+///
+/// # Panics
+/// When a value is wrong.
+pub fn instance(name: &str, interface: &str, addresses: &[&str]) -> Instance {
+    let nic = NicSpec {
+        interface: interface.to_owned(),
+        mac: Some("52:54:00:00:00:01".to_owned()),
+        addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+        ..NicSpec::default()
+    };
+    InstanceSpec { name: name.to_owned(), nic: vec![nic], claim: Vec::new() }.parse().expect("a good instance")
+}
