@@ -11,7 +11,7 @@ use tapway_model::{
 
 use crate::lines::{Networks, Teller};
 use crate::order::Journal;
-use crate::source::{Entry, Source};
+use crate::source::Source;
 use crate::table::Table;
 use crate::{
     Change, MergedNic, OrderKey, OrderRecord, Problem, Record, SourceConfig, SourceEvent,
@@ -125,7 +125,7 @@ impl Intent {
             .or_insert_with(|| Source::new(dead()));
         if !known.entries.contains_key(&instance.name) {
             self.journal.restoring = true;
-            self.put(&source, instance);
+            self.put(&source, instance, false);
             self.journal.restoring = false;
             self.settle();
         }
@@ -153,20 +153,18 @@ impl Intent {
             }
             SourceEvent::Put(instance) => {
                 known.alive();
-                let name = instance.name.clone();
                 let same = known
                     .entries
-                    .get(&name)
+                    .get(&instance.name)
                     .is_some_and(|e| e.instance == instance);
-                if !same {
+                if same {
+                    known.mark(&instance.name);
+                } else {
                     self.journal
                         .write(Record::Put(source.clone(), instance.clone()));
-                    self.put(source, instance);
+                    self.put(source, instance, true);
+                    self.settle();
                 }
-                if let Some(known) = self.sources.get_mut(source) {
-                    known.mark(&name);
-                }
-                self.settle();
             }
         }
     }
@@ -237,23 +235,20 @@ impl Intent {
             .all(|end| end <= now)
     }
 
-    fn put(&mut self, source: &SourceName, instance: Arc<Instance>) {
+    /// `said`: just now, not in the last run.
+    fn put(&mut self, source: &SourceName, instance: Arc<Instance>, said: bool) {
         let Some(known) = self.sources.get_mut(source) else {
             return;
         };
-        let name = instance.name.clone();
-        let old = match known.entries.get_mut(&name) {
-            Some(entry) => Some(core::mem::replace(&mut entry.instance, instance.clone())),
-            None => {
-                let restored = self.journal.restored(|| instance_key(source, &name));
-                let seq = restored.unwrap_or_else(|| self.journal.fresh());
-                known
-                    .entries
-                    .insert(name, Entry::new(instance.clone(), seq, restored.is_some()));
-                None
-            }
-        };
-        self.replace_instance(source, old.as_deref(), &instance);
+        let journal = &mut self.journal;
+        let (old, seq) = known.put(instance.clone(), said, || {
+            let restored = journal.restored(|| instance_key(source, &instance.name));
+            (
+                restored.unwrap_or_else(|| journal.fresh()),
+                restored.is_some(),
+            )
+        });
+        self.replace_instance(source, seq, old.as_deref(), &instance);
     }
 
     fn remove(&mut self, source: &SourceName, names: &[InstanceName]) {

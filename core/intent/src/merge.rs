@@ -22,33 +22,31 @@ use crate::{Change, Kinds, MergedNic, OrderRecord, Record};
 type Places = Vec<(Domain, Prefix)>;
 
 impl Intent {
-    /// `new` is an entry of `source` and takes the place of `old`.
+    /// `new` is an entry of `source` with the order number `seq` and takes the place of `old`.
     pub(crate) fn replace_instance(
         &mut self,
         source: &SourceName,
+        seq: u64,
         old: Option<&Instance>,
         new: &Arc<Instance>,
     ) {
-        let Some(entry) = self
-            .sources
-            .get(source)
-            .and_then(|s| s.entries.get(&new.name))
-        else {
-            return;
-        };
-        let seq = entry.seq;
-        let own_before = old.map(|old| lines::own(&self.networks, source, seq, old));
         for interface in interfaces(old.into_iter().chain([&**new])) {
             let index = new.nics.iter().position(|nic| nic.interface == *interface);
-            let teller = index.map(|index| Teller {
-                seq,
-                source: source.clone(),
-                instance: new.clone(),
-                index,
+            let teller = index.map(|index| {
+                let (source, instance) = (source.clone(), new.clone());
+                Teller {
+                    seq,
+                    source,
+                    instance,
+                    index,
+                }
             });
             self.replace_teller(interface, source, &new.name, teller);
         }
-        self.replace_own(source, &new.name, own_before.unwrap_or_default());
+        if old.is_some_and(|old| !old.claims.is_empty()) || !new.claims.is_empty() {
+            let before = old.map(|old| lines::own(&self.networks, source, seq, old));
+            self.replace_own(source, &new.name, before.unwrap_or_default());
+        }
     }
 
     /// `entry` is no longer one of `source`.

@@ -1,6 +1,6 @@
 //! Sources: what each of them says, and whether it can be believed that it said all.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::{self, BTreeMap};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -121,18 +121,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Loaded from the last run.
-    pub(crate) fn new(instance: Arc<Instance>, seq: u64, recorded: bool) -> Self {
-        Entry {
-            instance,
-            seq,
-            recorded,
-            problems: Vec::new(),
-            listing: 0,
-            life: 0,
-        }
-    }
-
     /// Left over from before the start.
     fn is_leftover(&self) -> bool {
         self.life == 0
@@ -204,7 +192,45 @@ impl Source {
         self.names(|_, entry| entry.is_leftover())
     }
 
-    /// The instance was said just now.
+    /// The instance is like this; `said` just now, or in the last run. Gives what it was before and
+    /// its order number. `number` gives a new one, and whether it is persisted.
+    pub(crate) fn put(
+        &mut self,
+        instance: Arc<Instance>,
+        said: bool,
+        number: impl FnOnce() -> (u64, bool),
+    ) -> (Option<Arc<Instance>>, u64) {
+        let (listing, life) = if said {
+            (self.listing, self.life)
+        } else {
+            (0, 0)
+        };
+        match self.entries.entry(instance.name.clone()) {
+            btree_map::Entry::Occupied(mut known) => {
+                let entry = known.get_mut();
+                (entry.listing, entry.life) = (listing, life);
+                (
+                    Some(core::mem::replace(&mut entry.instance, instance)),
+                    entry.seq,
+                )
+            }
+            btree_map::Entry::Vacant(free) => {
+                let (seq, recorded) = number();
+                let problems = Vec::new();
+                free.insert(Entry {
+                    instance,
+                    seq,
+                    recorded,
+                    problems,
+                    listing,
+                    life,
+                });
+                (None, seq)
+            }
+        }
+    }
+
+    /// The instance was said again, just now.
     pub(crate) fn mark(&mut self, name: &InstanceName) {
         if let Some(entry) = self.entries.get_mut(name) {
             entry.listing = self.listing;

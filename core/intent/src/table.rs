@@ -268,7 +268,11 @@ impl Table {
         });
         claim.blockers = u32::try_from(rivals.count()).unwrap_or(u32::MAX);
         claim.kept = false;
-        let slot = self.slots.entry(prefix).or_default();
+        // Nearly every prefix has one claim for ever.
+        let slot = self
+            .slots
+            .entry(prefix)
+            .or_insert_with(|| Vec::with_capacity(1));
         if slot.is_empty() {
             *self
                 .lengths

@@ -13,6 +13,7 @@ use tapway_model::{
 use crate::{ClaimRef, Conflict, Effective, Holder, Kinds, SourceEvent};
 
 type Key = (Domain, Owner, Prefix);
+type Teller<'a> = (u64, (SourceName, InstanceName), &'a Nic);
 
 #[derive(Clone)]
 struct Said {
@@ -192,7 +193,7 @@ impl Reference {
     }
 
     /// The tellers of each NIC, by order number.
-    fn nics(&self) -> BTreeMap<IfName, Vec<(u64, (SourceName, InstanceName), &Nic)>> {
+    fn nics(&self) -> BTreeMap<IfName, Vec<Teller<'_>>> {
         let mut nics: BTreeMap<IfName, Vec<_>> = BTreeMap::new();
         for (source, said) in self.all() {
             let mut seen = BTreeSet::new();
@@ -410,7 +411,7 @@ fn every(nic: &Nic) -> Vec<(Prefix, ClaimKind)> {
     all
 }
 
-fn state(tellers: &[(u64, (SourceName, InstanceName), &Nic)]) -> NicState {
+fn state(tellers: &[Teller<'_>]) -> NicState {
     for state in [NicState::Leaving, NicState::Running] {
         if tellers.iter().any(|(_, _, nic)| nic.state == state) {
             return state;

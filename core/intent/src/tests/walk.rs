@@ -1,7 +1,8 @@
 //! Random walks: whatever happens, the intent says what the model says, tells every change, and
 //! persists enough to come back the same.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -273,8 +274,8 @@ impl Walk {
             for _ in 0..dice.roll(4) {
                 let (name, instance) = (source(name), random_instance(&mut dice));
                 let key = (name.clone(), instance.name.clone());
-                if !log.instances.contains_key(&key) {
-                    log.instances.insert(key, instance.clone());
+                if let Entry::Vacant(entry) = log.instances.entry(key) {
+                    entry.insert(instance.clone());
                     model.restore(&name, instance.clone());
                     intent.restore(name, instance);
                 }
@@ -458,6 +459,7 @@ impl Walk {
 
 #[test]
 fn walks_agree_with_the_model() {
+    let (mut conflicts, mut shared, mut silent, mut problems) = (0, 0, 0, 0);
     for seed in 0..240 {
         let mut walk = Walk::new(seed);
         let mut view = View::of(&walk.intent);
@@ -470,11 +472,28 @@ fn walks_agree_with_the_model() {
                     std::panic::resume_unwind(cause);
                 }
             }
+            conflicts += view.conflicts.len();
+            problems += view.problems.len();
+            shared += view
+                .effective
+                .values()
+                .filter(|e| e.holders.len() > 1)
+                .count();
+            silent += view.effective.values().filter(|e| !e.announce).count();
             if step % 50 == 49 {
                 walk.check_asks(&view);
                 walk.check_restart(&view);
             }
         }
+    }
+    // The walks went through what they are there for.
+    for (seen, what) in [
+        (conflicts, "conflicts"),
+        (shared, "shared"),
+        (silent, "silent"),
+        (problems, "problems"),
+    ] {
+        assert!(seen > 10_000, "only {seen} {what}");
     }
 }
 
