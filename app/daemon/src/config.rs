@@ -1,0 +1,274 @@
+//! The configuration file `/etc/tapway/tapway.toml`: read, checked whole, shown without secrets.
+//!
+//! [`check`] turns a text into a [`Config`] of checked values or into every problem that could be
+//! found in it, each with its place; [`load`] does so with a file. Sections are read one by one: a
+//! wrong one does not hide what is wrong in the others. Keys whose function this version lacks are
+//! known, and refused. Peers, policies and networks have their [`spec`], which the API uses too.
+
+mod cross;
+mod section;
+mod show;
+pub mod spec;
+pub mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tapway_bgp::config::{GracefulRestart, PeerConfig, Policy};
+use tapway_document::{Problem, Sections, read_secret, read_text};
+use tapway_model::{Network, NetworkName, PeerName, PolicyName};
+use tapway_node::Listen;
+
+pub use cross::policy_exists;
+use section::{ApiSection, RouterSection, SourcesSection};
+pub use show::{network_value, peer_value, policy_value};
+use spec::{NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
+
+/// Largest configuration file that is read: 4 MiB.
+pub const FILE_LIMIT: u64 = 4 << 20;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[router]`.
+    pub router: RouterConfig,
+    /// `[peer.*]`.
+    pub peers: BTreeMap<PeerName, PeerConfig>,
+    /// `[network.*]`; `default` is added when it is not written.
+    pub networks: Vec<Network>,
+    /// `[policy.*]`.
+    pub policies: Vec<Policy>,
+    /// `[source.files]`, when written.
+    pub source_files: Option<FilesConfig>,
+    /// Start-up grace of the source `api`.
+    pub api_grace: Duration,
+    /// `[api]`.
+    pub api: ApiConfig,
+    /// Where state is kept across restarts.
+    pub state_dir: PathBuf,
+}
+
+/// `[router]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterConfig {
+    /// Our AS.
+    pub asn: u32,
+    /// Our BGP identifier, when written.
+    pub router_id: Option<Ipv4Addr>,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Graceful restart for peers that say nothing.
+    pub graceful_restart: Option<GracefulRestart>,
+    /// The protocol number that marks our kernel objects.
+    pub protocol: u8,
+    /// Whether an interface without carrier stops the announcements of its claims.
+    pub withdraw_without_carrier: bool,
+}
+
+/// `[source.files]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesConfig {
+    /// The watched directory.
+    pub path: PathBuf,
+    /// How long leftovers are kept after the start at least.
+    pub grace: Duration,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// The read-only TCP listener.
+    pub http: Option<SocketAddr>,
+}
+
+/// What exists beside the file and may be named in it: what the API applied.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Policies.
+    pub policies: BTreeSet<PolicyName>,
+    /// Peers.
+    pub peers: BTreeSet<PeerName>,
+}
+
+/// Reads and checks a configuration file and the password files that it names.
+///
+/// # Errors
+/// Everything that is wrong, in order of the lines.
+pub fn load(path: &Path, known: &Known) -> Result<Config, Vec<Problem>> {
+    let text = read_text(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
+    check(&path.display().to_string(), &text, known)
+}
+
+/// Checks the text of a configuration; `file` is its name in problems. Password files are read.
+///
+/// # Errors
+/// Everything that is wrong, in order of the lines.
+pub fn check(file: &str, text: &str, known: &Known) -> Result<Config, Vec<Problem>> {
+    let sections = Sections::parse(file, text).map_err(|problem| vec![problem])?;
+    let mut checker = Checker {
+        file,
+        sections,
+        problems: Vec::new(),
+    };
+    let config = checker.run(known);
+    checker.problems.sort_by_key(|p| (p.line, p.column));
+    match config {
+        Some(config) if checker.problems.is_empty() => Ok(config),
+        _ => Err(checker.problems),
+    }
+}
+
+/// A password file's content, or why there is none, as a sentence.
+///
+/// # Errors
+/// See [`read_secret`].
+pub fn secret_file(path: &Path) -> Result<String, String> {
+    read_secret(path).map_err(|problem| problem.to_string())
+}
+
+struct Checker<'t> {
+    file: &'t str,
+    sections: Sections<'t>,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    /// `None` when something is missing without which nothing else makes sense; problems are noted.
+    fn run(&mut self, known: &Known) -> Option<Config> {
+        let router = self.router();
+        let api = self.section::<ApiSection, _>("api", |s| s.parse());
+        let sources = self.section::<SourcesSection, _>("source", |s| s.parse());
+        let graceful = router.as_ref().and_then(|(r, _)| r.graceful_restart);
+        let peers = self.named("peer", |name, spec: PeerSpec| {
+            let name = PeerName::new(name).map_err(|e| wrong("", e))?;
+            spec.parse(name, graceful, &secret_file)
+        });
+        let networks: Section<_, NetworkName> = self.named("network", |name, spec: NetworkSpec| {
+            spec.parse(NetworkName::new(name).map_err(|e| wrong("", e))?)
+        });
+        let policies = self.named("policy", |name, spec: PolicySpec| {
+            spec.parse(policy_name(name).map_err(|e| wrong("", e))?)
+        });
+        self.problems.extend(self.sections.rest());
+        // Names that only a broken section defines are no second problem.
+        let defined = Known {
+            policies: known
+                .policies
+                .iter()
+                .chain(&policies.names)
+                .cloned()
+                .collect(),
+            peers: known.peers.iter().chain(&peers.names).cloned().collect(),
+        };
+        let found = cross::check(&peers.values, &networks.values, &defined);
+        for error in found {
+            self.problems.push(self.sections.problem(&error));
+        }
+        let (router, state_dir) = router?;
+        let (source_files, api_grace) = sources?;
+        Some(Config {
+            router,
+            peers: peers
+                .values
+                .into_iter()
+                .map(|p| (p.name.clone(), p))
+                .collect(),
+            networks: networks.values,
+            policies: policies.values,
+            source_files,
+            api_grace,
+            api: api?,
+            state_dir,
+        })
+    }
+
+    fn router(&mut self) -> Option<(RouterConfig, PathBuf)> {
+        match self.sections.take::<RouterSection>("router") {
+            Ok(Some(section)) => self.checked("router", section.parse()),
+            Ok(None) => {
+                let problem = Problem::new(self.file, "the section [router] is missing")
+                    .with_remedy("add [router] with asn = …");
+                self.problems.push(problem);
+                None
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// A section that may be absent.
+    fn section<S: serde::de::DeserializeOwned + Default, T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&S) -> Result<T, tapway_model::spec::SpecError>,
+    ) -> Option<T> {
+        match self.sections.take::<S>(key) {
+            Ok(section) => self.checked(key, parse(&section.unwrap_or_default())),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn checked<T>(
+        &mut self,
+        path: &str,
+        result: Result<T, tapway_model::spec::SpecError>,
+    ) -> Option<T> {
+        result
+            .map_err(|error| {
+                self.problems
+                    .push(self.sections.problem(&within(path, error)))
+            })
+            .ok()
+    }
+
+    fn named<S: serde::de::DeserializeOwned, T, N: std::str::FromStr>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str, S) -> Result<T, tapway_model::spec::SpecError>,
+    ) -> Section<T, N> {
+        let mut section = Section {
+            values: Vec::new(),
+            names: Vec::new(),
+        };
+        let tables = match self.sections.take_named::<S>(key) {
+            Ok(tables) => tables,
+            Err(problem) => {
+                self.problems.push(problem);
+                return section;
+            }
+        };
+        for (name, spec) in tables {
+            section.names.extend(name.parse::<N>());
+            match spec {
+                Ok(spec) => {
+                    let value = parse(&name, spec);
+                    section
+                        .values
+                        .extend(self.checked(&format!("{key}.{name}"), value));
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        section
+    }
+}
+
+/// What the tables of one kind gave.
+struct Section<T, N> {
+    /// The good ones.
+    values: Vec<T>,
+    /// The names of all.
+    names: Vec<N>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What only shows when sections are seen together.
+
+use tapway_bgp::config::{PeerAddress, PeerConfig};
+use tapway_model::spec::SpecError;
+use tapway_model::{Network, PolicyName};
+
+use super::Known;
+use super::spec::{BUILT_IN_POLICIES, wrong};
+
+/// Everything wrong between the sections of one configuration.
+pub(super) fn check(peers: &[PeerConfig], networks: &[Network], known: &Known) -> Vec<SpecError> {
+    let mut errors = Vec::new();
+    for (i, peer) in peers.iter().enumerate() {
+        for (key, policy) in [("import", &peer.import), ("export", &peer.export)] {
+            if let Err(reason) = policy_exists(policy, known) {
+                errors.push(wrong(format!("peer.{}.{key}", peer.name), reason));
+            }
+        }
+        if let Some(first) = peers[..i].iter().find(|p| p.address == peer.address) {
+            let key = match peer.address {
+                PeerAddress::Ip { .. } => "address",
+                PeerAddress::Interface(_) => "interface",
+            };
+            errors.push(wrong(
+                format!("peer.{}.{key}", peer.name),
+                format!(
+                    "peer {} is there already; one of the two must go",
+                    first.name
+                ),
+            ));
+        }
+    }
+    for (i, network) in networks.iter().enumerate() {
+        for (at, peer) in network.peers.iter().flatten().enumerate() {
+            if !known.peers.contains(peer) {
+                errors.push(wrong(
+                    format!("network.{}.peers[{at}]", network.name),
+                    format!("there is no peer {peer}; define [peer.{peer}] or remove the name"),
+                ));
+            }
+        }
+        for other in networks[..i].iter().filter(|n| n.domain == network.domain) {
+            let overlap = network.allow.iter().enumerate().find_map(|(at, mine)| {
+                let theirs = other.allow.iter().find(|p| p.overlaps(mine))?;
+                Some((at, mine, theirs))
+            });
+            if let Some((at, mine, theirs)) = overlap {
+                errors.push(wrong(
+                    format!("network.{}.allow[{at}]", network.name),
+                    format!(
+                        "{mine} overlaps {theirs} of network {}, and both are in table {}; give one of them another table or other prefixes",
+                        other.name, network.domain
+                    ),
+                ));
+            }
+        }
+    }
+    errors
+}
+
+/// Whether a policy can be named.
+///
+/// # Errors
+/// When nothing defines it.
+pub fn policy_exists(policy: &PolicyName, known: &Known) -> Result<(), String> {
+    if BUILT_IN_POLICIES.contains(&policy.as_str()) || known.policies.contains(policy) {
+        return Ok(());
+    }
+    let mut names: Vec<&str> = BUILT_IN_POLICIES.to_vec();
+    names.extend(known.policies.iter().map(PolicyName::as_str));
+    Err(format!(
+        "there is no policy {policy}; define [policy.{policy}] or write one of {}",
+        names.join(", ")
+    ))
+}

@@ -1,0 +1,102 @@
+//! The configuration as JSON: every default written out, every secret hidden.
+
+use serde_json::{Map, Value, json};
+use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_model::Network;
+use tapway_node::Listen;
+
+use super::spec::{GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec};
+use super::value::{Switch, duration_text};
+use super::{Config, RouterConfig};
+
+/// A spec holds texts, numbers and lists only: it always has a JSON form.
+fn value(spec: &impl serde::Serialize) -> Value {
+    serde_json::to_value(spec).unwrap_or(Value::Null)
+}
+
+/// `[peer.NAME]` with every default.
+pub fn peer_value(peer: &PeerConfig) -> Value {
+    value(&PeerSpec::from(peer))
+}
+
+/// `[network.NAME]` with every default.
+pub fn network_value(network: &Network) -> Value {
+    value(&NetworkSpec::from(network))
+}
+
+/// `[policy.NAME]`.
+pub fn policy_value(policy: &Policy) -> Value {
+    value(&PolicySpec::from(policy))
+}
+
+impl RouterConfig {
+    /// `[router]` with every default. The router id is absent when it is not written.
+    pub fn value(&self) -> Value {
+        let graceful: Switch<GracefulRestartSpec> =
+            super::spec::graceful_restart_spec(self.graceful_restart);
+        let mut shown = json!({
+            "asn": self.asn,
+            "listen": match &self.listen {
+                Listen::Auto => json!("auto"),
+                Listen::Never => json!([]),
+                Listen::On(list) => json!(list),
+            },
+            "graceful_restart": value(&graceful),
+            "protocol": self.protocol,
+            "withdraw_without_carrier": self.withdraw_without_carrier,
+        });
+        if let Some(id) = self.router_id {
+            shown["router_id"] = json!(id);
+        }
+        shown
+    }
+}
+
+impl Config {
+    /// The whole, in the shape of the file.
+    pub fn redacted(&self) -> Value {
+        let mut router = self.router.value();
+        router["state_dir"] = json!(self.state_dir);
+        let peers: Map<_, _> = self
+            .peers
+            .values()
+            .map(|p| (p.name.to_string(), peer_value(p)))
+            .collect();
+        let networks: Map<_, _> = self
+            .networks
+            .iter()
+            .map(|n| (n.name.to_string(), network_value(n)))
+            .collect();
+        let policies: Map<_, _> = self
+            .policies
+            .iter()
+            .map(|p| (p.name.to_string(), policy_value(p)))
+            .collect();
+        json!({
+            "router": router,
+            "peer": peers,
+            "network": networks,
+            "policy": policies,
+            "source": self.sources_value(),
+            "api": self.api_value(),
+        })
+    }
+
+    /// `[source.*]`.
+    pub fn sources_value(&self) -> Value {
+        let mut sources = json!({ "api": { "grace": duration_text(self.api_grace) } });
+        if let Some(files) = &self.source_files {
+            sources["files"] = json!({ "path": files.path, "grace": duration_text(files.grace) });
+        }
+        sources
+    }
+
+    /// `[api]`.
+    pub fn api_value(&self) -> Value {
+        let mut api = json!({ "socket": self.api.socket });
+        if let Some(http) = self.api.http {
+            api["http"] = json!(http);
+        }
+        api
+    }
+}

@@ -1,0 +1,192 @@
+//! Checked values back to specs: every default spelled out, every secret hidden.
+
+use std::net::IpAddr;
+
+use tapway_bgp::config::{
+    GracefulRestart, Install, Match, PeerAddress, PeerAsn, PeerConfig, Policy, PrefixMatch, Reach,
+    Rule, Set, Verdict,
+};
+use tapway_model::{Domain, Family, Network};
+
+use super::policy::NAMED_COMMUNITIES;
+use super::{
+    GracefulRestartSpec, HIDDEN, InstallSpec, MatchSpec, NetworkSpec, NextHopSpec, Password,
+    PeerSpec, PolicySpec, RuleSpec, SetSpec,
+};
+use crate::config::value::{NumberOrWord, Switch, Texts, Word, duration_text};
+
+fn texts<T: ToString>(list: &[T]) -> Texts {
+    Texts(list.iter().map(T::to_string).collect())
+}
+
+impl From<&PeerConfig> for PeerSpec {
+    fn from(peer: &PeerConfig) -> PeerSpec {
+        let (address, interface) = match &peer.address {
+            PeerAddress::Ip {
+                addr,
+                interface: None,
+            } => (Some(addr.to_string()), None),
+            PeerAddress::Ip {
+                addr,
+                interface: Some(name),
+            } => (Some(format!("{addr}%{name}")), None),
+            PeerAddress::Interface(name) => (None, Some(name.to_string())),
+        };
+        PeerSpec {
+            address,
+            interface,
+            asn: Some(match peer.asn {
+                PeerAsn::Number(asn) => NumberOrWord::Number(asn.into()),
+                PeerAsn::Internal => NumberOrWord::Word("internal".into()),
+                PeerAsn::External => NumberOrWord::Word("external".into()),
+            }),
+            port: Some(peer.port.into()),
+            local_address: peer.local_address.map(|a| a.to_string()),
+            families: Some(texts(&peer.families).0),
+            password: peer.password.as_ref().map(|_| Password(HIDDEN.into())),
+            password_file: None,
+            hold_time: Some(duration_text(peer.hold_time)),
+            keepalive: peer.keepalive.map(duration_text),
+            connect_retry: Some(duration_text(peer.connect_retry)),
+            passive: Some(peer.passive),
+            ttl_security: Some(peer.reach == Reach::TtlSecurity),
+            multihop: match peer.reach {
+                Reach::Multihop(hops) => Some(hops.into()),
+                Reach::Direct | Reach::TtlSecurity => None,
+            },
+            add_paths: peer.add_paths.receive.then(|| Word::Word("receive".into())),
+            next_hop: Some(match (peer.next_hop.ipv4, peer.next_hop.ipv6) {
+                (None, None) => Word::Word("self".into()),
+                (ipv4, ipv6) => Word::Table(NextHopSpec {
+                    ipv4: ipv4.map(|a| a.to_string()),
+                    ipv6: ipv6.map(|a| a.to_string()),
+                }),
+            }),
+            import: Some(peer.import.to_string()),
+            export: Some(peer.export.to_string()),
+            install: Some(match &peer.install {
+                None => Switch::Flag(false),
+                Some(install) => Switch::Table(install.into()),
+            }),
+            prefix_limit: Some(peer.prefix_limit.into()),
+            graceful_restart: Some(graceful_restart_spec(peer.graceful_restart)),
+            disabled: Some(peer.disabled),
+            ..PeerSpec::default()
+        }
+    }
+}
+
+/// `graceful_restart = …`.
+pub(crate) fn graceful_restart_spec(
+    graceful: Option<GracefulRestart>,
+) -> Switch<GracefulRestartSpec> {
+    match graceful {
+        None => Switch::Flag(false),
+        Some(graceful) => Switch::Table(GracefulRestartSpec {
+            time: Some(duration_text(graceful.time)),
+            notification: Some(graceful.notification),
+        }),
+    }
+}
+
+fn table(domain: Domain) -> NumberOrWord {
+    match domain {
+        Domain::MAIN => NumberOrWord::Word("main".into()),
+        Domain(table) => NumberOrWord::Number(table.into()),
+    }
+}
+
+impl From<&Install> for InstallSpec {
+    fn from(install: &Install) -> InstallSpec {
+        InstallSpec {
+            table: Some(table(Domain(install.table))),
+            metric: install.metric.map(i64::from),
+            prefsrc: install.prefsrc.map(|a| a.to_string()),
+        }
+    }
+}
+
+impl From<&Network> for NetworkSpec {
+    fn from(network: &Network) -> NetworkSpec {
+        let next_hop = NextHopSpec {
+            ipv4: network.next_hop_v4.map(|a| a.to_string()),
+            ipv6: network.next_hop_v6.map(|a| a.to_string()),
+        };
+        NetworkSpec {
+            gateway: Some(texts::<IpAddr>(&network.gateway).0),
+            allow: texts(&network.allow).0,
+            bridge: network.bridge.as_ref().map(|b| b.to_string()),
+            peers: network.peers.as_ref().map(|p| texts(p).0),
+            table: Some(table(network.domain)),
+            next_hop: Some(next_hop).filter(|n| *n != NextHopSpec::default()),
+            ..NetworkSpec::default()
+        }
+    }
+}
+
+impl From<&Policy> for PolicySpec {
+    fn from(policy: &Policy) -> PolicySpec {
+        PolicySpec {
+            rules: policy.rules.iter().map(RuleSpec::from).collect(),
+        }
+    }
+}
+
+impl From<&Rule> for RuleSpec {
+    fn from(rule: &Rule) -> RuleSpec {
+        let verdict = match rule.action {
+            Verdict::Accept => "accept",
+            Verdict::Reject => "reject",
+            Verdict::Next => "next",
+        };
+        RuleSpec {
+            matches: Some(MatchSpec::from(&rule.matches)).filter(|m| *m != MatchSpec::default()),
+            set: Some(SetSpec::from(&rule.set)).filter(|s| *s != SetSpec::default()),
+            action: verdict.into(),
+        }
+    }
+}
+
+impl From<&Match> for MatchSpec {
+    fn from(matches: &Match) -> MatchSpec {
+        MatchSpec {
+            prefixes: Texts(matches.prefixes.iter().map(prefix_text).collect()),
+            family: matches.family.as_ref().map(Family::to_string),
+            kind: texts(&matches.kinds),
+            instance: texts(&matches.instances),
+            tag: texts(&matches.tags),
+            network: texts(&matches.networks),
+            communities: communities(&matches.communities),
+            from: None,
+        }
+    }
+}
+
+impl From<&Set> for SetSpec {
+    fn from(set: &Set) -> SetSpec {
+        SetSpec {
+            communities: set.communities.as_deref().map(communities),
+            add_communities: communities(&set.add_communities),
+            med: set.med.map(i64::from),
+            local_pref: set.local_pref.map(i64::from),
+            prepend: Some(i64::from(set.prepend)).filter(|p| *p > 0),
+        }
+    }
+}
+
+fn prefix_text(matched: &PrefixMatch) -> String {
+    let PrefixMatch { prefix, ge, le } = matched;
+    if (*ge, *le) == (prefix.len(), prefix.len()) {
+        prefix.to_string()
+    } else {
+        format!("{prefix} ge {ge} le {le}")
+    }
+}
+
+fn communities(values: &[u32]) -> Texts {
+    let text = |value: &u32| match NAMED_COMMUNITIES.iter().find(|(_, v)| v == value) {
+        Some((name, _)) => (*name).to_string(),
+        None => format!("{}:{}", value >> 16, value & 0xffff),
+    };
+    Texts(values.iter().map(text).collect())
+}
