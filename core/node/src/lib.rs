@@ -18,6 +18,7 @@ mod explain;
 mod forwarding;
 mod imports;
 mod node;
+mod speech;
 mod uplink;
 mod wiring;
 

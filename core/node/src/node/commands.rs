@@ -1,0 +1,77 @@
+//! What operators and programs tell the node to do.
+
+use super::Node;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use tapway_bgp::Speaker;
+use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_model::{Instant, Network, PeerName, PolicyName};
+
+impl Node {
+    /// Adds or changes a peer.
+    pub fn set_peer(&mut self, now: Instant, peer: PeerConfig) {
+        self.config.peers.insert(peer.name.clone(), peer.clone());
+        self.speaker.set_peer(now, peer);
+        self.uplinks_dirty = true;
+        self.turn(now);
+    }
+
+    /// Ends a peer. False when there is none of this name.
+    pub fn remove_peer(&mut self, now: Instant, name: &PeerName) -> bool {
+        let known = self.config.peers.remove(name).is_some();
+        if known {
+            self.speaker.remove_peer(now, name);
+            self.endpoints.remove(name);
+            self.uplinks_dirty = true;
+            self.turn(now);
+        }
+        known
+    }
+
+    /// Adds or changes a policy.
+    pub fn set_policy(&mut self, now: Instant, policy: Policy) {
+        self.config.policies.retain(|p| p.name != policy.name);
+        self.config.policies.push(policy.clone());
+        self.speaker.set_policy(now, policy);
+        self.turn(now);
+    }
+
+    /// Removes a policy. False when there is none of this name.
+    pub fn remove_policy(&mut self, now: Instant, name: &PolicyName) -> bool {
+        let before = self.config.policies.len();
+        self.config.policies.retain(|p| &p.name != name);
+        if self.config.policies.len() == before {
+            return false;
+        }
+        self.speaker.remove_policy(now, name);
+        self.turn(now);
+        true
+    }
+
+    /// The networks of a reloaded configuration.
+    pub fn set_networks(&mut self, now: Instant, networks: Vec<Network>) {
+        self.config.networks = networks.clone();
+        self.index_networks();
+        self.intent.set_networks(networks);
+        self.turn(now);
+    }
+
+    /// The speaker, for commands to its peers (enable, disable, reset). Call [`Node::turn`] afterwards.
+    pub fn speaker_mut(&mut self) -> &mut Speaker {
+        &mut self.speaker
+    }
+
+    /// Withdraws everything and says goodbye; [`Node::unwire`] comes after the sessions are closed.
+    pub fn shutdown(&mut self, now: Instant, message: &str) {
+        self.stopping = true;
+        self.speaker.shutdown(now, Some(message.to_string()));
+        self.turn(now);
+    }
+
+    /// Takes all of ours out of the kernel.
+    pub fn unwire(&mut self, now: Instant) {
+        self.stopping = true;
+        self.fib.release();
+        self.turn(now);
+    }
+}

@@ -1,0 +1,139 @@
+//! Gateway addresses on the interfaces of NICs, and the rules of their networks.
+
+use super::{NETWORK_RULE_PRIORITY, Node};
+use crate::wiring::{self};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use tapway_bgp::config::PeerAddress;
+use tapway_fib::{IfIndex, Key, Object};
+use tapway_model::{Domain, Family, IfName, Network, NetworkName};
+
+impl Node {
+    /// Gateway addresses on the interface of one NIC (or the bridge of its network).
+    pub(super) fn refresh_nic(&mut self, name: &IfName) {
+        let rules = self.rules();
+        let mut objects: Vec<Object> = Vec::new();
+        if let Some(nic) = self.intent.nic(name) {
+            if self.nic_interfaces.insert(name.clone()) {
+                self.forwarding.need(&mut self.fib);
+                self.uplinks_dirty |= self.is_uplink(name);
+            }
+            if let Some(network) = self.networks.get(&nic.network) {
+                let on = network.bridge.as_ref().unwrap_or(name);
+                if let Some(link) = self.fib.link_named(on) {
+                    objects = wiring::gateway(network, link.index, rules);
+                }
+            }
+        } else if self.nic_interfaces.remove(name) {
+            self.uplinks_dirty |= self.fib.link_named(name).is_some();
+        }
+        let keys: Vec<Key> = objects.iter().map(Object::key).collect();
+        let old = if keys.is_empty() {
+            self.nic_keys.remove(name)
+        } else {
+            self.nic_keys.insert(name.clone(), keys.clone())
+        };
+        // Several NICs of one bridge share its gateway addresses, so they are counted.
+        for object in objects {
+            *self.nic_counts.entry(object.key()).or_insert(0) += 1;
+            self.fib.set_want(object);
+        }
+        for key in old.into_iter().flatten() {
+            if let Some(count) = self.nic_counts.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.nic_counts.remove(&key);
+                    self.fib.unwant(&key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_guest_link(&self, index: IfIndex) -> bool {
+        self.fib.link(index).is_some_and(|link| {
+            self.nic_interfaces.contains(&link.name) && !self.is_uplink(&link.name)
+        })
+    }
+
+    /// Whether a peer is reached over this interface, or configured on it.
+    pub(super) fn is_uplink(&self, name: &IfName) -> bool {
+        let index = self.fib.link_named(name).map(|l| l.index);
+        self.endpoints
+            .values()
+            .flatten()
+            .any(|e| Some(e.ifindex) == index)
+            || self.config.peers.values().any(|peer| match &peer.address {
+                PeerAddress::Interface(on)
+                | PeerAddress::Ip {
+                    interface: Some(on),
+                    ..
+                } => on == name,
+                PeerAddress::Ip {
+                    interface: None, ..
+                } => false,
+            })
+    }
+
+    pub(super) fn refresh_all_nics(&mut self) {
+        let names: Vec<IfName> = self.nic_interfaces.iter().cloned().collect();
+        for name in names {
+            self.refresh_nic(&name);
+        }
+    }
+
+    pub(super) fn is_wired_interface(&self, name: &IfName) -> bool {
+        self.nic_interfaces.contains(name)
+            || self
+                .networks
+                .values()
+                .any(|n| n.bridge.as_ref() == Some(name))
+    }
+
+    pub(super) fn refresh_all_nics_on(&mut self, name: &IfName) {
+        if self.nic_interfaces.contains(name) {
+            self.refresh_nic(name);
+        } else {
+            self.refresh_all_nics();
+        }
+    }
+
+    pub(super) fn index_networks(&mut self) {
+        self.networks = self
+            .config
+            .networks
+            .iter()
+            .map(|n| (n.name.clone(), n.clone()))
+            .collect();
+        if let Ok(name) = NetworkName::new("default") {
+            self.networks
+                .entry(name.clone())
+                .or_insert_with(|| Network::with_defaults(name));
+        }
+        self.gateways = self
+            .networks
+            .values()
+            .flat_map(|n| n.gateway.iter().copied())
+            .collect();
+        let mut rules = BTreeSet::new();
+        let tables: BTreeSet<Domain> = self
+            .networks
+            .values()
+            .map(|n| n.domain)
+            .filter(|d| *d != Domain::MAIN)
+            .collect();
+        for (table, family) in tables.into_iter().flat_map(|t| Family::ALL.map(|f| (t, f))) {
+            let rule = Object::Rule(tapway_fib::Rule {
+                family,
+                priority: NETWORK_RULE_PRIORITY,
+                table: table.0,
+                iif: None,
+                protocol: self.config.protocol,
+            });
+            rules.insert(rule.key());
+            self.fib.set_want(rule);
+        }
+        for key in core::mem::replace(&mut self.rule_keys, rules).difference(&self.rule_keys) {
+            self.fib.unwant(key);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One turn: every change is carried through intent, kernel and speaker until nothing moves.
+
+use super::Node;
+use crate::action::{Action, Level, Record};
+use crate::describe::{describe, key_subject};
+use crate::speech::bgp_event;
+use crate::wiring::ClaimId;
+use alloc::format;
+use alloc::vec::Vec;
+use tapway_fib::{LinkChange, Notice};
+use tapway_intent::Change;
+use tapway_model::{Family, IfName, Instant};
+
+impl Node {
+    /// Carries every change through until nothing moves.
+    pub fn turn(&mut self, now: Instant) {
+        loop {
+            let mut moved = self.take_changes(now);
+            moved |= self.take_notices(now);
+            if core::mem::take(&mut self.uplinks_dirty) {
+                self.update_uplinks(now);
+                moved = true;
+            }
+            moved |= self.take_bgp();
+            if !moved {
+                break;
+            }
+        }
+        while let Some(record) = self.intent.poll_record() {
+            self.out.push_back(Action::Record(Record::Intent(record)));
+        }
+        if !self.settled && self.intent.settled(now) {
+            self.settled = true;
+            self.fib.allow_prune();
+            self.speaker.set_restart_done(now);
+            self.event(
+                Level::Info,
+                "start.settled",
+                "tapwayd",
+                "every source has spoken or had its grace; leftovers are pruned".into(),
+            );
+        }
+    }
+
+    pub(super) fn take_changes(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(change) = self.intent.poll_change() {
+            moved = true;
+            match change {
+                Change::Prefix(domain, prefix) => self.refresh((domain, prefix), now),
+                Change::Nic(name) => self.refresh_nic(&name),
+                // Only what people see changed: conflicts, problems, sources.
+                Change::Report => {}
+                Change::Networks => {
+                    self.refresh_all_nics();
+                    let ids: Vec<ClaimId> = self.claims.states.keys().copied().collect();
+                    for id in ids {
+                        self.refresh(id, now);
+                    }
+                    self.uplinks_dirty = true;
+                }
+            }
+        }
+        moved
+    }
+
+    pub(super) fn take_notices(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(notice) = self.fib.poll_notice() {
+            moved = true;
+            self.take_notice(notice, now);
+        }
+        moved
+    }
+
+    pub(super) fn take_notice(&mut self, notice: Notice, now: Instant) {
+        match notice {
+            Notice::InSync(key) | Notice::OutOfSync(key) => {
+                for id in self.claims.of_gate(&key) {
+                    self.gate(id, now);
+                }
+                if self.forwarding.waits_for(&key) {
+                    self.forwarding.update(&mut self.fib);
+                }
+            }
+            Notice::Repaired(key) => {
+                let text = format!(
+                    "{} was removed by somebody else and has been put back",
+                    describe(&key, &self.fib)
+                );
+                self.event(Level::Warning, "kernel.repaired", &key_subject(&key), text);
+            }
+            Notice::Failed {
+                key,
+                errno,
+                message,
+                attempts,
+            } => {
+                if attempts <= 1 {
+                    let reason = message.unwrap_or_else(|| format!("errno {errno}"));
+                    let text = format!(
+                        "the kernel refused {}: {reason}; it is tried again",
+                        describe(&key, &self.fib)
+                    );
+                    self.event(Level::Warning, "kernel.failed", &key_subject(&key), text);
+                }
+            }
+            Notice::Foreign { key } => {
+                let text = format!(
+                    "somebody else's object is where {} should be; it is left alone",
+                    describe(&key, &self.fib)
+                );
+                self.event(Level::Warning, "kernel.foreign", &key_subject(&key), text);
+                for id in self.claims.of_gate(&key) {
+                    self.gate(id, now);
+                }
+            }
+            Notice::Link(change) => self.take_link(change, now),
+            Notice::AddressesChanged(index) | Notice::RouterNeighbour { index, .. } => {
+                self.uplinks_dirty |= !self.is_guest_link(index);
+            }
+            Notice::ForeignDefaultChanged(family) => {
+                self.forwarding.update(&mut self.fib);
+                self.import(family);
+            }
+            Notice::SysctlUnknown { path } => self.out.push_back(Action::WatchSysctl(path)),
+            Notice::SysctlChanged {
+                path,
+                old,
+                new,
+                ours,
+            } => {
+                let text = format!("net.{} was {old}, now {new}", path.replace('/', "."));
+                self.event(Level::Info, "kernel.sysctl", &path, text);
+                if ours {
+                    self.old_sysctls.insert(path.clone(), old.clone());
+                    self.out
+                        .push_back(Action::Record(Record::Sysctl { path, old }));
+                }
+            }
+            Notice::ScanNeeded => self.out.push_back(Action::Scan),
+        }
+    }
+
+    pub(super) fn take_link(&mut self, change: LinkChange, now: Instant) {
+        let mut names: Vec<IfName> = Vec::new();
+        match &change {
+            LinkChange::Renamed { from, to, .. } => names.extend([from.clone(), to.clone()]),
+            LinkChange::Gone { index, name } => {
+                names.push(name.clone());
+                self.speaker.handle_link_down(now, *index);
+            }
+            LinkChange::Down(index) | LinkChange::Carrier(index, false) => {
+                names.extend(self.fib.link(*index).map(|l| l.name.clone()));
+                self.speaker.handle_link_down(now, *index);
+            }
+            LinkChange::New(index)
+            | LinkChange::Up(index)
+            | LinkChange::Carrier(index, true)
+            | LinkChange::Changed(index) => {
+                names.extend(self.fib.link(*index).map(|l| l.name.clone()))
+            }
+        }
+        for name in names {
+            // A guest's interface is no uplink: thousands of them come and go.
+            self.uplinks_dirty |= !self.nic_interfaces.contains(&name) || self.is_uplink(&name);
+            for id in self.claims.of_interface(&name) {
+                self.refresh(id, now);
+            }
+            if self.is_wired_interface(&name) {
+                self.refresh_all_nics_on(&name);
+            }
+        }
+    }
+
+    pub(super) fn take_bgp(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(action) = self.speaker.poll_action() {
+            moved = true;
+            match action {
+                tapway_bgp::Action::InstallableChanged(family) => self.import(family),
+                tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
+                tapway_bgp::Action::Event(event) => {
+                    self.out.push_back(Action::Event(bgp_event(&event)))
+                }
+                action
+                @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {
+                    if let tapway_bgp::Action::Close { conn, .. } = &action {
+                        self.conns.remove(conn);
+                    }
+                    self.out.push_back(Action::Bgp(action));
+                }
+            }
+        }
+        moved
+    }
+
+    pub(super) fn import(&mut self, family: Family) {
+        let routes = if self.stopping {
+            Vec::new()
+        } else {
+            self.speaker.installable(family)
+        };
+        if routes.iter().any(|route| route.prefix.len() != 0) {
+            // A router for others forwards, even without a guest of its own.
+            self.forwarding.need(&mut self.fib);
+        }
+        self.imports
+            .set(family, &routes, self.config.protocol, &mut self.fib);
+    }
+}

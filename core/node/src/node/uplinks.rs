@@ -1,0 +1,69 @@
+//! Where peers are now, what to listen on, and which of our addresses sessions use.
+
+use super::Node;
+use crate::action::Action;
+use crate::uplink::{self, Unfit};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use tapway_bgp::{ConnId, Endpoint};
+use tapway_fib::IfIndex;
+use tapway_model::{IfName, Instant, PeerName};
+
+impl Node {
+    /// Where peers are now, what to listen on, and which of our addresses sessions use.
+    pub(super) fn update_uplinks(&mut self, now: Instant) {
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
+        let mut changed: Vec<(PeerName, Option<Endpoint>)> = Vec::new();
+        for (name, peer) in &self.config.peers {
+            let endpoint = uplink::endpoint(peer, &self.fib, &unfit);
+            if self.endpoints.get(name) != Some(&endpoint) {
+                changed.push((name.clone(), endpoint.clone().ok()));
+                self.endpoints.insert(name.clone(), endpoint);
+            }
+        }
+        let guests = self.guest_interfaces();
+        let peers = self
+            .config
+            .peers
+            .iter()
+            .map(|(name, peer)| (peer, self.endpoints.get(name).and_then(|e| e.as_ref().ok())));
+        let listeners = uplink::listeners(&self.config.listen, peers, &guests, &self.fib, &unfit);
+        let advertised = uplink::advertised_on(self.config.peers.values(), &self.fib);
+        if listeners != self.listeners {
+            self.listeners.clone_from(&listeners);
+            self.out.push_back(Action::Listen(listeners));
+        }
+        if advertised != self.advertised {
+            self.advertised.clone_from(&advertised);
+            self.out.push_back(Action::Advertise(advertised));
+        }
+        for (name, endpoint) in changed {
+            self.speaker.set_peer_endpoint(now, &name, endpoint);
+        }
+        let conns: Vec<(ConnId, IpAddr, IfIndex)> =
+            self.conns.iter().map(|(c, (a, i))| (*c, *a, *i)).collect();
+        for (conn, local, ifindex) in conns {
+            let addresses = self.local_addresses(local, ifindex);
+            self.speaker.set_local_addresses(now, conn, addresses);
+        }
+    }
+
+    pub(super) fn local_addresses(
+        &self,
+        local: IpAddr,
+        ifindex: IfIndex,
+    ) -> tapway_bgp::LocalAddresses {
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
+        uplink::local_addresses(local, ifindex, &self.fib, &unfit)
+    }
+
+    pub(super) fn guest_interfaces(&self) -> BTreeSet<IfName> {
+        let bridges = self.networks.values().filter_map(|n| n.bridge.clone());
+        self.nic_interfaces.iter().cloned().chain(bridges).collect()
+    }
+}
