@@ -43,6 +43,8 @@ const DOUBT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Fib {
     protocol: u8,
+    /// The kernel told the protocol of an address of ours: one without is not ours.
+    tells_protocol: bool,
     slots: Slots,
     links: Links,
     world: World,
@@ -58,6 +60,8 @@ pub struct Fib {
     batches: u64,
     prune: bool,
     notices: VecDeque<Notice>,
+    /// The latest time we were told.
+    now: Instant,
 }
 
 /// What is to be done with a slot now.
@@ -78,6 +82,7 @@ impl Fib {
     pub fn new(protocol: u8) -> Self {
         Fib {
             protocol,
+            tells_protocol: false,
             slots: Slots::default(),
             links: Links::default(),
             world: World::default(),
@@ -92,6 +97,7 @@ impl Fib {
             batches: 0,
             prune: false,
             notices: VecDeque::from([Notice::ScanNeeded]),
+            now: Instant::ZERO,
         }
     }
 
@@ -217,6 +223,7 @@ impl Fib {
 
     /// Lets due retries be tried, and old doubts rest.
     fn tick(&mut self, now: Instant) {
+        self.now = self.now.max(now);
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
         {
@@ -307,8 +314,11 @@ impl Fib {
             return self.sysctl_verdict(slot, path);
         }
         match (&slot.want, &slot.have) {
-            (None, None) => Verdict::Idle,
             (None, Some(have)) => self.verdict_on_leftover(slot, have),
+            (None, None) => match &slot.perhaps {
+                Some(have) if slot.foreign != Foreign::Seen => self.verdict_on_leftover(slot, have),
+                _ => Verdict::Idle,
+            },
             (Some(_), None) if slot.foreign != Foreign::No => Verdict::Foreign,
             (Some(want), None) if !slot.waits() && self.is_possible(want) => {
                 let act = if slot.overwrite {
@@ -404,10 +414,25 @@ impl Fib {
     fn object_of(&self, id: SlotId, act: Act) -> Option<Arc<Object>> {
         let slot = &self.slots[id];
         match (&slot.key, act) {
-            (_, Act::Remove) => slot.have.clone(),
+            (_, Act::Remove) => slot.have.as_ref().or(slot.perhaps.as_ref()).cloned(),
             (Key::Sysctl(path), _) if slot.want.is_none() => self.old_sysctl(path),
             _ => slot.want.clone(),
         }
+    }
+
+    /// A message says that ours is gone. It may be older than our last write.
+    fn take_away(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        if slot.fresh_until > self.now || slot.flight.is_some() {
+            let written = slot.flight.as_ref().filter(|(act, _)| *act != Act::Remove);
+            let last = slot.have.as_ref().or(written.map(|(_, object)| object));
+            if let Some(last) = last {
+                slot.perhaps = Some(Arc::clone(last));
+            }
+        }
+        slot.disturbed = true;
+        slot.unsure = false;
+        self.put_have(id, None);
     }
 
     fn put_want(&mut self, id: SlotId, want: Option<Arc<Object>>) {

@@ -54,6 +54,9 @@ pub(crate) struct Slot {
     pub(crate) want: Option<Arc<Object>>,
     /// Ours in the kernel; of a sysctl: its value, whoever wrote it.
     pub(crate) have: Option<Arc<Object>>,
+    /// Taken to be gone, by a message that may be older than our last write of it: when it is not
+    /// wanted any more, it is removed all the same.
+    pub(crate) perhaps: Option<Arc<Object>>,
     /// In a batch whose outcomes are not in.
     pub(crate) flight: Option<(Act, Arc<Object>)>,
     /// Something was told of the key during the flight: before or after our write, nobody knows.
@@ -77,6 +80,8 @@ pub(crate) struct Slot {
     pub(crate) seen: Generation,
     /// Until then messages from before our removal may still come in.
     pub(crate) doubt_until: Instant,
+    /// Until then messages from before our last write may still come in.
+    pub(crate) fresh_until: Instant,
     pub(crate) trouble: Option<Box<Trouble>>,
 }
 
@@ -86,6 +91,7 @@ impl Slot {
             key,
             want: None,
             have: None,
+            perhaps: None,
             flight: None,
             disturbed: false,
             unsure: false,
@@ -99,6 +105,7 @@ impl Slot {
             queued: None,
             seen: 0,
             doubt_until: Instant::ZERO,
+            fresh_until: Instant::ZERO,
             trouble: None,
         }
     }

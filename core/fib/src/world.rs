@@ -67,7 +67,7 @@ impl World {
     pub(crate) fn drop_address(&mut self, address: &Address) -> bool {
         let key = (address.index, address.addr, address.len);
         let was = self.addresses.remove(&key).is_some();
-        if was && address.addr.is_ipv4() && !self.has_ipv4(address.index) {
+        if address.addr.is_ipv4() && !self.has_ipv4(address.index) {
             self.silenced.insert(address.index);
         }
         was

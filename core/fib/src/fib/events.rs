@@ -9,7 +9,7 @@ use tapway_model::{Family, Instant};
 
 use super::scan::Gone;
 use super::{Fib, legs, trouble};
-use crate::compare::{NUD_PERMANENT, normal, same};
+use crate::compare::{normal, same};
 use crate::slot::{Act, Foreign, SlotId};
 use crate::world::Put;
 use crate::{
@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 impl Fib {
     /// Takes in what the kernel told.
     pub fn handle_event(&mut self, now: Instant, event: KernelEvent) {
+        self.now = self.now.max(now);
         match event {
             KernelEvent::ScanBegin => self.begin_scan(),
             KernelEvent::ScanEnd => self.end_scan(now),
@@ -71,23 +72,23 @@ impl Fib {
         }
     }
 
-    /// By its protocol number; where the kernel tells none, whether we know that we put it there.
+    /// By its protocol number. Kernels before 5.18 tell none of addresses: there, ours are those that we
+    /// know we put.
     fn is_ours(&self, key: &Key, object: &Object) -> bool {
-        let (protocol, told) = match object {
-            Object::Sysctl(_) => return false,
-            Object::Address(a) => (a.protocol, a.protocol != 0),
-            Object::Neighbour(n) => (n.protocol, n.protocol != 0),
-            Object::Rule(r) => (r.protocol, r.protocol != 0),
-            Object::Route(r) => (r.protocol, true),
-        };
-        if told {
-            return protocol == self.protocol;
+        match object {
+            Object::Sysctl(_) => false,
+            Object::Address(a) if a.protocol == 0 && !self.tells_protocol => {
+                self.slots.get(key).is_some_and(|slot| slot.have.is_some())
+            }
+            Object::Address(a) => a.protocol == self.protocol,
+            Object::Neighbour(n) => n.protocol == self.protocol,
+            Object::Rule(r) => r.protocol == self.protocol,
+            Object::Route(r) => r.protocol == self.protocol,
         }
-        let learned = matches!(object, Object::Neighbour(n) if n.state & NUD_PERMANENT == 0);
-        !learned && self.slots.get(key).is_some_and(|slot| slot.have.is_some())
     }
 
     fn address_present(&mut self, key: &Key, address: &Address) {
+        self.tells_protocol |= address.protocol == self.protocol;
         self.scan.note_present(key, [address.index].into_iter());
         let was_duplicate = self.world.is_duplicate(&Object::Address(address.clone()));
         match self.world.put_address(address.clone(), self.scan.mark) {
@@ -136,6 +137,7 @@ impl Fib {
         slot.unsure |= removing || (slot.have.is_none() && slot.doubt_until > now);
         slot.disturbed = true;
         slot.was_ours = true;
+        slot.perhaps = None;
         slot.foreign = Foreign::No;
         slot.seen = self.scan.mark;
         let have = match &slot.want {
@@ -221,9 +223,7 @@ impl Fib {
         slot.foreign = Foreign::No;
         if ours {
             let had = slot.have.is_some() || slot.flight.is_some();
-            slot.disturbed = true;
-            slot.unsure = false;
-            self.put_have(id, None);
+            self.take_away(id);
             if had {
                 self.undone(now, id);
             }
@@ -271,10 +271,10 @@ impl Fib {
     /// An address is gone, and what the kernel takes along without a word.
     pub(super) fn address_gone(&mut self, address: &Address) {
         let Address { index, addr, .. } = *address;
-        if !self.world.drop_address(address) {
-            return;
+        // What it takes along it takes also when its own addition was not answered yet.
+        if self.world.drop_address(address) {
+            self.notices.push_back(Notice::AddressesChanged(index));
         }
-        self.notices.push_back(Notice::AddressesChanged(index));
         self.settle_siblings(&Key::Address(index, addr, address.len));
         for id in self.siblings(&Key::Address(index, addr, address.len)) {
             if self.slots[id].foreign == Foreign::Refused {
@@ -357,15 +357,13 @@ impl Fib {
     }
     /// Takes an object of ours to be gone, and nobody to be guilty of it.
     pub(super) fn forget(&mut self, id: SlotId) {
-        let slot = &mut self.slots[id];
+        let slot = &self.slots[id];
         if slot.have.is_none() && slot.flight.is_none() {
             return;
         }
-        slot.disturbed = true;
-        slot.unsure = false;
         let key = slot.key.clone();
         self.scan.note_gone(|| Gone::Key(key));
-        self.put_have(id, None);
+        self.take_away(id);
         self.settle(id);
     }
 }

@@ -147,10 +147,13 @@ impl Fib {
         let known = [slot.have.as_ref(), flight];
         let on = |object: &Arc<Object>| legs(object).any(|leg| leg == index);
         if known.into_iter().flatten().any(on) {
-            self.forget(id);
-        } else {
-            self.settle(id);
+            let key = slot.key.clone();
+            self.scan.note_gone(|| Gone::Key(key));
+            self.take_away(id);
         }
+        // No matter in what order: with the link it is gone for good.
+        self.slots[id].perhaps = None;
+        self.settle(id);
     }
 
     /// The sysctls of an interface are gone with its name.

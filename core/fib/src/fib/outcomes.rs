@@ -91,6 +91,7 @@ impl Fib {
         let slot = &mut self.slots[id];
         slot.was_ours = true;
         slot.doubt_until = Instant::ZERO;
+        slot.fresh_until = now + DOUBT;
         slot.seen = mark;
         if slot.disturbed {
             if slot.foreign == Foreign::Seen {
@@ -99,6 +100,7 @@ impl Fib {
             return;
         }
         slot.unsure = false;
+        slot.perhaps = None;
         slot.foreign = Foreign::No;
         if slot.repair && slot.want.as_ref().is_some_and(|want| same(want, object)) {
             slot.repair = false;
@@ -138,6 +140,7 @@ impl Fib {
     fn removed(&mut self, now: Instant, id: SlotId, object: &Arc<Object>) {
         let slot = &mut self.slots[id];
         slot.doubt_until = now + DOUBT;
+        slot.perhaps = None;
         self.lingering.push_back((now + DOUBT, id));
         if let Some(trouble) = &mut slot.trouble {
             trouble.attempts = 0;

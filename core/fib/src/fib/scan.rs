@@ -142,6 +142,7 @@ impl Fib {
             slot.foreign = Foreign::No;
         }
         slot.was_ours = slot.flight.is_some();
+        slot.perhaps = None;
         if slot.have.is_some() {
             slot.unsure = false;
             slot.disturbed = true;
