@@ -15,7 +15,6 @@ use tapway_fib::{IfIndex, KernelEvent, Key, Link, Neighbour, Object, Route};
 use tapway_model::{IfName, Instant};
 use tapway_sys::netlink::{Config, NetlinkSocket};
 
-#[expect(clippy::wildcard_imports, reason = "a table of kernel numbers")]
 use crate::constants::*;
 use crate::error::Error;
 use crate::exchange::RECEIVE;
@@ -357,7 +356,12 @@ impl Known {
                 self.spoken.insert(object.key());
             }
             Source::Scan if self.spoken.contains(&object.key()) => return,
-            Source::Scan => {}
+            Source::Scan => {
+                // The best default route is asked for besides the lists, which may have it too.
+                if matches!(&object, Object::Route(route) if route.prefix.len() == 0) {
+                    self.spoken.insert(object.key());
+                }
+            }
         }
         events.push(if present {
             KernelEvent::Present(object)

@@ -100,5 +100,5 @@ impl Writer {
 fn stand_in(metric: u32, try_number: u32) -> u32 {
     metric
         .checked_add(try_number)
-        .unwrap_or(metric - try_number)
+        .unwrap_or_else(|| metric - try_number)
 }
