@@ -14,9 +14,9 @@ mod netns;
 pub mod peers;
 mod ping;
 mod process;
-mod toml_text;
 pub mod sim;
 pub mod tapwayd;
+mod toml_text;
 mod wait;
 
 pub use link::{mac_of, veth};

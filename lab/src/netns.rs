@@ -63,6 +63,14 @@ impl Netns {
         }
     }
 
+    /// Removes every namespace that this process has made by [`Netns::new`].
+    pub fn remove_own() {
+        let own = format!("{MARK}{}-", std::process::id());
+        for name in Netns::list().iter().filter(|n| n.starts_with(&own)) {
+            Netns::remove(name);
+        }
+    }
+
     /// Names of the namespaces that there are.
     pub fn list() -> Vec<String> {
         let Ok(entries) = fs::read_dir(NAMES) else {

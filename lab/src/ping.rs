@@ -115,10 +115,11 @@ impl Pinger {
             .count()
     }
 
-    /// When the last answered request was answered.
-    pub fn last_answer(&self) -> Option<Instant> {
+    /// When the first request that was sent after `after` and answered was answered.
+    pub fn first_answer(&self, after: Instant) -> Option<Instant> {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        record.sent.iter().rev().find_map(|s| s.answered)
+        let mut later = record.sent.iter().filter(|s| s.at >= after);
+        later.find_map(|s| s.answered)
     }
 
     /// Sends no more, waits for the last answers, and tells what happened.

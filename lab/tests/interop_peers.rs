@@ -53,16 +53,16 @@ fn has(peer: &dyn Peer, neighbor: &str, prefixes: &[&str]) -> peers::PeerView {
 fn meet(a_ns: &Netns, a: &mut dyn Peer, b: &mut dyn Peer, hop_a6: &str) {
     let seen = has(b, "a", &FROM_A);
     assert_eq!(seen.route(FROM_A[0]).as_path, [65001]);
-    let hop: IpAddr = hop_a6.parse().unwrap();
+    let hop: IpAddr = hop_a6.parse().expect("an address");
     assert!(
         seen.route(FROM_A[1]).next_hops.contains(&hop),
         "{seen:#?} has no next hop {hop}"
     );
     has(a, "b", &FROM_B);
 
-    b.announce("203.0.113.77/32".parse().unwrap());
+    b.announce("203.0.113.77/32".parse().expect("a prefix"));
     has(a, "b", &[FROM_B[0], FROM_B[1], "203.0.113.77/32"]);
-    b.withdraw("203.0.113.77/32".parse().unwrap());
+    b.withdraw("203.0.113.77/32".parse().expect("a prefix"));
     has(a, "b", &FROM_B);
 
     a.stop();

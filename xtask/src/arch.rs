@@ -19,7 +19,6 @@ const ATTICS: &[&str] = &[
     "helper",
     "helpers",
     "misc",
-    "shared",
     "stuff",
     "util",
     "utilities",

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all tests, in rings from the quick to the real.
 //!
 //! The ring of an integration test is the beginning of its file's name: `namespace*` and `interop*`
-//! need root, and the second kind other programs too; `simulated*` and all else need nothing.
+//! need root, and the second kind other programs too; `sim*` and all else need nothing.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -48,9 +48,9 @@ pub(crate) fn test(which: Which) -> Result<()> {
     })?;
 
     let runner = Runner::new(&workspace);
-    let simulated = names(&workspace, |n| n.starts_with("simulated"));
+    let simulated = names(&workspace, |n| n.starts_with("sim"));
     let plain = names(&workspace, |n| {
-        !n.starts_with("simulated") && !PRIVILEGED.iter().any(|p| n.starts_with(p))
+        !n.starts_with("sim") && !PRIVILEGED.iter().any(|p| n.starts_with(p))
     });
     let mut total = Tally::default();
     let mut rows = Vec::new();
