@@ -1,0 +1,15 @@
+//! What the codec does with bytes: from other implementations, from the RFCs, and from nowhere good.
+
+mod bytes;
+mod capabilities;
+mod corpus;
+mod encode;
+mod foreign;
+mod frame;
+mod notification;
+mod open;
+mod properties;
+mod rfc6793;
+mod rfc7606;
+mod targets;
+mod update;
