@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     let json = args.output == args::Output::Json;
-    match run::run(args) {
+    match run::run(args, &mut std::io::stdout()) {
         Ok(answer) => answer.exit_code(),
         Err(failure) => failure.report(json),
     }

@@ -1,6 +1,6 @@
-//! Standard output, and the exit code of an answer.
+//! Where answers go, and the exit code of an answer.
 
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::failure::Failure;
@@ -29,9 +29,8 @@ impl Answer {
     }
 }
 
-/// Writes to standard output, with a newline at the end.
-pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = stdout().lock();
+/// Writes an answer at once, with a newline at the end.
+pub(crate) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
     let newline: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
     out.write_all(bytes)
         .and_then(|()| out.write_all(newline))

@@ -64,7 +64,23 @@ fn settings(indent: &str, value: &Value) -> String {
                 }
             }
             Value::Null => {}
-            value => out.push_str(&format!("{indent}{path} = {value}\n")),
+            value => out.push_str(&format!("{indent}{path} = {}\n", inline(value))),
+        }
+    }
+    fn inline(value: &Value) -> String {
+        match value {
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(inline).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Object(keys) if !keys.is_empty() => {
+                let keys: Vec<String> = keys
+                    .iter()
+                    .map(|(key, value)| format!("{key} = {}", inline(value)))
+                    .collect();
+                format!("{{ {} }}", keys.join(", "))
+            }
+            value => value.to_string(),
         }
     }
     let mut out = String::new();
@@ -73,4 +89,4 @@ fn settings(indent: &str, value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! From a command to requests, and from their answers to output and exit code.
 
+use std::io::Write;
+
 use clap::CommandFactory;
 use serde::Serialize;
 use tapway_api::config::{CheckBody, Checked};
@@ -27,18 +29,19 @@ use crate::style::Style;
 /// Instances of one request together have at most this many bytes; the daemon takes 4 MiB.
 const MAX_REQUEST: usize = 3 * 1024 * 1024;
 
-/// Carries out a command.
-pub(crate) fn run(args: Args) -> Result<Answer, Failure> {
+/// Carries out a command; answers go to `out`.
+pub(crate) fn run(args: Args, out: &mut dyn Write) -> Result<Answer, Failure> {
     if let Command::Completions { shell } = args.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "tapway", &mut script);
-        return print(&script).map(|()| Answer::Yes);
+        return print(out, &script).map(|()| Answer::Yes);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::Output)?;
     let mut session = Session {
+        out,
         client: Client::new(args.socket),
         json: args.output == Output::Json,
         style: Style::detect(),
@@ -46,7 +49,7 @@ pub(crate) fn run(args: Args) -> Result<Answer, Failure> {
     runtime.block_on(session.run(args.command))
 }
 
-impl Session {
+impl Session<'_> {
     async fn run(&mut self, command: Command) -> Result<Answer, Failure> {
         match command {
             Command::Status => {
@@ -242,11 +245,11 @@ impl Session {
         self.print_applied(&all)
     }
 
-    fn print_applied(&self, all: &Applied) -> Result<Answer, Failure> {
+    fn print_applied(&mut self, all: &Applied) -> Result<Answer, Failure> {
         if self.json {
-            print(&body(all)?)?;
+            print(self.out, &body(all)?)?;
         } else {
-            print(render::write::applied(all, self.style).as_bytes())?;
+            print(self.out, render::write::applied(all, self.style).as_bytes())?;
         }
         Ok(Answer::Yes)
     }
@@ -263,12 +266,12 @@ impl Session {
         loop {
             let bytes = lines.next().await?;
             if self.json {
-                print(&bytes)?;
+                print(self.out, &bytes)?;
                 continue;
             }
             for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
                 let event = parse(endpoint::EVENTS, line)?;
-                print(render::event::line(&event, self.style).as_bytes())?;
+                print(self.out, render::event::line(&event, self.style).as_bytes())?;
             }
         }
     }

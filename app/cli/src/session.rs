@@ -1,5 +1,7 @@
 //! Requests and what is printed of their answers.
 
+use std::io::Write;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -15,7 +17,8 @@ use crate::render;
 use crate::style::Style;
 
 /// The daemon, and how its answers are printed.
-pub(crate) struct Session {
+pub(crate) struct Session<'o> {
+    pub(crate) out: &'o mut dyn Write,
     pub(crate) client: Client,
     pub(crate) json: bool,
     pub(crate) style: Style,
@@ -24,7 +27,7 @@ pub(crate) struct Session {
 /// Makes text of an answer.
 pub(crate) type Render<T> = fn(&T, Style) -> String;
 
-impl Session {
+impl Session<'_> {
     /// Prints an answer that is never "no".
     pub(crate) async fn get_yes<T: DeserializeOwned>(
         &mut self,
@@ -107,17 +110,17 @@ impl Session {
 
     /// Prints an answer; gives it too, when it is understood.
     fn print<T: DeserializeOwned>(
-        &self,
+        &mut self,
         path: &str,
         bytes: &[u8],
         render: Render<T>,
     ) -> Result<Option<T>, Failure> {
         if self.json {
-            print(bytes)?;
+            print(self.out, bytes)?;
             return Ok(parse(path, bytes).ok());
         }
         let value = parse(path, bytes)?;
-        print(render(&value, self.style).as_bytes())?;
+        print(self.out, render(&value, self.style).as_bytes())?;
         Ok(Some(value))
     }
 }

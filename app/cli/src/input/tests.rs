@@ -117,7 +117,8 @@ fn peers_by_table_or_by_name() {
         (&keys, None, "asn: only [peer.NAME] tables"),
         (&text(""), None, "no [peer.NAME] table"),
         (&text("[policy.x]"), None, "policy: only [peer.NAME]"),
-        (&text("[1]"), None, "p:1:"),
+        (&text("[1]"), None, "1: only [peer.NAME]"),
+        (&text("nonsense"), None, "p:1:"),
     ] {
         let error = objects(text, "peer", name).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

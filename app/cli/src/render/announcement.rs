@@ -64,7 +64,10 @@ fn not_sent(announcement: &Announcement) -> String {
         .peers
         .iter()
         .filter(|to| to.outcome != Delivery::Sent)
-        .map(|to| format!("{} ({})", to.peer, word(to.outcome)))
+        .map(|to| match &to.reason {
+            Some(reason) => format!("{} ({}: {reason})", to.peer, word(to.outcome)),
+            None => format!("{} ({})", to.peer, word(to.outcome)),
+        })
         .collect();
     parts.join(", ")
 }

@@ -28,8 +28,14 @@ pub(crate) fn render(explanation: &Explanation, style: Style) -> String {
     );
     let names: Vec<String> = explanation.links.iter().map(name).collect();
     let column = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-    for (link, name) in explanation.links.iter().zip(&names) {
+    for (i, (link, name)) in explanation.links.iter().zip(&names).enumerate() {
         out.push_str(&render_link(link, name, column, style));
+        // That of the first broken link stands at the end.
+        if explanation.first_broken != Some(i)
+            && let Some(text) = &link.remedy
+        {
+            out.push_str(&remedy(&" ".repeat(column + 6), text, style));
+        }
     }
     if let Some(link) = broken {
         out.push_str(&format!(
@@ -65,13 +71,6 @@ fn render_link(link: &Link, name: &str, column: usize, style: Style) -> String {
     let indent = " ".repeat(column + 6);
     for line in &link.detail {
         out.push_str(&format!("{indent}{}\n", style.paint(Tone::Dim, line)));
-    }
-    // The remedy of the first broken link stands at the end; those of warnings and of further
-    // broken links here.
-    if link.state != LinkState::Ok
-        && let Some(text) = &link.remedy
-    {
-        out.push_str(&remedy(&indent, text, style));
     }
     out
 }
