@@ -4,6 +4,8 @@
 //! by the API. [`InstanceSpec::parse`] is the only way from here to an [`Instance`]: it checks every
 //! value and names the key of a wrong one, so that the reader of a text file can add line and column.
 
+mod write;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

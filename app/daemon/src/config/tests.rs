@@ -365,7 +365,7 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
         ),
         (
             "bfd = { interval = \"300ms\" }",
-            "6:7: peer.tor1.bfd: this version",
+            "6:1: peer.tor1.bfd: this version",
         ),
         ("role = \"customer\"", "peer.tor1.role: this version"),
         ("client = true", "peer.tor1.client: this version"),
@@ -399,7 +399,7 @@ fn every_wrong_address_or_as_is_refused() {
     for (keys, shown) in [
         (
             "asn = 1",
-            ":3:1: peer.a: it is not said where the peer is; add address",
+            ":3:7: peer.a: it is not said where the peer is; add address",
         ),
         (
             "address = \"x\"\nasn = 1",
@@ -436,7 +436,7 @@ fn every_wrong_address_or_as_is_refused() {
         ),
         (
             "address = \"192.0.2.1\"",
-            ":3:1: peer.a: the key \"asn\" is missing; add asn = 65000",
+            ":3:7: peer.a: the key \"asn\" is missing; add asn = 65000",
         ),
         (
             "address = \"192.0.2.1\"\nasn = 0",
@@ -607,7 +607,7 @@ fn every_wrong_value_elsewhere_is_refused() {
         ),
         (
             "[router]\nasn = 1\n[policy.all]\nrules = []",
-            ":3:1: policy.all: the policy all is built in",
+            ":3:9: policy.all: the policy all is built in",
         ),
         (
             "[router]\nasn = 1\n[policy.p]\nrules = [ { action = \"permit\" } ]",

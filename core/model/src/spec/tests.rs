@@ -135,3 +135,56 @@ fn a_host_may_offer_the_default_route() {
     spec.claim[0].kind = Some("route".into());
     assert_eq!(spec.parse().unwrap().claims[0].prefix, Prefix::DEFAULT_V6);
 }
+
+#[test]
+fn what_is_written_back_reads_as_the_same() {
+    let spec = InstanceSpec {
+        name: "web1".into(),
+        nic: vec![
+            NicSpec {
+                interface: "tap0".into(),
+                mac: Some("52:54:00:12:34:56".into()),
+                network: Some("public".into()),
+                addresses: vec!["203.0.113.1".into(), "2001:db8:cb00:7100::/64".into()],
+                routes: vec!["198.51.100.64/28".into()],
+                anycast: vec!["203.0.113.10".into()],
+                transparent: vec![
+                    TransparentSpec::Address("203.0.113.11".into()),
+                    TransparentSpec::To {
+                        address: "203.0.113.12".into(),
+                        to: "203.0.113.1".into(),
+                    },
+                ],
+                guest_bgp: Some(GuestBgpSpec {
+                    asn: Some(64605),
+                    prefixes: vec!["10.3.0.1".into()],
+                }),
+                tags: vec!["dns".into()],
+                state: Some("arriving".into()),
+            },
+            NicSpec {
+                interface: "tap1".into(),
+                state: Some("leaving".into()),
+                ..NicSpec::default()
+            },
+        ],
+        claim: vec![
+            ClaimSpec {
+                owner: "network".into(),
+                prefix: "198.51.100.0/24".into(),
+                kind: Some("route".into()),
+                network: Some("public".into()),
+                next_hop: Some("192.0.2.1".into()),
+            },
+            ClaimSpec {
+                owner: "host".into(),
+                prefix: "192.0.2.53".into(),
+                ..ClaimSpec::default()
+            },
+        ],
+    };
+    let instance = spec.parse().unwrap();
+    let written = InstanceSpec::from(&instance);
+    assert_eq!(written, spec);
+    assert_eq!(written.parse().unwrap(), instance);
+}
