@@ -196,6 +196,7 @@ impl Fib {
             let change = change(act, (*object).clone());
             let slot = &mut self.slots[id];
             slot.flight = Some((act, object));
+            slot.flight_mark = self.scan.mark;
             slot.disturbed = false;
             slot.overwrite = false;
             ids.push(id);
@@ -493,6 +494,10 @@ impl Fib {
 
     /// Tries again from the start.
     fn forgive(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        if slot.foreign == Foreign::Refused {
+            slot.foreign = Foreign::No;
+        }
         if let Some(trouble) = self.slots[id].trouble.take()
             && let Some(at) = trouble.retry_at
         {

@@ -100,6 +100,7 @@ impl Kernel {
                     let route = route.clone();
                     self.cut_route(&key, &route, index);
                 }
+                Some(Object::Address(_)) => self.drop_address(&key, true),
                 _ => self.drop_object(&key, true),
             }
         }
@@ -248,8 +249,11 @@ impl Kernel {
         }
         if let Object::Address(address) = &object
             && address.addr.is_ipv4()
+            && self.link(address.index).is_some_and(|link| link.up)
         {
-            self.dead.retain(|(_, leg)| *leg != address.index);
+            let v4 = |key: &Key| matches!(key, Key::Route(_, p, _) if p.family() == Family::Ipv4);
+            self.dead
+                .retain(|(key, leg)| *leg != address.index || !v4(key));
         }
         self.dead.retain(|(dead, _)| *dead != key);
         self.objects.insert(key, object.clone());

@@ -59,6 +59,8 @@ pub(crate) struct Slot {
     pub(crate) perhaps: Option<Arc<Object>>,
     /// In a batch whose outcomes are not in.
     pub(crate) flight: Option<(Act, Arc<Object>)>,
+    /// Which scan was the latest when that batch was made.
+    pub(crate) flight_mark: Generation,
     /// Something was told of the key during the flight: before or after our write, nobody knows.
     pub(crate) disturbed: bool,
     /// `have` was told after we removed it: perhaps an old message. Ask the kernel by adding.
@@ -93,6 +95,7 @@ impl Slot {
             have: None,
             perhaps: None,
             flight: None,
+            flight_mark: 0,
             disturbed: false,
             unsure: false,
             was_ours: false,

@@ -92,7 +92,12 @@ impl Fib {
         slot.was_ours = true;
         slot.doubt_until = Instant::ZERO;
         slot.fresh_until = now + DOUBT;
-        slot.seen = mark;
+        if slot.flight_mark == mark {
+            slot.seen = mark;
+        } else {
+            // Written before this scan began: its lines tell, if in doubt after another one.
+            self.scan.note_old_write();
+        }
         if slot.disturbed {
             if slot.foreign == Foreign::Seen {
                 self.scan.want(now);
@@ -193,6 +198,10 @@ impl Fib {
     fn failed(&mut self, now: Instant, id: SlotId, errno: i32, message: Option<String>) {
         self.back_off(now, id);
         let slot = &mut self.slots[id];
+        if slot.perhaps.is_some() {
+            // It may be there all the while, in an older form.
+            self.scan.want(now);
+        }
         let key = slot.key.clone();
         let trouble = trouble(slot);
         trouble.errno = errno;

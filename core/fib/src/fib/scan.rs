@@ -80,6 +80,11 @@ impl Scan {
         self.again |= self.running && self.gone.contains(&Gone::Link(index));
     }
 
+    /// The outcome of a write came in that was begun before this scan.
+    pub(super) fn note_old_write(&mut self) {
+        self.again |= self.running;
+    }
+
     /// What this scan has told is now told differently.
     pub(super) fn note_changed(&mut self, marked: Generation) {
         self.again |= self.running && marked == self.mark;
@@ -141,7 +146,7 @@ impl Fib {
         if slot.foreign == Foreign::Seen {
             slot.foreign = Foreign::No;
         }
-        slot.was_ours = slot.flight.is_some();
+        slot.was_ours = slot.flight.is_some() || slot.fresh_until > self.now;
         slot.perhaps = None;
         if slot.have.is_some() {
             slot.unsure = false;
