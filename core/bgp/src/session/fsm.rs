@@ -221,7 +221,7 @@ pub(crate) const fn step(state: State, event: Event) -> (State, &'static [Effect
         (_, E::ConnectionFails) => (Idle, FAIL),
 
         (OpenSent, E::Open) => (OpenConfirm, CONFIRM),
-        (OpenSent, E::OpenError) => (Idle, NOTIFY_AND_FAIL),
+        (OpenSent | OpenConfirm, E::OpenError) => (Idle, NOTIFY_AND_FAIL),
         (OpenConfirm | Established, E::KeepaliveExpires) => (state, KEEP_ALIVE),
         (OpenConfirm, E::Keepalive) => (Established, &[Set(Timer::Hold), Up]),
         (Established, E::Keepalive) => (Established, &[Set(Timer::Hold)]),

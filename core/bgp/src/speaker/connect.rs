@@ -1,6 +1,7 @@
 //! Connections: opened, accepted, lost; where a peer is; two connections with one peer (RFC 4271 §6.8).
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -52,20 +53,10 @@ impl Peer {
 
     /// The peer connected.
     pub(crate) fn accept(&mut self, shared: &mut Shared, now: Instant, id: ConnId, info: ConnInfo) {
-        let refusal = match self.main.state {
-            _ if self.disabled || shared.stopped || self.refusing => {
-                Some(ErrorCode::CEASE_REJECTED)
-            }
-            State::Established if !self.may_be_replaced(now) => {
-                // If the old one is dead, this makes the peer's host say so.
-                self.main.send_keepalive(&mut self.history.sent);
-                Some(ErrorCode::CEASE_COLLISION)
-            }
-            _ => None,
-        };
-        if let Some(code) = refusal {
-            let mut farewell = alloc::vec::Vec::new();
-            Notification::new(code).encode(&mut farewell);
+        if let Some(refusal) = self.refusal(shared, now) {
+            let mut farewell = Vec::new();
+            refusal.encode(&mut farewell);
+            self.history.sent.notification += 1;
             shared
                 .actions
                 .push_back(Action::Close { conn: id, farewell });
@@ -87,6 +78,26 @@ impl Peer {
             Slot::Other
         };
         self.drive(shared, now, slot, Event::Accepted, Cause::Plain);
+    }
+
+    /// Why a connection of the peer is not wanted now.
+    fn refusal(&mut self, shared: &Shared, now: Instant) -> Option<Notification> {
+        if self.disabled || shared.stopped {
+            let message = self.disabled_message.as_deref().unwrap_or("");
+            return Some(Notification::with_message(
+                ErrorCode::CEASE_ADMIN_SHUTDOWN,
+                message,
+            ));
+        }
+        if self.refusing {
+            return Some(Notification::new(ErrorCode::CEASE_REJECTED));
+        }
+        if self.established() && !self.may_be_replaced(now) {
+            // If the old one is dead, this makes the peer's host say so.
+            self.main.send_keepalive(&mut self.history.sent);
+            return Some(Notification::new(ErrorCode::CEASE_COLLISION));
+        }
+        None
     }
 
     /// A peer that restarts gracefully may come with a new connection before the old one is known to be

@@ -320,6 +320,7 @@ impl Speaker {
         self.each(now, |peer, shared| {
             peer.withdraw_all();
             peer.shut_down(shared, now, message.as_deref());
+            peer.disabled_message.clone_from(&message);
         });
     }
 
@@ -434,4 +435,4 @@ impl Speaker {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,10 @@
-//! Scenarios.
+//! Speakers wired to each other on a virtual clock.
+
+mod collide;
+mod establish;
+mod hostile;
+pub(crate) mod net;
+mod refresh;
+mod restart;
+mod routes;
+mod speed;

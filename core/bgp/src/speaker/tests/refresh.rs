@@ -1,0 +1,91 @@
+//! Routes sent again (RFC 2918, RFC 7313).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use tapway_model::Family;
+
+use super::net::*;
+use crate::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn with_routes(count: u8) -> Net {
+    let mut net = established(Transport::V6, |_, _, _| {});
+    for i in 1..=count {
+        net.announce(1, &alloc::format!("203.0.113.{i}/32"));
+        net.announce(1, &alloc::format!("2001:db8:1::{i:x}/128"));
+    }
+    net.run(SECOND);
+    net
+}
+
+#[test]
+fn soft_reset_asks_and_sends() {
+    let mut net = with_routes(3);
+    net.take_events(1);
+    let (now, before) = (net.now, net.peer(0));
+    assert!(net.speaker(0).reset_soft(now, &name("peer")));
+    net.run(SECOND);
+    let after = net.peer(0);
+    assert_eq!(after.received.announced - before.received.announced, 6);
+    // BoRR and EoRR of both families, each way; a request of each family.
+    assert_eq!(after.received.refresh - before.received.refresh, 4);
+    assert_eq!(after.sent.refresh - before.sent.refresh, 6);
+    assert_eq!(after.families[0].stale + after.families[1].stale, 0);
+    assert_eq!(net.received(0).len(), 6);
+    let asked: Vec<_> = net
+        .take_events(1)
+        .into_iter()
+        .filter_map(|e| match e {
+            Event::RefreshRequested { family, .. } => Some(family),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, Family::ALL);
+    assert_eq!(after.established_count, 1);
+}
+
+#[test]
+fn nothing_without_a_session() {
+    let mut net = pair(Transport::V4, |_, _, _| {});
+    let now = net.now;
+    assert!(!net.speaker(0).reset_soft(now, &name("peer")));
+    assert!(!net.speaker(0).reset_soft(now, &name("nobody")));
+}
+
+#[test]
+fn what_the_receiver_has_too_much_goes_with_the_refresh() {
+    use tapway_bgp_wire::{AfiSafi, RefreshSubtype, RouteRefresh};
+
+    let mut net = with_routes(2);
+    // Begin and end without the routes in between: all of the family go.
+    let conn = net.peer(0).connection.unwrap().0;
+    let now = net.now;
+    for subtype in [RefreshSubtype::Begin, RefreshSubtype::End] {
+        assert_eq!(net.received(0).len(), 4);
+        let mut bytes = Vec::new();
+        RouteRefresh {
+            family: AfiSafi::IPV6_UNICAST,
+            subtype,
+        }
+        .encode(&mut bytes);
+        net.speaker(0).handle_data(now, conn, &bytes);
+    }
+    assert_eq!(net.received(0), ["203.0.113.1/32", "203.0.113.2/32"]);
+}
+
+#[test]
+fn a_change_during_a_refresh_is_not_lost() {
+    let mut net = with_routes(200);
+    let now = net.now;
+    net.speaker(0).reset_soft(now, &name("peer"));
+    net.run(LATENCY);
+    net.withdraw(1, "203.0.113.7/32");
+    net.announce(1, "203.0.113.201/32");
+    net.run(SECOND);
+    let received = net.received(0);
+    assert_eq!(received.len(), 400);
+    assert!(!received.iter().any(|r| r == "203.0.113.7/32"));
+    assert!(received.iter().any(|r| r == "203.0.113.201/32"));
+}
