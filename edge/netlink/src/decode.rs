@@ -253,3 +253,6 @@ pub(crate) fn netconf(payload: &[u8]) -> Option<(u8, i32)> {
     let index = attribute(payload.get(4..)?, NETCONFA_IFINDEX)?;
     Some((*payload.first()?, u32_at(index, 0)?.cast_signed()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,8 @@ pub(crate) fn route(route: &Route, metric: u32) -> RouteMessage {
 }
 
 /// A route to remove: whatever of this protocol is at the key, with any next hop.
+///
+/// The kernel takes IPv4 metric 0 for any metric, and removes the lowest.
 pub(crate) fn route_key(route: &Route, metric: u32) -> RouteMessage {
     let mut message = route_base(route, metric);
     message.header.kind = RouteType::Unspec;

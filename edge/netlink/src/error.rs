@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be opened.
-    #[error("cannot open a netlink socket: {0}; tapway needs Linux 5.10 or later")]
+    #[error("cannot open a netlink socket: {0}; tapway needs Linux 5.18 or later")]
     Open(#[source] io::Error),
     /// Reading failed for another reason than an overrun.
     #[error("cannot read from the netlink socket: {0}")]

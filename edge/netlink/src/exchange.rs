@@ -50,65 +50,67 @@ impl Exchange {
 
     /// Adds a request to the batch.
     pub(crate) fn push(&mut self, kind: u16, flags: u16, body: &impl Emitable) {
-        self.requests.push(kind, flags | NLM_F_ACK, body);
+        self.requests.push(kind, flags, body);
     }
 
     /// Sends the batch. One answer for each request, in order.
+    ///
+    /// A refusal is always answered; of success only the last request of a send tells, which comes
+    /// after all others. The kernel reports the loss of an answer (ENOBUFS).
     pub(crate) fn finish(&mut self) -> Vec<Answer> {
         let count = self.requests.len();
         self.sequence = self
             .sequence
             .wrapping_add(u32::try_from(count).unwrap_or(0));
-        let mut answers = vec![None; count];
+        let mut answers = vec![Ok(()); count];
         let mut from = 0;
         while from < count {
-            let (bytes, to) = self.requests.chunk(from, CHUNK_BYTES, CHUNK_REQUESTS);
-            let missing = match self.socket.send(bytes) {
-                Ok(()) => self.collect(to - from, &mut answers),
-                Err(e) => refusal(&e, "the request could not be sent"),
-            };
-            for answer in &mut answers[from..to] {
-                answer.get_or_insert_with(|| Err(missing.clone()));
+            let to = self.requests.chunk(from, CHUNK_BYTES, CHUNK_REQUESTS).1;
+            self.requests.acknowledge(to - 1);
+            let (bytes, _) = self.requests.chunk(from, CHUNK_BYTES, CHUNK_REQUESTS);
+            let sent = self
+                .socket
+                .send(bytes)
+                .map_err(|e| refusal(&e, "the request could not be sent"));
+            if let Err(unknown) = sent.and_then(|()| self.collect(to - 1, &mut answers)) {
+                for answer in answers[from..to].iter_mut().filter(|answer| answer.is_ok()) {
+                    *answer = Err(unknown.clone());
+                }
             }
             from = to;
         }
-        answers.into_iter().flatten().collect()
+        answers
     }
 
-    /// Reads `expected` acknowledgements. Returns what to say of those that are missing.
-    fn collect(&mut self, expected: usize, answers: &mut [Option<Answer>]) -> Refusal {
-        let mut missing = Refusal {
-            errno: errno::EIO,
-            message: Some("the kernel gave no answer".to_owned()),
-        };
-        let mut seen = 0;
-        while seen < expected {
+    /// Reads answers until that to the request `last`. Fails when one was lost.
+    fn collect(&mut self, last: usize, answers: &mut [Answer]) -> Answer {
+        let mut lost = Ok(());
+        loop {
             let bytes = match self.socket.recv(&mut self.buffer) {
                 Ok(bytes) => bytes,
                 Err(e) if e.raw_os_error() == Some(errno::ENOBUFS) => {
-                    missing = refusal(
+                    lost = Err(refusal(
                         &e,
                         "the kernel's answer was lost; whether it was done is not known",
-                    );
+                    ));
                     continue;
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return refusal(&e, "the kernel's answer could not be read"),
+                Err(e) => {
+                    return lost.and_then(|()| Err(refusal(&e, "the kernel gave no answer")));
+                }
             };
             for message in messages(bytes) {
                 if let Content::Ack(answer) = message.content()
-                    && let Some(slot) = self
-                        .requests
-                        .position(message.sequence)
-                        .and_then(|i| answers.get_mut(i))
-                    && slot.is_none()
+                    && let Some(position) = self.requests.position(message.sequence)
+                    && let Some(slot) = answers.get_mut(position)
                 {
-                    *slot = Some(answer);
-                    seen += 1;
+                    *slot = answer;
+                    if position == last {
+                        return lost;
+                    }
                 }
             }
         }
-        missing
     }
 
     /// Lists objects, without waiting for an undisturbed list: for short ones.

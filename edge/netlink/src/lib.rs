@@ -22,6 +22,7 @@ mod error;
 mod exchange;
 mod filter;
 mod guarded;
+mod known;
 mod message;
 mod monitor;
 mod replace;

@@ -1,8 +1,8 @@
 //! Netlink framing (`linux/netlink.h`): several messages in one buffer, and acknowledgements.
 
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
-    NlasIterator,
+    Emitable, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
+    NLMSG_NOOP, NlasIterator,
 };
 
 /// `sizeof(struct nlmsghdr)`
@@ -62,6 +62,13 @@ impl Requests {
         }
         let end = to.checked_sub(1).map_or(0, |i| self.ends[i]);
         (&self.bytes[start..end.max(start)], to)
+    }
+
+    /// Asks for an answer to this request even when it is done; a refusal is answered always.
+    pub(crate) fn acknowledge(&mut self, position: usize) {
+        let start = position.checked_sub(1).map_or(0, |i| self.ends[i]);
+        let flags = u16_at(&self.bytes, start + 6).unwrap_or(0) | NLM_F_ACK;
+        self.bytes[start + 6..start + 8].copy_from_slice(&flags.to_ne_bytes());
     }
 
     /// Which request a sequence number belongs to.

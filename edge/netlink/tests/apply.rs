@@ -240,6 +240,49 @@ fn replacing_changes_ours() {
     });
 }
 
+/// Another thread looks the destination up without pause; it always finds a way.
+#[test]
+fn replacing_leaves_no_gap() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    run(|ns| {
+        ip("addr add 192.0.2.1/24 dev a0");
+        ip("addr add 2001:db8::1/64 dev a0 nodad");
+        for to in ["203.0.113.1", "2001:db8:9::1"] {
+            let routes = [route(to, 20, &[(ns.a0, "")]), route(to, 20, &[(ns.a1, "")])];
+            ns.done(&[add_route(&routes[0])]);
+            let (stop, lookups, failures) =
+                (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let any = if to.contains(':') {
+                        "[::]:0"
+                    } else {
+                        "0.0.0.0:0"
+                    };
+                    while !stop.load(Ordering::Relaxed) {
+                        let socket = std::net::UdpSocket::bind(any).unwrap();
+                        let failed = u32::from(socket.connect((to, 9)).is_err());
+                        failures.fetch_add(failed, Ordering::Relaxed);
+                        lookups.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+                let mut turn = 0;
+                while turn < 2000 || lookups.load(Ordering::Relaxed) < 1000 {
+                    turn += 1;
+                    ns.done(&[Change::Replace(Object::Route(routes[turn % 2].clone()))]);
+                }
+                stop.store(true, Ordering::Relaxed);
+            });
+            assert_eq!(
+                failures.into_inner(),
+                0,
+                "of {} lookups of {to}",
+                lookups.into_inner()
+            );
+        }
+    });
+}
+
 #[test]
 fn foreign_objects_are_never_touched() {
     run(|ns| {
