@@ -74,21 +74,21 @@ fn own_changes_are_not_told_and_others_are() {
             Object::Neighbour(neighbour),
         ];
         ns.done(&objects.clone().map(Change::Add));
-        assert_eq!(watch.read(), []);
+        assert_eq!(watch.objects(), []);
         // Behind our back.
         ip("route del 203.0.113.1");
-        assert_eq!(watch.read(), [KernelEvent::Absent(objects[2].clone())]);
+        assert_eq!(watch.objects(), [KernelEvent::Absent(objects[2].clone())]);
         ip("neigh del 203.0.113.1 dev a0");
-        let events = watch.read();
+        let events = watch.objects();
         assert!(events.iter().any(absent(&objects[3].key())), "{events:?}");
         ip("rule del pref 1000");
-        assert_eq!(watch.read(), [KernelEvent::Absent(objects[1].clone())]);
+        assert_eq!(watch.objects(), [KernelEvent::Absent(objects[1].clone())]);
         ip("addr del 169.254.0.1/32 dev a0");
-        assert_eq!(watch.read(), [KernelEvent::Absent(objects[0].clone())]);
+        assert_eq!(watch.objects(), [KernelEvent::Absent(objects[0].clone())]);
         // Taken over: the kernel tells only of the new one.
         ns.done(&[Change::Add(objects[2].clone())]);
         ip("route replace 203.0.113.1 dev a1 scope link proto 201");
-        match watch.read().as_slice() {
+        match watch.objects().as_slice() {
             [KernelEvent::Present(Object::Route(foreign))] => {
                 assert_eq!(
                     (foreign.protocol, Object::Route(foreign.clone()).key()),
@@ -130,12 +130,12 @@ fn foreign_routes_are_told_only_when_they_matter() {
         );
         ip("route add 198.51.100.64/26 via 192.0.2.9 proto bird");
         ip("route del 198.51.100.64/26");
-        assert_eq!(watch.read(), []);
+        assert_eq!(watch.objects(), []);
         ip("route add default via 192.0.2.7 proto bgp metric 5");
         let key = Key::Route(254, prefix("0.0.0.0/0"), 5);
-        assert!(watch.read().iter().any(present(&key)));
+        assert!(watch.objects().iter().any(present(&key)));
         ip("route del default metric 5");
-        assert!(watch.read().iter().any(absent(&key)));
+        assert!(watch.objects().iter().any(absent(&key)));
     });
 }
 
@@ -224,10 +224,10 @@ fn neighbours_are_told_when_they_last() {
         let (mut watch, _) = ns.monitor();
         ip("neigh add 192.0.2.50 lladdr 52:54:00:00:00:01 dev a0 nud stale");
         ip("neigh del 192.0.2.50 dev a0");
-        assert_eq!(watch.read(), []);
+        assert_eq!(watch.objects(), []);
         ip("neigh add fe80::9 lladdr 52:54:00:00:00:02 dev a0 nud stale router");
         let key = Key::Neighbour(ns.a0, "fe80::9".parse().unwrap());
-        let events = watch.read();
+        let events = watch.objects();
         assert!(
             matches!(events.as_slice(), [KernelEvent::Present(Object::Neighbour(n))] if n.router && n.mac.is_some()),
             "{events:?}"
@@ -235,11 +235,11 @@ fn neighbours_are_told_when_they_last() {
         let (_, scanned) = ns.monitor();
         assert!(scanned.iter().any(present(&key)));
         ip("neigh del fe80::9 dev a0");
-        assert!(watch.read().iter().any(absent(&key)));
+        assert!(watch.objects().iter().any(absent(&key)));
         ip("neigh add 192.0.2.51 lladdr 52:54:00:00:00:03 dev a0 nud permanent");
         ip("neigh change 192.0.2.51 lladdr 52:54:00:00:00:03 dev a0 nud stale");
         let key = Key::Neighbour(ns.a0, "192.0.2.51".parse().unwrap());
-        let events = watch.read();
+        let events = watch.objects();
         assert!(
             present(&key)(&events[0]) && absent(&key)(&events[1]),
             "{events:?}"
@@ -263,11 +263,11 @@ fn sysctls_follow_their_interface() {
         watch.monitor.watch_sysctl(later, &mut events);
         assert_eq!(events, [KernelEvent::Present(sysctl(there, "0"))]);
         tapway_sys::sysctl::write("ipv4/ip_forward", "1").unwrap();
-        assert_eq!(watch.read(), [KernelEvent::Present(sysctl(there, "1"))]);
+        assert_eq!(watch.objects(), [KernelEvent::Present(sysctl(there, "1"))]);
         tapway_sys::sysctl::write("ipv4/conf/a0/forwarding", "0").unwrap();
-        assert_eq!(watch.read(), [KernelEvent::Present(sysctl(there, "0"))]);
+        assert_eq!(watch.objects(), [KernelEvent::Present(sysctl(there, "0"))]);
         ip("link add late0 type bridge");
-        let events = watch.read();
+        let events = watch.objects();
         assert!(
             events.contains(&KernelEvent::Present(sysctl(later, "0"))),
             "{events:?}"

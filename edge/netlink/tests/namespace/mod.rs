@@ -129,6 +129,13 @@ impl Watch {
         events
     }
 
+    /// All that is there to read now but links: the kernel tells of a link's state in its own time.
+    pub fn objects(&mut self) -> Vec<KernelEvent> {
+        let mut events = self.read();
+        events.retain(|event| !matches!(event, KernelEvent::Link(_)));
+        events
+    }
+
     /// Reads until an event is there that `wanted` accepts; for what the kernel does in its own time.
     pub fn until(&mut self, wanted: impl Fn(&KernelEvent) -> bool) -> Vec<KernelEvent> {
         let deadline = Clock::now() + Duration::from_secs(10);
