@@ -26,7 +26,7 @@ fn cli() {
     write!(
         out,
         "{}\n\n{}\n\n",
-        text(command.get_about()),
+        sentence(text(command.get_about())),
         text(command.get_after_help())
     )
     .unwrap();
@@ -47,7 +47,12 @@ fn section(out: &mut String, command: &Command, parent: &str) {
         .filter(|c| c.get_name() != "help")
         .collect();
     let level = if parent == "tapway" { "##" } else { "###" };
-    write!(out, "\n{level} {name}\n\n{}\n", text(command.get_about())).unwrap();
+    write!(
+        out,
+        "\n{level} {name}\n\n{}\n",
+        sentence(text(command.get_about()))
+    )
+    .unwrap();
     let aliases: Vec<&str> = command.get_visible_aliases().collect();
     if !aliases.is_empty() {
         writeln!(out, "\nAlso: `{parent} {}`.", aliases.join("`, `")).unwrap();
@@ -100,15 +105,20 @@ fn option(out: &mut String, arg: &Arg) {
     if let Some(variable) = arg.get_env() {
         notes.push(format!("Environment: `{}`.", variable.display()));
     }
-    let mut help = text(arg.get_help());
-    if !help.ends_with('.') {
-        help.push('.');
-    }
+    let mut help = sentence(text(arg.get_help()));
     for note in notes {
         help.push(' ');
         help.push_str(&note);
     }
     writeln!(out, "- `{shown}`: {help}").unwrap();
+}
+
+/// clap takes the full stop away; here it is needed.
+fn sentence(mut text: String) -> String {
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
 }
 
 fn text(text: Option<&clap::builder::StyledStr>) -> String {
@@ -122,9 +132,14 @@ const EXAMPLES: &[(&str, &str)] = &[
         "List<Instance>",
         include_str!("../testdata/instance-list.json"),
     ),
+    (
+        "List<InstanceDetail>",
+        include_str!("../testdata/instance-show.json"),
+    ),
     ("List<Peer>", include_str!("../testdata/peer-list.json")),
     ("PeerDetail", include_str!("../testdata/peer-show.json")),
     ("List<Policy>", include_str!("../testdata/policy-list.json")),
+    ("Policy", include_str!("../testdata/policy-show.json")),
     ("List<Route>", include_str!("../testdata/route-list.json")),
     (
         "List<Announcement>",
@@ -182,6 +197,13 @@ fn api() {
             e.summary
         )
         .unwrap();
+    }
+    for e in endpoint::ALL {
+        assert!(
+            EXAMPLES.iter().any(|(name, _)| *name == e.answer),
+            "no example of {}",
+            e.answer
+        );
     }
     out.push_str("\n## Examples of answers\n");
     for (name, json) in EXAMPLES {
