@@ -3,7 +3,8 @@
 //! Three parts, each with a socket of its own:
 //! [`Writer`] makes changes, many per system call, and says what became of each;
 //! [`Monitor`] tells what changes in the kernel, without what the writer did;
-//! and inside the monitor a scan tells what is there, in slices, after the start and after loss.
+//! and inside the monitor a scan tells what is there, in slices, after the start and after loss. A
+//! thread lists for it, because the kernel may take long over one system call; nothing else waits.
 //!
 //! It maps between the kernel's messages and the values of `tapway_fib` and decides nothing, with one
 //! exception: it never touches an object with another protocol number than the one it is given, also

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tapway_fib::KernelEvent;
 use tapway_model::Instant;
 use tapway_sys::netlink::{Config, NetlinkSocket};
+use tapway_sys::poll::{Interest, Poller};
 
 use crate::constants::{
     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE,
@@ -66,7 +67,7 @@ impl MonitorConfig {
 /// What is left to do after [`Monitor::read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Call again without waiting: notifications are queued, or a scan is under way.
+    /// Call again without waiting: there is more to take in.
     pub more: bool,
     /// Call again at this moment at the latest: a scan is due then.
     pub timeout: Option<Instant>,
@@ -80,6 +81,8 @@ pub struct Status {
 pub struct Monitor {
     config: MonitorConfig,
     socket: NetlinkSocket,
+    /// Readable when the socket is or the scan has something.
+    poller: Poller,
     buffer: Vec<u8>,
     scan: Scan,
     scanning: bool,
@@ -106,11 +109,20 @@ impl Monitor {
         for group in GROUPS {
             socket.join(group).map_err(Error::Open)?;
         }
+        let scan = Scan::open(config.protocol)?;
+        let poller = Poller::new().map_err(Error::Open)?;
+        poller
+            .add(&socket, 0, Interest::READ)
+            .map_err(Error::Open)?;
+        poller
+            .add(scan.ready(), 1, Interest::READ)
+            .map_err(Error::Open)?;
         Ok(Monitor {
             config,
             socket,
+            poller,
             buffer: vec![0; RECEIVE],
-            scan: Scan::open(config.protocol)?,
+            scan,
             scanning: false,
             scan_wanted: true,
             next_scan: Instant::ZERO,
@@ -121,6 +133,11 @@ impl Monitor {
     /// Wants a scan: at the next [`Monitor::read`], or a second after the last one began.
     pub fn request_scan(&mut self) {
         self.scan_wanted = true;
+    }
+
+    /// Whether a scan is under way.
+    pub fn scanning(&self) -> bool {
+        self.scanning
     }
 
     /// Bytes of the kernel's queue, as granted; the kernel counts its own overhead too.
@@ -154,6 +171,7 @@ impl Monitor {
         events: &mut Vec<KernelEvent>,
     ) -> Result<Status, Error> {
         let drained = self.notifications(budget, events)?;
+        let mut scan_ready = false;
         if std::mem::take(&mut self.known.unclear) {
             self.scan_wanted = true;
         }
@@ -162,12 +180,12 @@ impl Monitor {
                 self.begin_scan(now, events);
             }
             if self.scanning {
-                self.scan_slice(budget, events)?;
+                scan_ready = self.scan_slice(budget, events)?;
             }
         }
         let waiting = self.scan_wanted && !self.scanning;
         Ok(Status {
-            more: !drained || self.scanning || (waiting && now >= self.next_scan),
+            more: !drained || scan_ready || (waiting && now >= self.next_scan),
             timeout: waiting.then_some(self.next_scan),
         })
     }
@@ -213,29 +231,28 @@ impl Monitor {
         events.push(KernelEvent::ScanBegin);
     }
 
-    fn scan_slice(&mut self, budget: usize, events: &mut Vec<KernelEvent>) -> Result<(), Error> {
+    /// Takes in a slice of the scan. Whether there is more to take in at once.
+    fn scan_slice(&mut self, budget: usize, events: &mut Vec<KernelEvent>) -> Result<bool, Error> {
         let known = &mut self.known;
-        match self.scan.step(budget, |message| {
+        let progress = self.scan.step(budget, |message| {
             known.take_in(message, Source::Scan, events)
-        }) {
-            Ok(Progress::More) => Ok(()),
+        });
+        match progress {
+            Ok(Progress::More) => return Ok(true),
+            Ok(Progress::Waiting) => return Ok(false),
             Ok(Progress::Complete) => {
-                self.scanning = false;
                 known.watched.tell(events);
                 events.push(KernelEvent::ScanEnd);
-                Ok(())
             }
-            Err(e) => {
-                self.scanning = false;
-                self.scan_wanted = true;
-                Err(e)
-            }
+            Err(_) => self.scan_wanted = true,
         }
+        self.scanning = false;
+        progress.map(|_| false)
     }
 }
 
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.poller.as_fd()
     }
 }

@@ -6,9 +6,13 @@
 //! take towards an address that nothing but a default reaches.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR};
 use tapway_sys::netlink::{Config, NetlinkSocket};
+use tapway_sys::wake::Waker;
 
 use crate::constants::{
     AF_INET, AF_INET6, AF_UNSPEC, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, RTM_GETADDR, RTM_GETLINK,
@@ -16,7 +20,7 @@ use crate::constants::{
 };
 use crate::error::Error;
 use crate::exchange::RECEIVE;
-use crate::message::{Answer, Content, Message, Refusal, Requests, messages};
+use crate::message::{Content, Message, Refusal, Requests, messages};
 
 /// How often a list is begun again because the kernel's changed under it.
 const TRIES: u8 = 10;
@@ -64,55 +68,68 @@ impl Body {
 /// Where a scan stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// There is more.
+    /// There is more to take in now.
     More,
+    /// There is more to come; the waker tells when.
+    Waiting,
     /// Everything was listed.
     Complete,
 }
 
-/// A scan: a list of stages, one request under way.
+/// How many buffers may wait to be taken in.
+const AHEAD: usize = 16;
+
+/// What the lister hands over, with the number of its scan.
+enum Part {
+    Buffer(u64, Vec<u8>),
+    End(u64, Result<(), Error>),
+}
+
+/// Scans, listed by a thread: with a million foreign routes in a table the kernel may search for
+/// ours for 0.2 s within one system call.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    socket: NetlinkSocket,
-    buffer: Vec<u8>,
-    stages: Vec<Stage>,
-    next: usize,
-    asked: bool,
-    interrupted: bool,
-    tries: u8,
-    requests: Requests,
-    sequence: u32,
+    orders: Sender<u64>,
+    parts: Receiver<Part>,
+    ready: Arc<Waker>,
+    /// The number of the scan that is wanted; the lister gives up any other.
+    wanted: Arc<AtomicU64>,
+    number: u64,
 }
 
 impl Scan {
+    /// Opens the socket here, so in the calling thread's network namespace, and starts the lister. It
+    /// ends with this value.
     pub(crate) fn open(protocol: u8) -> Result<Scan, Error> {
-        let socket = NetlinkSocket::open(Config {
-            receive_buffer: 1 << 20,
-            send_buffer: 64 << 10,
-        })
-        .map_err(Error::Open)?;
+        let (orders, order) = mpsc::channel();
+        let (part, parts) = mpsc::sync_channel(AHEAD);
+        let ready = Arc::new(Waker::new().map_err(Error::Open)?);
+        let wanted = Arc::new(AtomicU64::new(0));
+        let lister = Lister::open(protocol, part, Arc::clone(&ready), Arc::clone(&wanted))?;
+        std::thread::Builder::new()
+            .name("netlink-scan".to_owned())
+            .spawn(move || lister.serve(&order))
+            .map_err(Error::Open)?;
         Ok(Scan {
-            socket,
-            buffer: vec![0; RECEIVE],
-            stages: stages(protocol),
-            next: 0,
-            asked: false,
-            interrupted: false,
-            tries: 0,
-            requests: Requests::default(),
-            sequence: 1,
+            orders,
+            parts,
+            ready,
+            wanted,
+            number: 0,
         })
+    }
+
+    /// Becomes readable when there is something to take in.
+    pub(crate) fn ready(&self) -> &Waker {
+        &self.ready
     }
 
     /// Begins from the start, also in the middle of a scan.
     pub(crate) fn restart(&mut self) {
-        self.next = 0;
-        self.tries = 0;
-        if self.asked {
-            // The kernel is in the middle of an answer: throw the rest away with the socket's numbers.
-            self.drain();
-        }
-        self.asked = false;
+        self.number += 1;
+        self.wanted.store(self.number, Ordering::Relaxed);
+        // A lister that has ended is noticed by `step`.
+        let _ = self.orders.send(self.number);
     }
 
     /// Tells the next objects, about `budget` of them: each buffer of the kernel's is told in full.
@@ -121,76 +138,149 @@ impl Scan {
         budget: usize,
         mut tell: impl FnMut(&Message<'_>),
     ) -> Result<Progress, Error> {
+        self.ready.clear();
         let mut told = 0;
         while told < budget {
-            let Some(stage) = self.stages.get(self.next) else {
-                return Ok(Progress::Complete);
-            };
-            if !self.asked {
-                let flags = if stage.single { NLM_F_ACK } else { NLM_F_DUMP };
-                self.sequence = self.sequence.wrapping_add(1);
-                self.requests.clear(self.sequence);
-                self.requests.push(stage.kind, flags, &stage.body);
-                let (bytes, _) = self.requests.chunk(0, usize::MAX, 1);
-                self.socket.send(bytes).map_err(Error::Send)?;
-                self.asked = true;
-                self.interrupted = false;
-            }
-            let bytes = self.socket.recv(&mut self.buffer).map_err(Error::Receive)?;
-            let mut end = None;
-            for message in messages(bytes).filter(|m| m.sequence == self.sequence) {
-                self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-                match message.content() {
-                    Content::Object(_) => {
+            match self.parts.try_recv() {
+                Ok(Part::Buffer(number, bytes)) if number == self.number => {
+                    for message in messages(&bytes) {
                         told += 1;
                         tell(&message);
                     }
-                    Content::Ack(answer) | Content::Done(answer) => end = Some(answer),
-                    Content::Noop => {}
+                }
+                Ok(Part::End(number, result)) if number == self.number => {
+                    return result.map(|()| Progress::Complete);
+                }
+                // Of a scan that was given up.
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => return Ok(Progress::Waiting),
+                Err(TryRecvError::Disconnected) => {
+                    return Err(Error::Receive(io::Error::other(
+                        "the thread that lists has ended",
+                    )));
                 }
             }
-            if let Some(answer) = end {
-                self.asked = false;
-                self.end_stage(answer)?;
-            }
         }
-        Ok(if self.next < self.stages.len() {
-            Progress::More
-        } else {
-            Progress::Complete
+        self.ready.wake();
+        Ok(Progress::More)
+    }
+}
+
+/// The thread's side.
+struct Lister {
+    socket: NetlinkSocket,
+    buffer: Vec<u8>,
+    stages: Vec<Stage>,
+    requests: Requests,
+    sequence: u32,
+    parts: SyncSender<Part>,
+    ready: Arc<Waker>,
+    wanted: Arc<AtomicU64>,
+}
+
+/// Nobody takes parts any more.
+struct Deserted;
+
+impl Lister {
+    fn open(
+        protocol: u8,
+        parts: SyncSender<Part>,
+        ready: Arc<Waker>,
+        wanted: Arc<AtomicU64>,
+    ) -> Result<Lister, Error> {
+        let socket = NetlinkSocket::open(Config {
+            receive_buffer: 1 << 20,
+            send_buffer: 64 << 10,
+        })
+        .map_err(Error::Open)?;
+        let (buffer, stages) = (vec![0; RECEIVE], stages(protocol));
+        Ok(Lister {
+            socket,
+            buffer,
+            stages,
+            requests: Requests::default(),
+            sequence: 1,
+            parts,
+            ready,
+            wanted,
         })
     }
 
-    fn end_stage(&mut self, answer: Answer) -> Result<(), Error> {
-        let Some(stage) = self.stages.get(self.next) else {
-            return Ok(());
-        };
-        match answer {
-            Err(Refusal { errno, message }) if !stage.single => {
-                return Err(Error::Dump {
-                    what: stage.what,
-                    errno,
-                    message,
-                });
-            }
-            // What changed meanwhile is told by notifications, so the list need not be whole for ever.
-            Ok(()) if self.interrupted && self.tries < TRIES => self.tries += 1,
-            _ => {
-                self.next += 1;
-                self.tries = 0;
+    fn serve(mut self, orders: &Receiver<u64>) {
+        while let Ok(number) = orders.recv() {
+            let Ok(result) = self.list(number) else {
+                return;
+            };
+            if self.hand_over(Part::End(number, result)).is_err() {
+                return;
             }
         }
+    }
+
+    fn hand_over(&self, part: Part) -> Result<(), Deserted> {
+        self.parts.send(part).map_err(|_| Deserted)?;
+        self.ready.wake();
         Ok(())
     }
 
-    fn drain(&mut self) {
+    fn list(&mut self, number: u64) -> Result<Result<(), Error>, Deserted> {
+        for stage in 0..self.stages.len() {
+            // What changes meanwhile is told by notifications, so the list need not be whole for ever.
+            for _ in 0..TRIES {
+                match self.list_stage(number, stage)? {
+                    Ok(interrupted) if interrupted => {}
+                    Ok(_) => break,
+                    Err(e) => return Ok(Err(e)),
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether the kernel's list changed under it.
+    fn list_stage(&mut self, number: u64, stage: usize) -> Result<Result<bool, Error>, Deserted> {
+        let Stage {
+            what,
+            kind,
+            single,
+            body,
+        } = &self.stages[stage];
+        self.sequence = self.sequence.wrapping_add(1);
+        self.requests.clear(self.sequence);
+        self.requests
+            .push(*kind, if *single { NLM_F_ACK } else { NLM_F_DUMP }, body);
+        let (bytes, _) = self.requests.chunk(0, usize::MAX, 1);
+        if let Err(e) = self.socket.send(bytes) {
+            return Ok(Err(Error::Send(e)));
+        }
+        let mut interrupted = false;
         loop {
-            match self.socket.recv(&mut self.buffer) {
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                // An overrun of answers that nobody wants.
-                Err(e) if e.raw_os_error() == Some(crate::constants::errno::ENOBUFS) => {}
-                Err(_) => return,
+            let bytes = match self.socket.recv(&mut self.buffer) {
+                Ok(bytes) => bytes,
+                Err(e) => return Ok(Err(Error::Receive(e))),
+            };
+            let mut end = None;
+            for message in messages(bytes).filter(|m| m.sequence == self.sequence) {
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                if let Content::Ack(answer) | Content::Done(answer) = message.content() {
+                    end = Some(answer);
+                }
+            }
+            // The rest of a scan that is given up is read all the same: the kernel lists one at a time.
+            if self.wanted.load(Ordering::Relaxed) == number {
+                let part = Part::Buffer(number, bytes.to_vec());
+                self.hand_over(part)?;
+            }
+            match end {
+                None => {}
+                Some(Err(Refusal { errno, message })) if !single => {
+                    return Ok(Err(Error::Dump {
+                        what,
+                        errno,
+                        message,
+                    }));
+                }
+                Some(_) => return Ok(Ok(interrupted)),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! epoll: waiting for several descriptors at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -67,6 +67,13 @@ pub struct Ready {
 pub struct Poller {
     fd: OwnedFd,
     events: Vec<epoll::Event>,
+}
+
+/// A set can be waited for in another set: it is readable when something in it is ready.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl std::fmt::Debug for Poller {

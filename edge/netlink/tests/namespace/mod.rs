@@ -117,16 +117,26 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// All that is there to read now.
+    /// All that is there to read now, and the whole of a scan that is under way.
     pub fn read(&mut self) -> Vec<KernelEvent> {
+        let mut poller = tapway_sys::poll::Poller::new().expect("epoll");
+        poller
+            .add(&self.monitor, 0, tapway_sys::poll::Interest::READ)
+            .expect("epoll");
         let mut events = Vec::new();
-        while self
-            .monitor
-            .read(self.now, 256, &mut events)
-            .expect("read")
-            .more
-        {}
-        events
+        loop {
+            let status = self.monitor.read(self.now, 256, &mut events).expect("read");
+            if !status.more && !self.monitor.scanning() {
+                return events;
+            }
+            if !status.more {
+                let mut ready = Vec::new();
+                poller
+                    .wait(Some(Duration::from_secs(10)), &mut ready)
+                    .expect("epoll");
+                assert!(!ready.is_empty(), "the scan does not go on: {events:?}");
+            }
+        }
     }
 
     /// All that is there to read now but links: the kernel tells of a link's state in its own time.
