@@ -25,6 +25,12 @@ impl Fib {
         self.slots.get(&normal_key(key))?.want.as_deref()
     }
 
+    /// Everything that is wanted, by key.
+    pub fn wants(&self) -> impl Iterator<Item = &Object> {
+        let slots = self.slots.in_order();
+        slots.filter_map(|(_, slot)| slot.want.as_deref())
+    }
+
     /// Whether the wanted object is confirmed in the kernel.
     pub fn in_sync(&self, key: &Key) -> bool {
         let slot = self.slots.get(&normal_key(key));

@@ -141,6 +141,7 @@ impl Host {
             kernel.set_up(index, true);
             kernel.set_carrier(index, true);
         }
+        while kernel.poll_event().is_some() {}
         Host {
             fib: Fib::new(OURS),
             kernel,

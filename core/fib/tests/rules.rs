@@ -1,0 +1,895 @@
+//! The reconciler's rules, one by one, against the small kernel.
+
+mod objects;
+
+use objects::*;
+use tapway_fib::*;
+use tapway_model::Family;
+
+const NOTHING: [&str; 0] = [];
+
+fn failed(errno: i32) -> Outcome {
+    Outcome::Failed {
+        errno,
+        message: None,
+    }
+}
+
+#[test]
+fn nothing_is_changed_before_the_first_scan_is_over() {
+    let mut host = Host::unscanned();
+    assert_eq!(host.notices(), [Notice::ScanNeeded]);
+    let want = rule(1000, 90);
+    host.fib.set_want(want.clone());
+    assert_eq!(host.run(), NOTHING);
+    assert_eq!(host.fib.status(&want.key()), Status::Pending);
+    let lines = host.kernel.scan();
+    let (end, lines) = lines.split_last().unwrap();
+    for line in lines {
+        host.fib.handle_event(host.now, line.clone());
+        assert!(host.fib.poll_batch(host.now, 64).is_none());
+        assert!(!host.fib.ready());
+    }
+    host.fib.handle_event(host.now, end.clone());
+    assert_eq!(
+        host.run(),
+        ["ip rule add from all lookup 90 pref 1000 protocol 112"]
+    );
+    assert!(host.fib.in_sync(&want.key()));
+    assert!(host.notices().contains(&Notice::InSync(want.key())));
+}
+
+#[test]
+fn what_is_there_is_adopted_without_a_change() {
+    let mut host = Host::unscanned();
+    let all = [
+        address(1, "169.254.0.1/32"),
+        address(1, "fe80::1/64"),
+        direct("203.0.113.1/32", 1),
+        direct("2001:db8:1::/64", 1),
+        route("198.51.100.0/28", 10, vec![hop(1, Some("203.0.113.1"))]),
+        route(
+            "::/0",
+            0,
+            vec![hop(2, Some("fe80::9")), hop(1, Some("fe80::8"))],
+        ),
+        neighbour(1, "203.0.113.1", 1),
+        rule(1000, 90),
+    ];
+    for object in &all {
+        host.kernel.put(object).unwrap();
+    }
+    host.scan();
+    for object in &all {
+        host.fib.set_want(object.clone());
+        assert!(host.fib.in_sync(&object.key()), "{object:?}");
+    }
+    host.fib.allow_prune();
+    assert_eq!(host.run(), NOTHING);
+    let notices = host.notices();
+    for object in &all {
+        let key = host.fib.wanted(&object.key()).unwrap().key();
+        assert_eq!(
+            notices
+                .iter()
+                .filter(|n| **n == Notice::InSync(key.clone()))
+                .count(),
+            1
+        );
+    }
+    assert_eq!(host.fib.ours().count(), all.len());
+}
+
+#[test]
+fn leftovers_stay_until_pruning_is_allowed() {
+    let mut host = Host::unscanned();
+    let leftover = direct("203.0.113.1/32", 1);
+    host.kernel.put(&leftover).unwrap();
+    host.kernel
+        .put(&foreign(direct("203.0.113.2/32", 1)))
+        .unwrap();
+    host.scan();
+    assert_eq!(host.run(), NOTHING);
+    assert_eq!(host.fib.plan(), [Change::Remove(leftover)]);
+    // What was wanted in this run is no leftover.
+    host.fib.set_want(rule(1000, 90));
+    host.run();
+    host.fib.unwant(&rule(1000, 90).key());
+    assert_eq!(
+        host.run(),
+        ["ip rule del from all lookup 90 pref 1000 protocol 112"]
+    );
+    host.fib.allow_prune();
+    assert_eq!(
+        host.run(),
+        ["ip route del 203.0.113.1/32 dev tap1 proto 112 metric 10"]
+    );
+    assert_eq!(host.kernel.objects().count(), 1);
+}
+
+#[test]
+fn a_batch_goes_from_the_ground_up_and_then_from_the_top_down() {
+    let mut host = Host::new();
+    let old = [
+        address(2, "169.254.0.1/32"),
+        direct("203.0.113.2/32", 2),
+        route("198.51.100.16/28", 10, vec![hop(2, Some("203.0.113.2"))]),
+        neighbour(2, "203.0.113.2", 2),
+        rule(1001, 90),
+    ];
+    for object in &old {
+        host.fib.set_want(object.clone());
+    }
+    host.run();
+    for object in &old {
+        host.fib.unwant(&object.key());
+    }
+    host.kernel.set_sysctl("ipv6/conf/all/forwarding", "0");
+    host.kernel.set_sysctl("ipv6/conf/tap1/accept_ra", "1");
+    for object in [
+        sysctl("ipv6/conf/all/forwarding", "1"),
+        neighbour(1, "203.0.113.1", 1),
+        route("198.51.100.0/28", 10, vec![hop(1, Some("203.0.113.1"))]),
+        direct("203.0.113.1/32", 1),
+        rule(1000, 90),
+        address(1, "169.254.0.1/32"),
+        sysctl("ipv6/conf/tap1/accept_ra", "2"),
+    ] {
+        host.fib.set_want(object);
+    }
+    host.hear();
+    let plan: Vec<String> = host
+        .fib
+        .plan()
+        .iter()
+        .map(|change| host.fib.command(change).to_string())
+        .collect();
+    let expected = [
+        "sysctl -w net.ipv6.conf.tap1.accept_ra=2",
+        "sysctl -w net.ipv6.conf.all.forwarding=1",
+        "ip addr add 169.254.0.1/32 dev tap1 proto 112",
+        "ip rule add from all lookup 90 pref 1000 protocol 112",
+        "ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10",
+        "ip route add 198.51.100.0/28 via 203.0.113.1 dev tap1 proto 112 metric 10",
+        "ip neigh add 203.0.113.1 lladdr 52:54:00:00:00:01 dev tap1 nud permanent protocol 112",
+        "ip neigh del 203.0.113.2 dev tap2",
+        "ip route del 198.51.100.16/28 via 203.0.113.2 dev tap2 proto 112 metric 10",
+        "ip route del 203.0.113.2/32 dev tap2 proto 112 metric 10",
+        "ip rule del from all lookup 90 pref 1001 protocol 112",
+        "ip addr del 169.254.0.1/32 dev tap2",
+    ];
+    assert_eq!(plan, expected);
+    assert_eq!(host.run(), expected);
+    assert_eq!(host.fib.plan(), []);
+}
+
+#[test]
+fn another_value_replaces() {
+    let mut host = Host::new();
+    let before = direct("203.0.113.1/32", 1);
+    host.fib.set_want(before.clone());
+    host.run();
+    host.notices();
+    host.fib.set_want(direct("203.0.113.1/32", 2));
+    assert!(!host.fib.in_sync(&before.key()));
+    assert_eq!(
+        host.run(),
+        ["ip route replace 203.0.113.1/32 dev tap2 proto 112 metric 10"]
+    );
+    assert_eq!(host.notices(), [Notice::InSync(before.key())]);
+}
+
+#[test]
+fn an_ipv6_address_of_another_length_makes_room_first() {
+    let mut host = Host::new();
+    host.fib.set_want(address(1, "fe80::1/64"));
+    host.run();
+    host.fib.unwant(&address(1, "fe80::1/64").key());
+    host.fib.set_want(address(1, "fe80::1/128"));
+    host.fib.set_want(sysctl("ipv4/ip_forward", "1"));
+    let lines = host.run();
+    assert_eq!(
+        lines,
+        [
+            "ip addr del fe80::1/64 dev tap1",
+            "ip addr add fe80::1/128 dev tap1 proto 112"
+        ]
+    );
+}
+
+#[test]
+fn a_link_that_goes_down_takes_routes_and_neighbours_and_gets_them_back() {
+    let mut host = Host::new();
+    let all = [
+        address(1, "169.254.0.1/32"),
+        direct("203.0.113.1/32", 1),
+        direct("2001:db8:1::/64", 1),
+        neighbour(1, "203.0.113.1", 1),
+    ];
+    let elsewhere = direct("203.0.113.2/32", 2);
+    for object in all.iter().chain([&elsewhere]) {
+        host.fib.set_want(object.clone());
+    }
+    host.run();
+    host.notices();
+    host.kernel.set_up(1, false);
+    assert_eq!(
+        host.run(),
+        NOTHING,
+        "nothing is tried on a link that is down"
+    );
+    let notices = host.notices();
+    assert_eq!(notices[0], Notice::Link(LinkChange::Down(1)));
+    for object in &all[1..] {
+        assert!(
+            notices.contains(&Notice::OutOfSync(object.key())),
+            "{object:?}"
+        );
+        assert_eq!(host.fib.status(&object.key()), Status::Pending);
+    }
+    assert!(host.fib.in_sync(&all[0].key()), "IPv4 addresses stay");
+    assert!(host.fib.in_sync(&elsewhere.key()));
+    host.kernel.set_up(1, true);
+    assert_eq!(host.run().len(), 3);
+    let notices = host.notices();
+    assert!(
+        all.iter()
+            .all(|object| host.fib.in_sync(&object.key()) && host.has(object))
+    );
+    assert!(
+        !notices.iter().any(|n| matches!(n, Notice::Repaired(_))),
+        "nobody is to blame"
+    );
+}
+
+#[test]
+fn carrier_alone_keeps_everything() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    host.kernel.set_carrier(1, false);
+    assert_eq!(host.run(), NOTHING);
+    assert_eq!(
+        host.notices(),
+        [Notice::Link(LinkChange::Carrier(1, false))]
+    );
+    assert!(host.fib.in_sync(&want.key()));
+}
+
+#[test]
+fn a_route_of_two_ways_stays_while_one_is_up() {
+    let mut host = Host::new();
+    let want = route(
+        "::/0",
+        20,
+        vec![hop(1, Some("fe80::1")), hop(2, Some("fe80::2"))],
+    );
+    host.fib.set_want(want.clone());
+    host.run();
+    host.kernel.set_up(1, false);
+    assert_eq!(host.run(), NOTHING);
+    assert!(host.fib.in_sync(&want.key()) && host.has(&want));
+    host.kernel.set_up(2, false);
+    host.run();
+    assert!(!host.fib.in_sync(&want.key()) && !host.has(&want));
+    host.kernel.set_up(1, true);
+    assert_eq!(host.run(), NOTHING, "the kernel would refuse it");
+    host.kernel.set_up(2, true);
+    assert_eq!(host.run().len(), 1);
+    assert!(host.has(&want));
+}
+
+#[test]
+fn a_deleted_link_leaves_wants_pending() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    let gateway = address(1, "169.254.0.1/32");
+    host.fib.set_want(want.clone());
+    host.fib.set_want(gateway.clone());
+    host.run();
+    host.notices();
+    host.kernel.delete_link(1);
+    assert_eq!(host.run(), NOTHING);
+    let name = "tap1".parse().unwrap();
+    assert!(
+        host.notices()
+            .contains(&Notice::Link(LinkChange::Gone { index: 1, name }))
+    );
+    assert_eq!(host.fib.status(&want.key()), Status::Pending);
+    assert_eq!(host.fib.status(&gateway.key()), Status::Pending);
+    assert_eq!(host.fib.addresses(1).count(), 0);
+    host.fib.unwant(&want.key());
+    host.fib.unwant(&gateway.key());
+    assert_eq!(host.run(), NOTHING, "there is nothing to remove");
+    assert_eq!(host.fib.status(&want.key()), Status::NotWanted);
+}
+
+#[test]
+fn wants_may_come_before_their_link() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 4);
+    host.fib.set_want(want.clone());
+    assert_eq!(host.run(), NOTHING);
+    let index = host.kernel.add_link("tap4".parse().unwrap());
+    assert_eq!(index, 4);
+    assert_eq!(host.run(), NOTHING);
+    host.kernel.set_up(4, true);
+    assert_eq!(
+        host.run(),
+        ["ip route add 203.0.113.1/32 dev tap4 proto 112 metric 10"]
+    );
+}
+
+#[test]
+fn names_follow_renames_and_swaps() {
+    let mut host = Host::new();
+    host.kernel.rename(1, "swap".parse().unwrap());
+    host.kernel.rename(2, "tap1".parse().unwrap());
+    host.kernel.rename(1, "tap2".parse().unwrap());
+    host.hear();
+    assert_eq!(
+        host.fib.link_named(&"tap1".parse().unwrap()).unwrap().index,
+        2
+    );
+    assert_eq!(
+        host.fib.link_named(&"tap2".parse().unwrap()).unwrap().index,
+        1
+    );
+    assert_eq!(host.fib.link_named(&"swap".parse().unwrap()), None);
+    let (from, to) = ("tap2".parse().unwrap(), "tap1".parse().unwrap());
+    assert!(
+        host.notices()
+            .contains(&Notice::Link(LinkChange::Renamed { index: 2, from, to }))
+    );
+}
+
+#[test]
+fn the_last_ipv4_address_takes_routes_along_untold() {
+    let mut host = Host::new();
+    let all = [
+        address(1, "169.254.0.1/32"),
+        direct("203.0.113.1/32", 1),
+        direct("2001:db8::/64", 1),
+    ];
+    for object in &all {
+        host.fib.set_want(object.clone());
+    }
+    host.run();
+    host.notices();
+    host.kernel.delete(&all[0].key());
+    assert!(!host.has(&all[1]));
+    assert_eq!(
+        host.run(),
+        [
+            "ip addr add 169.254.0.1/32 dev tap1 proto 112",
+            "ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10"
+        ]
+    );
+    assert!(all.iter().all(|object| host.has(object)));
+}
+
+#[test]
+fn a_preferred_source_takes_routes_along_untold() {
+    let mut host = Host::new();
+    host.fib.set_want(address(2, "192.0.2.11/32"));
+    host.fib.set_want(address(2, "2001:db8::b/128"));
+    let from = |object, addr: &str| match object {
+        Object::Route(r) => Object::Route(Route {
+            prefsrc: Some(ip(addr)),
+            ..r
+        }),
+        other => other,
+    };
+    let v4 = from(direct("203.0.113.1/32", 1), "192.0.2.11");
+    let v6 = from(direct("2001:db8:1::/64", 1), "2001:db8::b");
+    host.fib.set_want(v4.clone());
+    host.fib.set_want(v6.clone());
+    host.run();
+    host.kernel.delete(&address(2, "192.0.2.11/32").key());
+    host.kernel.delete(&address(2, "2001:db8::b/128").key());
+    assert_eq!(host.run().len(), 4);
+    assert_eq!(host.kernel.object(&v4.key()), Some(&v4));
+    assert_eq!(host.kernel.object(&v6.key()), Some(&v6));
+}
+
+#[test]
+fn what_somebody_deletes_is_put_back_at_once() {
+    for object in [
+        address(1, "169.254.0.1/32"),
+        direct("203.0.113.1/32", 1),
+        direct("2001:db8::/64", 1),
+        neighbour(1, "203.0.113.1", 1),
+        rule(1000, 90),
+    ] {
+        let mut host = Host::new();
+        host.fib.set_want(object.clone());
+        host.run();
+        host.notices();
+        host.kernel.delete(&object.key());
+        assert_eq!(host.run().len(), 1, "{object:?}");
+        assert!(host.has(&object));
+        let key = object.key();
+        let about: Vec<Notice> = host
+            .notices()
+            .into_iter()
+            .filter(|n| !matches!(n, Notice::AddressesChanged(_)))
+            .collect();
+        assert_eq!(
+            about,
+            [
+                Notice::OutOfSync(key.clone()),
+                Notice::Repaired(key.clone()),
+                Notice::InSync(key)
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_fight_is_paused_and_reported() {
+    let mut host = Host::new();
+    let object = direct("203.0.113.1/32", 1);
+    let key = object.key();
+    host.fib.set_want(object.clone());
+    host.run();
+    for _ in 0..20 {
+        host.kernel.delete(&key);
+        assert_eq!(host.run().len(), 1);
+        host.later(10);
+    }
+    host.notices();
+    host.kernel.delete(&key);
+    assert_eq!(host.run(), NOTHING);
+    let told = host.notices();
+    assert!(
+        told.iter().any(|n| matches!(
+            n,
+            Notice::Failed {
+                errno: 16,
+                attempts: 21,
+                ..
+            }
+        )),
+        "{told:?}"
+    );
+    assert!(matches!(
+        host.fib.status(&key),
+        Status::Failed { errno: 16, .. }
+    ));
+    host.now = host.fib.poll_timeout().unwrap();
+    assert_eq!(host.run().len(), 1);
+    assert!(host.fib.in_sync(&key));
+}
+
+#[test]
+fn a_foreign_object_is_never_touched_and_its_end_is_noticed() {
+    for object in [
+        address(1, "169.254.0.1/32"),
+        direct("203.0.113.1/32", 1),
+        neighbour(1, "203.0.113.1", 1),
+        rule(1000, 90),
+        route("0.0.0.0/0", 20, vec![hop(1, Some("fe80::1"))]),
+    ] {
+        let key = object.key();
+        // There before it is wanted, known only by the scan or by EEXIST.
+        let mut host = Host::new();
+        // From this one the reconciler learns that the kernel tells protocols of addresses.
+        host.kernel.put(&address(3, "192.0.2.1/32")).unwrap();
+        host.kernel.put(&foreign(object.clone())).unwrap();
+        host.scan();
+        host.fib.set_want(object.clone());
+        host.run();
+        assert_eq!(host.kernel.object(&key), Some(&foreign(object.clone())));
+        assert_eq!(host.fib.status(&key), Status::Foreign, "{object:?}");
+        assert!(
+            host.notices()
+                .contains(&Notice::Foreign { key: key.clone() })
+        );
+        assert!(
+            !host
+                .fib
+                .plan()
+                .iter()
+                .any(|c| matches!(c, Change::Add(o) if o.key() == key))
+        );
+        host.kernel.delete(&key);
+        host.run();
+        assert!(host.fib.in_sync(&key) && host.has(&object), "{object:?}");
+        // Unwanted while a foreign object has the key: nothing is removed.
+        host.kernel.replace(&foreign(object.clone())).unwrap();
+        host.run();
+        assert_eq!(host.fib.status(&key), Status::Foreign);
+        host.fib.unwant(&key);
+        host.run();
+        assert_eq!(host.kernel.object(&key), Some(&foreign(object.clone())));
+    }
+}
+
+#[test]
+fn a_foreign_object_that_goes_unseen_is_found_gone_by_back_off() {
+    let mut host = Host::new();
+    let object = direct("203.0.113.1/32", 1);
+    host.kernel.put(&foreign(object.clone())).unwrap();
+    while host.kernel.poll_event().is_some() {}
+    host.fib.set_want(object.clone());
+    assert_eq!(host.run().len(), 1);
+    assert_eq!(host.fib.status(&object.key()), Status::Foreign);
+    host.kernel.delete(&object.key());
+    while host.kernel.poll_event().is_some() {}
+    assert_eq!(host.run(), NOTHING);
+    host.now = host.fib.poll_timeout().unwrap();
+    assert_eq!(host.run().len(), 1);
+    assert!(host.fib.in_sync(&object.key()));
+}
+
+#[test]
+fn a_learned_neighbour_is_nobodys() {
+    let mut host = Host::new();
+    let object = neighbour(1, "203.0.113.1", 1);
+    let learned = match foreign(object.clone()) {
+        Object::Neighbour(n) => Object::Neighbour(Neighbour { state: 2, ..n }),
+        other => other,
+    };
+    host.kernel.put(&learned).unwrap();
+    host.fib.set_want(object.clone());
+    let lines = host.run();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].starts_with("ip neigh replace"), "{lines:?}");
+    assert!(host.has(&object) && host.fib.in_sync(&object.key()));
+}
+
+#[test]
+fn failures_back_off_and_a_link_that_comes_up_ends_the_wait() {
+    let mut host = Host::new();
+    let object = direct("203.0.113.1/32", 1);
+    let key = object.key();
+    host.fib.set_want(object);
+    let mut waits = Vec::new();
+    for attempt in 1..=12 {
+        let batch = host.fib.poll_batch(host.now, 64).unwrap();
+        assert_eq!(host.fib.status(&key), Status::InFlight);
+        host.fib.handle_outcomes(host.now, batch.id, &[failed(22)]);
+        let notice = Notice::Failed {
+            key: key.clone(),
+            errno: 22,
+            message: None,
+            attempts: attempt,
+        };
+        assert!(host.notices().contains(&notice));
+        assert!(host.fib.poll_batch(host.now, 64).is_none());
+        let at = host.fib.poll_timeout().unwrap();
+        waits.push(at.since(host.now).as_millis());
+        host.now = at;
+    }
+    assert_eq!(
+        waits,
+        [
+            50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000
+        ]
+    );
+    let batch = host.fib.poll_batch(host.now, 64).unwrap();
+    host.fib.handle_outcomes(host.now, batch.id, &[failed(100)]);
+    assert!(matches!(
+        host.fib.status(&key),
+        Status::Failed {
+            errno: 100,
+            attempts: 13,
+            ..
+        }
+    ));
+    host.kernel.set_up(1, false);
+    host.kernel.set_up(1, true);
+    assert_eq!(host.run().len(), 1);
+    assert!(host.fib.in_sync(&key));
+}
+
+#[test]
+fn wants_may_change_while_a_batch_is_under_way() {
+    let mut host = Host::new();
+    let object = direct("203.0.113.1/32", 1);
+    let key = object.key();
+    host.fib.set_want(object.clone());
+    let batch = host.fib.poll_batch(host.now, 64).unwrap();
+    host.fib.set_want(direct("203.0.113.1/32", 2));
+    assert!(
+        host.fib.poll_batch(host.now, 64).is_none(),
+        "not twice at a time"
+    );
+    host.kernel.apply(&batch.changes[0]);
+    host.fib
+        .handle_outcomes(host.now, batch.id, &[Outcome::Done]);
+    assert!(!host.notices().contains(&Notice::InSync(key.clone())));
+    let batch = host.fib.poll_batch(host.now, 64).unwrap();
+    assert_eq!(
+        batch.changes,
+        [Change::Replace(direct("203.0.113.1/32", 2))]
+    );
+    host.fib.unwant(&key);
+    host.kernel.apply(&batch.changes[0]);
+    host.fib
+        .handle_outcomes(host.now, batch.id, &[Outcome::Done]);
+    assert_eq!(
+        host.run(),
+        ["ip route del 203.0.113.1/32 dev tap2 proto 112 metric 10"]
+    );
+    assert_eq!(host.kernel.objects().count(), 0);
+}
+
+#[test]
+fn a_batch_is_cut_at_its_limit() {
+    let mut host = Host::new();
+    for n in 0..10 {
+        host.fib.set_want(direct(&format!("203.0.113.{n}/32"), 1));
+    }
+    let sizes: Vec<usize> = std::iter::from_fn(|| host.fib.poll_batch(host.now, 4))
+        .map(|batch| batch.changes.len())
+        .collect();
+    assert_eq!(sizes, [4, 4, 2]);
+}
+
+#[test]
+fn an_unanswered_change_has_failed() {
+    let mut host = Host::new();
+    host.fib.set_want(rule(1000, 90));
+    let batch = host.fib.poll_batch(host.now, 64).unwrap();
+    host.fib.handle_outcomes(host.now, batch.id, &[]);
+    assert!(matches!(
+        host.fib.status(&rule(1000, 90).key()),
+        Status::Failed { errno: 5, .. }
+    ));
+    host.fib
+        .handle_outcomes(host.now, batch.id, &[Outcome::Done]);
+    assert!(
+        !host.fib.in_sync(&rule(1000, 90).key()),
+        "a batch is answered once"
+    );
+}
+
+#[test]
+fn a_scan_sweeps_what_it_did_not_see_but_not_what_came_meanwhile() {
+    let mut host = Host::new();
+    let [lost, late, written] = [1, 2, 3].map(|n| direct(&format!("203.0.113.{n}/32"), 1));
+    host.fib.set_want(lost.clone());
+    host.run();
+    host.kernel.delete(&lost.key());
+    host.kernel.lose_events();
+    let lines = host.kernel.scan();
+    host.hear();
+    let (end, lines) = lines.split_last().unwrap();
+    for line in lines {
+        host.fib.handle_event(host.now, line.clone());
+    }
+    host.kernel.put(&late).unwrap();
+    host.hear();
+    host.fib.set_want(late.clone());
+    host.fib.set_want(written.clone());
+    assert_eq!(host.run().len(), 1);
+    host.fib.handle_event(host.now, end.clone());
+    assert!(host.fib.in_sync(&late.key()) && host.fib.in_sync(&written.key()));
+    assert_eq!(
+        host.run(),
+        ["ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10"]
+    );
+    assert!(host.notices().contains(&Notice::Repaired(lost.key())));
+}
+
+#[test]
+fn an_interrupted_scan_proves_nothing() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    host.fib.set_want(want.clone());
+    host.run();
+    for event in [
+        KernelEvent::ScanBegin,
+        KernelEvent::Overrun,
+        KernelEvent::ScanEnd,
+    ] {
+        host.fib.handle_event(host.now, event);
+    }
+    assert!(host.fib.in_sync(&want.key()));
+    host.fib.handle_event(host.now, KernelEvent::ScanBegin);
+    host.scan();
+    assert!(host.fib.in_sync(&want.key()));
+    assert_eq!(host.run(), NOTHING);
+}
+
+#[test]
+fn after_lost_messages_nothing_is_overwritten_before_the_scan() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    let gateway = address(1, "169.254.0.1/32");
+    host.fib.set_want(want.clone());
+    host.fib.set_want(gateway.clone());
+    host.run();
+    let theirs = foreign(direct("203.0.113.1/32", 3));
+    host.kernel.replace(&theirs).unwrap();
+    host.kernel.lose_events();
+    host.fib.set_want(direct("203.0.113.1/32", 2));
+    host.fib.unwant(&gateway.key());
+    assert_eq!(host.run(), NOTHING);
+    host.scan();
+    assert_eq!(host.run(), ["ip addr del 169.254.0.1/32 dev tap1"]);
+    assert_eq!(host.kernel.object(&want.key()), Some(&theirs));
+    assert_eq!(host.fib.status(&want.key()), Status::Foreign);
+}
+
+#[test]
+fn an_old_line_of_a_scan_does_not_bring_back_the_dead() {
+    let mut host = Host::new();
+    host.fib.set_want(rule(1000, 90));
+    host.run();
+    let lines = host.kernel.scan();
+    host.kernel.delete(&rule(1000, 90).key());
+    host.fib.unwant(&rule(1000, 90).key());
+    let foreign_address = foreign(address(1, "192.0.2.1/32"));
+    let late = KernelEvent::Present(foreign_address.clone());
+    host.fib.handle_event(host.now, lines[0].clone());
+    host.hear();
+    host.fib
+        .handle_event(host.now, KernelEvent::Absent(foreign_address));
+    host.fib.handle_event(host.now, late);
+    for line in &lines[1..] {
+        host.fib.handle_event(host.now, line.clone());
+    }
+    host.run();
+    assert_eq!(host.fib.addresses(1).count(), 1);
+    host.now = host.fib.poll_timeout().unwrap();
+    host.run();
+    assert!(
+        host.notices().contains(&Notice::ScanNeeded),
+        "the contradiction calls for another scan"
+    );
+    host.scan();
+    assert_eq!(host.fib.addresses(1).count(), 0);
+    assert_eq!(host.fib.poll_timeout(), None);
+}
+
+#[test]
+fn an_old_message_about_our_own_object_is_settled_by_a_scan() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    // The link went down and up before our write; the messages come after its outcome.
+    let link = host.kernel.link(1).unwrap().clone();
+    let down = Link {
+        up: false,
+        ..link.clone()
+    };
+    host.fib.handle_event(host.now, KernelEvent::Link(down));
+    host.fib.handle_event(host.now, KernelEvent::Link(link));
+    assert_eq!(host.run().len(), 1, "EEXIST, and it may be our own");
+    host.later(1000);
+    host.run();
+    assert!(host.notices().contains(&Notice::ScanNeeded));
+    host.scan();
+    assert!(host.fib.in_sync(&want.key()));
+    assert_eq!(host.run(), NOTHING);
+}
+
+#[test]
+fn defaults_that_are_not_ours_are_told() {
+    let mut host = Host::new();
+    let theirs = foreign(route("0.0.0.0/0", 100, vec![hop(3, Some("192.0.2.1"))]));
+    host.kernel.put(&address(3, "192.0.2.2/24")).unwrap();
+    host.kernel.put(&theirs).unwrap();
+    host.hear();
+    assert!(
+        host.notices()
+            .contains(&Notice::ForeignDefaultChanged(Family::Ipv4))
+    );
+    let metrics: Vec<u32> = host
+        .fib
+        .foreign_defaults(Family::Ipv4)
+        .map(|r| r.metric)
+        .collect();
+    assert_eq!(metrics, [100]);
+    assert_eq!(host.fib.foreign_defaults(Family::Ipv6).count(), 0);
+    // Dropped untold with its link.
+    host.kernel.set_up(3, false);
+    host.hear();
+    assert_eq!(host.fib.foreign_defaults(Family::Ipv4).count(), 0);
+    assert!(
+        host.notices()
+            .contains(&Notice::ForeignDefaultChanged(Family::Ipv4))
+    );
+}
+
+#[test]
+fn routers_are_told() {
+    let mut host = Host::new();
+    let addr = ip("fe80::9");
+    let router = Neighbour {
+        index: 1,
+        addr,
+        mac: Some([2; 6]),
+        state: 4,
+        router: true,
+        protocol: 0,
+    };
+    let tell = |present| Notice::RouterNeighbour {
+        index: 1,
+        addr,
+        present,
+    };
+    host.kernel.put(&Object::Neighbour(router.clone())).unwrap();
+    host.hear();
+    assert_eq!(host.notices(), [tell(true)]);
+    assert_eq!(host.fib.routers(1).collect::<Vec<_>>(), [addr]);
+    host.kernel
+        .replace(&Object::Neighbour(Neighbour {
+            router: false,
+            ..router.clone()
+        }))
+        .unwrap();
+    host.hear();
+    assert_eq!(host.notices(), [tell(false)]);
+    host.kernel.replace(&Object::Neighbour(router)).unwrap();
+    host.kernel.set_up(1, false);
+    host.hear();
+    assert!(host.notices().contains(&tell(false)));
+    assert_eq!(host.fib.routers(1).count(), 0);
+}
+
+#[test]
+fn a_duplicate_address_is_not_in_sync() {
+    let mut host = Host::new();
+    let object = address(1, "2001:db8::1/64");
+    host.fib.set_want(object.clone());
+    host.run();
+    let tentative =
+        |host: &Host| host.fib.addresses(1).next().unwrap().0.flags & address_flags::TENTATIVE;
+    assert_ne!(tentative(&host), 0);
+    host.notices();
+    let Object::Address(address) = object.clone() else {
+        unreachable!()
+    };
+    let flags = address_flags::PERMANENT;
+    let done = Object::Address(Address {
+        flags,
+        ..address.clone()
+    });
+    host.fib.handle_event(host.now, KernelEvent::Present(done));
+    assert_eq!(tentative(&host), 0);
+    assert_eq!(host.notices(), [Notice::AddressesChanged(1)]);
+    let flags = address_flags::PERMANENT | address_flags::TENTATIVE | address_flags::DADFAILED;
+    let twice = Object::Address(Address { flags, ..address });
+    host.fib.handle_event(host.now, KernelEvent::Present(twice));
+    assert_eq!(host.run(), NOTHING);
+    assert!(!host.fib.in_sync(&object.key()));
+    assert!(matches!(
+        host.fib.status(&object.key()),
+        Status::Failed { errno: 98, .. }
+    ));
+    let told = host.notices();
+    assert!(told.contains(&Notice::OutOfSync(object.key())));
+    assert!(
+        told.iter()
+            .any(|n| matches!(n, Notice::Failed { errno: 98, .. }))
+    );
+}
+
+#[test]
+fn release_removes_ours_and_nothing_else() {
+    let mut host = Host::new();
+    let ours = [
+        rule(1000, 90),
+        direct("203.0.113.1/32", 1),
+        address(1, "fe80::1/64"),
+    ];
+    for object in &ours {
+        host.fib.set_want(object.clone());
+    }
+    host.run();
+    host.kernel
+        .put(&foreign(direct("203.0.113.9/32", 1)))
+        .unwrap();
+    host.kernel.put(&direct("203.0.113.8/32", 1)).unwrap();
+    host.fib.release();
+    host.run();
+    assert_eq!(host.kernel.objects().count(), 1);
+    assert_eq!(host.fib.ours().count(), 0);
+}
