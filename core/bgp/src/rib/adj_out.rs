@@ -12,9 +12,11 @@ use tapway_model::Prefix;
 
 use crate::config::Set;
 
-/// Attributes as sent, shared by all routes that have them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Attributes as sent, shared by all routes that have them: there are no two equal ones.
+#[derive(Debug)]
 pub(crate) struct Bundle {
+    /// In the order of their making; decides the order of sending.
+    number: u64,
     pub(crate) attributes: Attributes,
     pub(crate) next_hop: NextHop,
 }
@@ -48,6 +50,7 @@ pub(crate) struct AdjOut {
     dirty: BTreeSet<Prefix>,
     /// Bundles by what they are made from.
     bundles: BTreeMap<(Set, NextHop), Arc<Bundle>>,
+    made: u64,
     pub(crate) refresh: Refresh,
     pub(crate) end_of_rib: bool,
 }
@@ -122,15 +125,19 @@ impl AdjOut {
         next_hop: NextHop,
         make: impl FnOnce(&Set) -> Attributes,
     ) -> Arc<Bundle> {
-        self.bundles
+        let made = &mut self.made;
+        let place = self
+            .bundles
             .entry((set, next_hop))
             .or_insert_with_key(|(set, next_hop)| {
+                *made += 1;
                 Arc::new(Bundle {
+                    number: *made,
                     attributes: make(set),
                     next_hop: *next_hop,
                 })
-            })
-            .clone()
+            });
+        place.clone()
     }
 
     /// Takes up to `limit` prefixes and says what is to be sent of them. `decide` says with what a prefix
@@ -148,7 +155,14 @@ impl AdjOut {
                 batch.withdraw.push(prefix);
             }
         }
-        let mut groups: BTreeMap<Arc<Bundle>, Vec<Prefix>> = BTreeMap::new();
+        let mut groups: BTreeMap<u64, (Arc<Bundle>, Vec<Prefix>)> = BTreeMap::new();
+        let mut add = |bundle: Arc<Bundle>, prefix| {
+            groups
+                .entry(bundle.number)
+                .or_insert_with(|| (bundle, Vec::new()))
+                .1
+                .push(prefix);
+        };
         let mut left = limit - batch.withdraw.len();
         while left > 0
             && let Some(prefix) = self.dirty.pop_first()
@@ -156,13 +170,14 @@ impl AdjOut {
             left -= 1;
             let wanted = decide(self, &prefix);
             match (self.sent.get_mut(&prefix), wanted) {
-                (Some(sent), Some(bundle)) if sent.bundle == bundle && !sent.again => {}
+                (Some(sent), Some(bundle)) if Arc::ptr_eq(&sent.bundle, &bundle) && !sent.again => {
+                }
                 (Some(sent), Some(bundle)) => {
                     *sent = Sent {
                         bundle: bundle.clone(),
                         again: false,
                     };
-                    groups.entry(bundle).or_default().push(prefix);
+                    add(bundle, prefix);
                 }
                 (None, Some(bundle)) => {
                     self.sent.insert(
@@ -172,7 +187,7 @@ impl AdjOut {
                             again: false,
                         },
                     );
-                    groups.entry(bundle).or_default().push(prefix);
+                    add(bundle, prefix);
                 }
                 (Some(_), None) => {
                     self.sent.remove(&prefix);
@@ -181,7 +196,7 @@ impl AdjOut {
                 (None, None) => {}
             }
         }
-        batch.announce = groups.into_iter().collect();
+        batch.announce = groups.into_values().collect();
         if self.pending() == 0 {
             self.bundles.retain(|_, b| Arc::strong_count(b) > 1);
         }

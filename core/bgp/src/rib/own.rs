@@ -1,7 +1,9 @@
 //! The one set of own routes: what this router announces.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -53,11 +55,18 @@ pub(crate) struct OwnRoutes(BTreeMap<Prefix, Vec<Announcement>>);
 impl OwnRoutes {
     /// Adds or replaces one; a replaced one keeps its place. False: nothing changed.
     pub(crate) fn set(&mut self, announcement: Announcement) -> bool {
-        let all = self.0.entry(announcement.id.prefix).or_default();
-        match all.iter_mut().find(|a| a.id == announcement.id) {
-            Some(old) if *old == announcement => return false,
-            Some(old) => *old = announcement,
-            None => all.push(announcement),
+        match self.0.entry(announcement.id.prefix) {
+            Entry::Vacant(place) => {
+                // Exactly one, which is all that most prefixes ever have.
+                place.insert(vec![announcement]);
+            }
+            Entry::Occupied(mut place) => {
+                match place.get_mut().iter_mut().find(|a| a.id == announcement.id) {
+                    Some(old) if *old == announcement => return false,
+                    Some(old) => *old = announcement,
+                    None => place.get_mut().push(announcement),
+                }
+            }
         }
         true
     }

@@ -174,7 +174,7 @@ pub enum Refusal {
     FirstAs,
     /// Its next hop is ourselves.
     OwnNextHop,
-    /// Its next hop cannot be one (unspecified, multicast, loopback).
+    /// Its next hop cannot be one: no unicast address, or link-local on a link that is not known.
     BadNextHop,
 }
 

@@ -379,17 +379,14 @@ impl Peer {
         let Some(negotiated) = self.main.negotiated().cloned() else {
             return;
         };
-        let ours = self
-            .main
-            .conn
-            .as_ref()
-            .and_then(|c| c.addresses)
-            .unwrap_or_default();
-        self.source = Source {
-            asn: negotiated.asn,
-            external: negotiated.external,
-            ours,
-        };
+        if let Some(conn) = &self.main.conn {
+            self.source = Source {
+                asn: negotiated.asn,
+                external: negotiated.external,
+                ifindex: conn.info.map_or(0, |i| i.ifindex),
+                ours: conn.addresses.unwrap_or_default(),
+            };
+        }
         let name = self.config.name.clone();
         shared.tell(Event::Established {
             peer: name,

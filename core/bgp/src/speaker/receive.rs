@@ -7,7 +7,8 @@ use core::net::IpAddr;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
-    Community, DecodeContext, Frame, MAX_LEN, MessageType, NlriEntry, RefreshSubtype, Update,
+    Community, DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype,
+    Update,
 };
 use tapway_model::{Family, Instant};
 
@@ -330,6 +331,8 @@ pub(crate) struct Source {
     pub(crate) asn: u32,
     /// It is not ours.
     pub(crate) external: bool,
+    /// The interface; 0: unknown.
+    pub(crate) ifindex: u32,
     /// Our addresses.
     pub(crate) ours: LocalAddresses,
 }
@@ -358,7 +361,8 @@ impl Judge<'_> {
             return Some(Refusal::ReflectionLoop);
         }
         let addr = path.next_hop.addr();
-        if !next_hop::usable(addr) {
+        let nowhere = matches!(path.next_hop, NextHop::LinkLocal(_)) && self.source.ifindex == 0;
+        if nowhere || !next_hop::usable(addr) {
             return Some(Refusal::BadNextHop);
         }
         let ours = &self.source.ours;

@@ -326,12 +326,6 @@ fn routes_that_do_not_count() {
             hop("198.51.100.1"),
             Some(Refusal::OwnNextHop),
         ),
-        (
-            "loopback",
-            from_peer(),
-            hop("127.0.0.1"),
-            Some(Refusal::BadNextHop),
-        ),
     ];
     for (what, attributes, next_hop, refused) in rows {
         let mut raw = Raw::established();
