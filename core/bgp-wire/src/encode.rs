@@ -286,9 +286,11 @@ fn put_entry(out: &mut Vec<u8>, entry: &NlriEntry, add_path: bool) {
     }
     let bits = entry.prefix.len();
     out.push(bits);
-    let octets = octets(bits);
+    let end = out.len() + octets(bits);
+    // Copies of fixed size are faster than of as many octets as count.
     match entry.prefix.addr() {
-        IpAddr::V4(addr) => out.extend_from_slice(&addr.octets()[..octets]),
-        IpAddr::V6(addr) => out.extend_from_slice(&addr.octets()[..octets]),
+        IpAddr::V4(addr) => out.extend_from_slice(&addr.octets()),
+        IpAddr::V6(addr) => out.extend_from_slice(&addr.octets()),
     }
+    out.truncate(end);
 }

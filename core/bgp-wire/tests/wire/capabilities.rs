@@ -11,9 +11,9 @@ const V4: AfiSafi = AfiSafi::IPV4_UNICAST;
 const V6: AfiSafi = AfiSafi::IPV6_UNICAST;
 
 fn decode(capability: &[u8]) -> Capability {
-    let len = u8::try_from(capability.len()).unwrap();
+    let len = u8::try_from(capability.len()).expect("short");
     let fixed = [4, 0xfd, 0xe9, 0, 90, 192, 0, 2, 1, len + 2, 2, len];
-    let open = Open::decode(&[&fixed, capability].concat()).unwrap();
+    let open = Open::decode(&[&fixed, capability].concat()).expect("a good OPEN");
     let mut again = Vec::new();
     open.encode(&mut again);
     assert_eq!(again[31..], *capability, "bit for bit");

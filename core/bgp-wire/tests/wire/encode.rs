@@ -24,14 +24,14 @@ fn v4() -> NextHop {
 }
 
 fn v6() -> NextHop {
-    NextHop::V6("2001:db8::1".parse().unwrap())
+    NextHop::V6("2001:db8::1".parse().expect("an address"))
 }
 
 fn announced(attributes: &Attributes, next_hop: NextHop, prefixes: &[&str]) -> Vec<u8> {
     let mut out = Vec::new();
     UpdateBuilder::new(&mut out, EncodeContext::default())
         .announce(attributes, next_hop, prefixes.iter().map(|p| prefix(p)))
-        .unwrap();
+        .expect("it fits");
     out
 }
 
@@ -48,7 +48,7 @@ fn ipv4_by_ipv4_is_classic() {
 fn mp(code: u8, value: &str) -> Vec<u8> {
     let value = hex(value);
     [
-        &[0x90, code, 0, u8::try_from(value.len()).unwrap()],
+        &[0x90, code, 0, u8::try_from(value.len()).expect("short")],
         &value[..],
     ]
     .concat()

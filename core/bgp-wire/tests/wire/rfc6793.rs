@@ -21,7 +21,7 @@ fn old() -> DecodeContext {
 fn path(segments: &[(u8, &[u32])], octets: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for (kind, asns) in segments {
-        out.extend_from_slice(&[*kind, u8::try_from(asns.len()).unwrap()]);
+        out.extend_from_slice(&[*kind, u8::try_from(asns.len()).expect("short")]);
         for asn in *asns {
             out.extend_from_slice(&asn.to_be_bytes()[4 - octets..]);
         }
@@ -32,7 +32,7 @@ fn path(segments: &[(u8, &[u32])], octets: usize) -> Vec<u8> {
 fn decoded(attributes: &[&[u8]]) -> Attributes {
     let all = [&[ORIGIN, NEXT_HOP], attributes].concat();
     let body = update(&[], &all, NLRI);
-    let update = Update::decode(&body, &old()).unwrap();
+    let update = Update::decode(&body, &old()).expect("no reset");
     assert_eq!(update.reach().count(), 1, "{update:?}");
     update.attributes().decode()
 }

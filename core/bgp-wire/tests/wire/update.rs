@@ -162,7 +162,8 @@ fn path_identifiers() {
 fn the_raw_block_is_borrowed_while_it_is_in_one_piece() {
     let kept = [ORIGIN, AS_PATH].concat();
     let last = attribute(0xc0, 8, &[0xff, 0xff, 0xff, 1]);
-    let rows: [(&str, Vec<&[u8]>, Vec<u8>, bool); 4] = [
+    type Row<'a> = (&'a str, Vec<&'a [u8]>, Vec<u8>, bool);
+    let rows: [Row<'_>; 4] = [
         (
             "MP_REACH_NLRI first",
             vec![MP_REACH, ORIGIN, AS_PATH],
@@ -291,4 +292,22 @@ fn all_values() {
         .flat_map(|raw| attribute(raw.flags.0, raw.code.0, raw.value))
         .collect();
     assert_eq!(again, without_next_hop);
+}
+
+#[test]
+fn decoding_and_reading_allocate_nothing() {
+    let nlri: Vec<u8> = (0..500u16)
+        .flat_map(|n| {
+            let [high, low] = n.to_be_bytes();
+            [24, 10, high, low]
+        })
+        .collect();
+    let communities = attribute(0xc0, 8, &[1; 64]);
+    let body = update(&[], &[ORIGIN, AS_PATH, NEXT_HOP, &communities], &nlri);
+    let mut count = 0;
+    let allocations = allocation_counter::measure(|| {
+        let update = decode(&body).unwrap();
+        count = update.reach().flat_map(|reach| reach.nlri.iter()).count();
+    });
+    assert_eq!((count, allocations.count_total), (500, 0));
 }
