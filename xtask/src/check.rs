@@ -18,11 +18,12 @@ pub(crate) fn check() -> Result<()> {
         step("core without std", || bare(&workspace)),
         step("clippy", || {
             run(&mut cargo(
-                "clippy --quiet --workspace --all-targets -- -D warnings",
+                "clippy --quiet --workspace --all-targets --keep-going -- -D warnings",
             ))
         }),
         step("documentation", || {
-            run(cargo("doc --quiet --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+            run(cargo("doc --quiet --workspace --no-deps --keep-going")
+                .env("RUSTDOCFLAGS", "-D warnings"))
         }),
         step("licences and sources of dependencies", deny),
         step("fuzz targets", || fuzz(&workspace)),

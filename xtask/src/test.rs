@@ -1,7 +1,8 @@
 //! `cargo xtask test`: all tests, in rings from the quick to the real.
 //!
-//! The ring of an integration test is the beginning of its file's name: `namespace*` and `interop*`
-//! need root, and the second kind other programs too; `sim*` and all else need nothing.
+//! The ring of an integration test is told by its name: `interop*` and `namespace*`, and the few that
+//! [`IN_NAMESPACES`] names, need root, the first kind other programs too; `sim*` and all else need
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -24,8 +25,8 @@ pub(crate) enum Which {
     Unprivileged,
 }
 
-/// Beginnings of the names of tests that need root.
-const PRIVILEGED: &[&str] = &["namespace", "interop"];
+/// Integration tests that make network namespaces, besides those whose name begins so.
+const IN_NAMESPACES: &[&str] = &["apply", "monitor", "tcp"];
 
 /// Kills what hangs; more tests at once where they mostly wait for each other's timers.
 const NEXTEST: &str = "xtask/nextest.toml";
@@ -48,10 +49,7 @@ pub(crate) fn test(which: Which) -> Result<()> {
     })?;
 
     let runner = Runner::new(&workspace);
-    let simulated = names(&workspace, |n| n.starts_with("sim"));
-    let plain = names(&workspace, |n| {
-        !n.starts_with("sim") && !PRIVILEGED.iter().any(|p| n.starts_with(p))
-    });
+    let of = |ring: Ring| names(&workspace, ring);
     let mut total = Tally::default();
     let mut rows = Vec::new();
     let mut ring = |name: &str, tally: Tally| {
@@ -61,15 +59,17 @@ pub(crate) fn test(which: Which) -> Result<()> {
         ));
         total.add(tally);
     };
-    ring("unit", runner.ring("unit", true, &plain)?);
+    ring("unit", runner.ring("unit", true, &of(Ring::Unit))?);
     ring("doc", runner.docs()?);
-    ring("simulated", runner.ring("simulated", false, &simulated)?);
+    ring(
+        "simulated",
+        runner.ring("simulated", false, &of(Ring::Simulated))?,
+    );
     let mut left_out = Vec::new();
-    for kind in PRIVILEGED {
-        let tests = names(&workspace, |n| n.starts_with(kind));
+    for (name, kind) in [("namespace", Ring::Namespace), ("interop", Ring::Interop)] {
         match which {
-            Which::All => ring(kind, runner.ring(kind, false, &tests)?),
-            Which::Unprivileged => left_out.extend(tests),
+            Which::All => ring(name, runner.ring(name, false, &of(kind))?),
+            Which::Unprivileged => left_out.extend(of(kind)),
         }
     }
 
@@ -91,12 +91,36 @@ pub(crate) fn test(which: Which) -> Result<()> {
     Ok(())
 }
 
-fn names(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+/// What a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ring {
+    /// Nothing.
+    Unit,
+    /// Nothing; it runs on a virtual clock.
+    Simulated,
+    /// Root.
+    Namespace,
+    /// Root, and other programs.
+    Interop,
+}
+
+impl Ring {
+    fn of(test: &str) -> Ring {
+        match test {
+            t if t.starts_with("interop") => Ring::Interop,
+            t if t.starts_with("namespace") || IN_NAMESPACES.contains(&t) => Ring::Namespace,
+            t if t.starts_with("sim") => Ring::Simulated,
+            _ => Ring::Unit,
+        }
+    }
+}
+
+fn names(workspace: &Workspace, ring: Ring) -> Vec<String> {
     let all: BTreeSet<&String> = workspace
         .crates
         .iter()
         .flat_map(|c| &c.tests)
-        .filter(|n| wanted(n))
+        .filter(|n| Ring::of(n) == ring)
         .collect();
     all.into_iter().cloned().collect()
 }
@@ -173,5 +197,31 @@ impl Runner<'_> {
             }
             Ok(tally)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_test_has_its_ring() {
+        let workspace = Workspace::load().unwrap();
+        for name in IN_NAMESPACES {
+            let there = workspace
+                .crates
+                .iter()
+                .any(|c| c.tests.iter().any(|t| t == name));
+            assert!(there, "there is no test {name} any more");
+        }
+        for (name, ring) in [
+            ("interop_peers", Ring::Interop),
+            ("namespace", Ring::Namespace),
+            ("tcp", Ring::Namespace),
+            ("sim_scenarios", Ring::Simulated),
+            ("wire", Ring::Unit),
+        ] {
+            assert_eq!(Ring::of(name), ring, "{name}");
+        }
     }
 }
