@@ -199,15 +199,13 @@ impl Fib {
                 self.notices
                     .push_back(Notice::ForeignDefaultChanged(family));
             }
-            Object::Neighbour(n) => {
-                if self.world.drop_neighbour(n) {
-                    let (index, addr) = (n.index, n.addr);
-                    self.notices.push_back(Notice::RouterNeighbour {
-                        index,
-                        addr,
-                        present: false,
-                    });
-                }
+            Object::Neighbour(n) if self.world.drop_neighbour(n) => {
+                let (index, addr, present) = (n.index, n.addr, false);
+                self.notices.push_back(Notice::RouterNeighbour {
+                    index,
+                    addr,
+                    present,
+                });
             }
             _ => {}
         }

@@ -94,9 +94,9 @@ impl Fib {
         slot.fresh_until = now + DOUBT;
         if slot.flight_mark == mark {
             slot.seen = mark;
-        } else {
-            // Written before this scan began: its lines tell, if in doubt after another one.
-            self.scan.note_old_write();
+        } else if slot.seen != mark {
+            // A scan began since and has not seen it: perhaps it was gone again by then.
+            self.scan.want(now);
         }
         if slot.disturbed {
             if slot.foreign == Foreign::Seen {

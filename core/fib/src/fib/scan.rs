@@ -80,11 +80,6 @@ impl Scan {
         self.again |= self.running && self.gone.contains(&Gone::Link(index));
     }
 
-    /// The outcome of a write came in that was begun before this scan.
-    pub(super) fn note_old_write(&mut self) {
-        self.again |= self.running;
-    }
-
     /// What this scan has told is now told differently.
     pub(super) fn note_changed(&mut self, marked: Generation) {
         self.again |= self.running && marked == self.mark;
