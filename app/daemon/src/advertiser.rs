@@ -31,7 +31,11 @@ impl Advertiser {
     pub fn set(&mut self, now: Instant, links: &[IfIndex]) {
         self.links.retain(|index, _| links.contains(index));
         for index in links {
-            self.links.entry(*index).or_insert(Link { socket: None, sent: 0, next: now });
+            self.links.entry(*index).or_insert(Link {
+                socket: None,
+                sent: 0,
+                next: now,
+            });
         }
     }
 
@@ -46,14 +50,27 @@ impl Advertiser {
             if link.next > now {
                 continue;
             }
-            link.next = now + if link.sent < QUICK_COUNT { QUICK } else { INTERVAL };
+            link.next = now
+                + if link.sent < QUICK_COUNT {
+                    QUICK
+                } else {
+                    INTERVAL
+                };
             link.sent = link.sent.saturating_add(1);
             if link.socket.is_none() {
-                link.socket = RaSocket::open(*index).map_err(|error| tracing::debug!(index, %error, "cannot advertise")).ok();
+                link.socket = RaSocket::open(*index)
+                    .map_err(|error| tracing::debug!(index, %error, "cannot advertise"))
+                    .ok();
             }
             let mac = fib.link(*index).and_then(|l| l.mac);
-            let advertisement = Advertisement { mac, ..Advertisement::default() };
-            let sent = link.socket.as_ref().map(|socket| socket.send(&advertisement));
+            let advertisement = Advertisement {
+                mac,
+                ..Advertisement::default()
+            };
+            let sent = link
+                .socket
+                .as_ref()
+                .map(|socket| socket.send(&advertisement));
             if let Some(Err(error)) = sent {
                 // No link-local address yet, or the link has gone: the next one will do.
                 tracing::debug!(index, %error, "an advertisement was not sent");

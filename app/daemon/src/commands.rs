@@ -32,11 +32,15 @@ impl Daemon {
     pub(crate) fn answer(&mut self, call: Call) {
         let Call { request, responder } = call;
         let answer = match request {
-            ApiRequest::InstanceApply(instances) => return self.apply_instances(instances, responder),
+            ApiRequest::InstanceApply(instances) => {
+                return self.apply_instances(instances, responder);
+            }
             ApiRequest::InstanceRemove(name) => return self.remove_instance(&name, responder),
             ApiRequest::PeerApply(name, value) => return self.apply_peer(&name, value, responder),
             ApiRequest::PeerRemove(name) => return self.remove_peer(&name, responder),
-            ApiRequest::PolicyApply(name, value) => return self.apply_policy(&name, value, responder),
+            ApiRequest::PolicyApply(name, value) => {
+                return self.apply_policy(&name, value, responder);
+            }
             ApiRequest::PolicyRemove(name) => return self.remove_policy(&name, responder),
             ApiRequest::SourceForget(name) => return self.forget_source(&name, responder),
             ApiRequest::Doctor => return self.doctor(responder),
@@ -63,10 +67,16 @@ impl Daemon {
                 }
                 ApiReply::InstanceDetails(List::whole(details))
             }
-            ApiRequest::PeerList => ApiReply::Peers(views::peers(node, now, |name| self.settings.peer_origin(name))),
+            ApiRequest::PeerList => ApiReply::Peers(views::peers(node, now, |name| {
+                self.settings.peer_origin(name)
+            })),
             ApiRequest::PeerShow(name) => {
                 let peer = self.peer(&name)?;
-                let summary = self.node.speaker().peer(&name).ok_or_else(|| ApiError::not_found("peer", &name))?;
+                let summary = self
+                    .node
+                    .speaker()
+                    .peer(&name)
+                    .ok_or_else(|| ApiError::not_found("peer", &name))?;
                 let config = self.settings.peer_json(&name, self.node.config());
                 ApiReply::Peer(Box::new(views::peer_detail(peer, &summary, config)))
             }
@@ -84,7 +94,9 @@ impl Daemon {
                 self.peer(&name)?;
                 self.node.speaker_mut().disable(now, &name, body.message);
                 self.node.turn(now);
-                ApiReply::done(format!("peer {name} is disabled until it is enabled, or tapwayd restarts"))
+                ApiReply::done(format!(
+                    "peer {name} is disabled until it is enabled, or tapwayd restarts"
+                ))
             }
             ApiRequest::PeerEnable(name) => {
                 self.peer(&name)?;
@@ -94,7 +106,10 @@ impl Daemon {
             }
             ApiRequest::PolicyList => ApiReply::Policies(List::whole(self.policies())),
             ApiRequest::PolicyShow(name) => ApiReply::Policy(
-                self.policies().into_iter().find(|p| p.name == name).ok_or_else(|| ApiError::not_found("policy", &name))?,
+                self.policies()
+                    .into_iter()
+                    .find(|p| p.name == name)
+                    .ok_or_else(|| ApiError::not_found("policy", &name))?,
             ),
             ApiRequest::RouteList(query) => {
                 for peer in [&query.received, &query.advertised].into_iter().flatten() {
@@ -102,10 +117,14 @@ impl Daemon {
                 }
                 ApiReply::Routes(views::routes(node, &query))
             }
-            ApiRequest::AnnouncementList(query) => ApiReply::Announcements(views::announcements(node, &query)),
+            ApiRequest::AnnouncementList(query) => {
+                ApiReply::Announcements(views::announcements(node, &query))
+            }
             ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
             ApiRequest::ProblemList => ApiReply::Problems(List::whole(self.problems())),
-            ApiRequest::SourceList => ApiReply::Sources(views::sources(node, now, |name| self.source_place(name))),
+            ApiRequest::SourceList => {
+                ApiReply::Sources(views::sources(node, now, |name| self.source_place(name)))
+            }
             ApiRequest::SourceRefresh(name) => {
                 self.source(&name)?;
                 if let Some(files) = self.files.as_ref().filter(|f| f.name == name) {
@@ -123,7 +142,10 @@ impl Daemon {
             ApiRequest::ConfigCheck(body) => ApiReply::Checked(self.check(&body)),
             ApiRequest::ConfigReload => ApiReply::Checked(self.reload()),
             other => {
-                return Err(ApiError::new(ErrorCode::Internal, format!("{other:?} reached the wrong place")));
+                return Err(ApiError::new(
+                    ErrorCode::Internal,
+                    format!("{other:?} reached the wrong place"),
+                ));
             }
         })
     }
@@ -140,23 +162,35 @@ impl Daemon {
                 Some(view) if *view.instance == instance => Outcome::Unchanged,
                 Some(_) => Outcome::Changed,
             };
-            let name = instance.name.to_string();
+            let name = instance.name.clone();
             if outcome != Outcome::Unchanged {
-                self.node.handle_source(now(), &source, SourceEvent::Put(Arc::new(instance)));
+                self.node
+                    .handle_source(now(), &source, SourceEvent::Put(Arc::new(instance)));
                 self.drain();
             }
-            items.push(AppliedItem { name, outcome, notes: Vec::new() });
-        }
-        for item in &mut items {
-            item.notes = self.notes(&source, &item.name);
+            let notes = self.notes(&source, &name);
+            items.push(AppliedItem {
+                name: name.to_string(),
+                outcome,
+                notes,
+            });
         }
         self.answer_when_kept(ApiReply::Applied(Applied { items }), responder);
     }
 
     /// What whoever applied an instance should know: what of it is refused.
-    fn notes(&self, source: &SourceName, name: &str) -> Vec<String> {
-        let problems = self.node.intent().problems_of(source, name).map(ToString::to_string);
-        let conflicts = self.node.intent().refused_of(source, name).map(|(claim, by)| format!("{claim}: refused, {by} was first"));
+    fn notes(&self, source: &SourceName, name: &InstanceName) -> Vec<String> {
+        let problems = self
+            .node
+            .intent()
+            .problems_of(source, name)
+            .map(ToString::to_string);
+        let conflicts = self
+            .node
+            .intent()
+            .refused_of(source, name)
+            .into_iter()
+            .map(|(claim, by)| format!("{claim}: refused, {by} was first"));
         problems.chain(conflicts).collect()
     }
 
@@ -168,15 +202,22 @@ impl Daemon {
                 None => ApiError::not_found("instance", name),
                 Some(other) => ApiError::new(
                     ErrorCode::Conflict,
-                    format!("instance {name} comes from source {}, not from the API", other.instance.source),
+                    format!(
+                        "instance {name} comes from source {}, not from the API",
+                        other.instance.source
+                    ),
                 )
                 .with_remedy("remove it there"),
             };
             return responder.send(Err(error));
         }
-        self.node.handle_source(now(), &source, SourceEvent::Gone(name.clone()));
+        self.node
+            .handle_source(now(), &source, SourceEvent::Gone(name.clone()));
         self.drain();
-        self.answer_when_kept(ApiReply::done(format!("instance {name} is removed")), responder);
+        self.answer_when_kept(
+            ApiReply::done(format!("instance {name} is removed")),
+            responder,
+        );
     }
 
     fn apply_peer(&mut self, name: &PeerName, value: Value, responder: Responder) {
@@ -189,7 +230,11 @@ impl Daemon {
             self.drain();
         }
         self.store.write(Write::Peer(name.clone(), Some(value)));
-        let item = AppliedItem { name: name.to_string(), outcome: applied.outcome, notes: applied.notes };
+        let item = AppliedItem {
+            name: name.to_string(),
+            outcome: applied.outcome,
+            notes: applied.notes,
+        };
         self.answer_when_kept(ApiReply::Applied(Applied { items: vec![item] }), responder);
     }
 
@@ -215,15 +260,27 @@ impl Daemon {
             self.drain();
         }
         self.store.write(Write::Policy(name.clone(), Some(value)));
-        let item = AppliedItem { name: name.to_string(), outcome: applied.outcome, notes: applied.notes };
+        let item = AppliedItem {
+            name: name.to_string(),
+            outcome: applied.outcome,
+            notes: applied.notes,
+        };
         self.answer_when_kept(ApiReply::Applied(Applied { items: vec![item] }), responder);
     }
 
     fn remove_policy(&mut self, name: &PolicyName, responder: Responder) {
-        let user = self.node.config().peers.values().find(|p| p.import == *name || p.export == *name);
+        let user = self
+            .node
+            .config()
+            .peers
+            .values()
+            .find(|p| p.import == *name || p.export == *name);
         if let Some(peer) = user {
-            let error = ApiError::new(ErrorCode::Conflict, format!("peer {} uses policy {name}", peer.name))
-                .with_remedy("give the peer another policy first");
+            let error = ApiError::new(
+                ErrorCode::Conflict,
+                format!("peer {} uses policy {name}", peer.name),
+            )
+            .with_remedy("give the peer another policy first");
             return responder.send(Err(error));
         }
         if let Err(error) = self.settings.remove_policy(name) {
@@ -232,7 +289,10 @@ impl Daemon {
         self.node.remove_policy(now(), name);
         self.drain();
         self.store.write(Write::Policy(name.clone(), None));
-        self.answer_when_kept(ApiReply::done(format!("policy {name} is removed")), responder);
+        self.answer_when_kept(
+            ApiReply::done(format!("policy {name} is removed")),
+            responder,
+        );
     }
 
     fn forget_source(&mut self, name: &SourceName, responder: Responder) {
@@ -241,12 +301,16 @@ impl Daemon {
         }
         self.node.forget_source(now(), name);
         self.drain();
-        self.answer_when_kept(ApiReply::done(format!("what source {name} said last is forgotten")), responder);
+        self.answer_when_kept(
+            ApiReply::done(format!("what source {name} said last is forgotten")),
+            responder,
+        );
     }
 
     /// The network does not wait for the disk; whoever asked does.
     fn answer_when_kept(&mut self, reply: ApiReply, responder: Responder) {
-        self.store.when_kept(move |kept| responder.send(kept.map(|()| reply)));
+        self.store
+            .when_kept(move |kept| responder.send(kept.map(|()| reply)));
     }
 
     // Questions that need more than the node.
@@ -255,12 +319,22 @@ impl Daemon {
         let missing = || ApiError::not_found("peer", name);
         let summary = self.node.speaker().peer(name).ok_or_else(missing)?;
         let config = self.node.config().peers.get(name).ok_or_else(missing)?;
-        Ok(views::peer(&self.node, now(), &summary, config, self.settings.peer_origin(name)))
+        Ok(views::peer(
+            &self.node,
+            now(),
+            &summary,
+            config,
+            self.settings.peer_origin(name),
+        ))
     }
 
     fn source(&self, name: &SourceName) -> Result<(), ApiError> {
         let known = self.node.intent().sources(now()).any(|s| s.name == *name);
-        if known { Ok(()) } else { Err(ApiError::not_found("source", name)) }
+        if known {
+            Ok(())
+        } else {
+            Err(ApiError::not_found("source", name))
+        }
     }
 
     fn source_place(&self, name: &SourceName) -> Option<String> {
@@ -274,7 +348,9 @@ impl Daemon {
 
     fn problems(&self) -> Vec<Problem> {
         let files = self.files.iter().flat_map(|files| {
-            files.problems.values().map(|problem| crate::settings::problem(ProblemKind::File, problem, Some(&files.name)))
+            files.problems.values().map(|problem| {
+                crate::settings::problem(ProblemKind::File, problem, Some(&files.name))
+            })
         });
         let listeners = self.listeners.failed().map(|(addr, why)| Problem {
             kind: ProblemKind::Peer,
@@ -295,17 +371,27 @@ impl Daemon {
                 remedy: None,
             })
         });
-        let sources = self.node.intent().sources(now()).filter_map(|source| match source.state {
-            SourceState::Dead { reason, .. } => Some(Problem {
-                kind: ProblemKind::Source,
-                subject: source.name.to_string(),
-                message: format!("source {} is dead: {reason}; what it said last stays", source.name),
-                place: None,
-                source: Some(source.name.clone()),
-                remedy: Some(format!("bring it back, or `tapway source forget {}`", source.name)),
-            }),
-            _ => None,
-        });
+        let sources = self
+            .node
+            .intent()
+            .sources(now())
+            .filter_map(|source| match source.state {
+                SourceState::Dead { reason, .. } => Some(Problem {
+                    kind: ProblemKind::Source,
+                    subject: source.name.to_string(),
+                    message: format!(
+                        "source {} is dead: {reason}; what it said last stays",
+                        source.name
+                    ),
+                    place: None,
+                    source: Some(source.name.clone()),
+                    remedy: Some(format!(
+                        "bring it back, or `tapway source forget {}`",
+                        source.name
+                    )),
+                }),
+                _ => None,
+            });
         files
             .chain(self.settings.problems().iter().cloned())
             .chain(self.store.problem())
@@ -375,7 +461,9 @@ impl Daemon {
             warm_start: self.warm,
             asn: node.config().speaker.asn,
             router_id: node.config().speaker.router_id,
-            grace_left_s: grace_left.filter(|g| !g.is_zero()).map(|g| g.as_secs().max(1)),
+            grace_left_s: grace_left
+                .filter(|g| !g.is_zero())
+                .map(|g| g.as_secs().max(1)),
             instances: node.intent().instances().count() as u64,
             claims: node.claims().count() as u64,
             announcements: node.claims().filter(|(_, _, announced)| *announced).count() as u64,
@@ -389,11 +477,17 @@ impl Daemon {
     }
 
     fn doctor(&mut self, responder: Responder) {
-        let failed = self.listeners.failed().map(|(addr, why)| (*addr, why.to_owned())).collect();
+        let failed = self
+            .listeners
+            .failed()
+            .map(|(addr, why)| (*addr, why.to_owned()))
+            .collect();
         let facts = doctor::Facts::of(&self.node, failed);
-        let started = std::thread::Builder::new().name("doctor".to_owned()).spawn(move || {
-            responder.send(Ok(ApiReply::Diagnosis(doctor::diagnose(&facts))));
-        });
+        let started = std::thread::Builder::new()
+            .name("doctor".to_owned())
+            .spawn(move || {
+                responder.send(Ok(ApiReply::Diagnosis(doctor::diagnose(&facts))));
+            });
         if let Err(error) = started {
             tracing::warn!(%error, "no thread for the checks");
         }

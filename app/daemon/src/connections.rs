@@ -44,13 +44,22 @@ pub struct Connections {
 impl Connections {
     /// No connections.
     pub fn new() -> Connections {
-        Connections { buffer: vec![0; READ_BUDGET], ..Connections::default() }
+        Connections {
+            buffer: vec![0; READ_BUDGET],
+            ..Connections::default()
+        }
     }
 
     /// Does what the speaker asks.
     pub fn act(&mut self, now: Instant, action: Action, node: &mut Node, poller: &Poller) {
         match action {
-            Action::Connect { conn, remote, local, options, peer: _ } => {
+            Action::Connect {
+                conn,
+                remote,
+                local,
+                options,
+                peer: _,
+            } => {
                 let ifindex = options.bind_ifindex.unwrap_or(0);
                 let device = node.fib().link(ifindex).map(|link| link.name.to_string());
                 let options = TcpOptions {
@@ -78,11 +87,21 @@ impl Connections {
     }
 
     /// A connection came in on a listener.
-    pub fn accepted(&mut self, now: Instant, accepted: tcp::Accepted, node: &mut Node, poller: &Poller) {
+    pub fn accepted(
+        &mut self,
+        now: Instant,
+        accepted: tcp::Accepted,
+        node: &mut Node,
+        poller: &Poller,
+    ) {
         let peers = node.speaker().listen_peers();
         let remote = accepted.peer.ip();
         if let Some(peer) = peers.iter().find(|p| p.remote.ip() == remote) {
-            let options = TcpOptions { ttl: peer.ttl, min_ttl: peer.min_ttl, ..TcpOptions::default() };
+            let options = TcpOptions {
+                ttl: peer.ttl,
+                min_ttl: peer.min_ttl,
+                ..TcpOptions::default()
+            };
             if let Err(error) = tcp::configure_accepted(&accepted.fd, &options) {
                 tracing::warn!(%remote, %error, "closed a connection whose TTL could not be set");
                 return;
@@ -91,15 +110,24 @@ impl Connections {
         self.next_incoming += 1;
         let conn = ConnId::Incoming(self.next_incoming);
         let ifindex = accepted.ifindex.unwrap_or(0);
-        let info = ConnInfo { local: accepted.local, remote: accepted.peer, ifindex };
+        let info = ConnInfo {
+            local: accepted.local,
+            remote: accepted.peer,
+            ifindex,
+        };
         self.add(conn, accepted.fd, ifindex, false, poller);
-        let ifindex = peers.iter().find(|p| p.remote.ip() == remote).map_or(ifindex, |p| p.ifindex);
+        let ifindex = peers
+            .iter()
+            .find(|p| p.remote.ip() == remote)
+            .map_or(ifindex, |p| p.ifindex);
         node.handle_accepted(now, conn, ConnInfo { ifindex, ..info });
     }
 
     /// A connection is ready.
     pub fn ready(&mut self, now: Instant, ready: Ready, node: &mut Node, poller: &Poller) {
-        let Some(&id) = self.by_token.get(&ready.token) else { return };
+        let Some(&id) = self.by_token.get(&ready.token) else {
+            return;
+        };
         if self.conns.get(&id).is_some_and(|c| c.connecting) {
             if ready.write {
                 self.connected(now, id, node, poller);
@@ -116,7 +144,9 @@ impl Connections {
 
     /// Writes what the speaker has to say on one connection.
     pub fn transmit(&mut self, now: Instant, transmit: Transmit, node: &mut Node, poller: &Poller) {
-        let Some(conn) = self.conns.get_mut(&transmit.conn) else { return };
+        let Some(conn) = self.conns.get_mut(&transmit.conn) else {
+            return;
+        };
         if !conn.unsent.is_empty() || conn.connecting {
             conn.unsent.extend(transmit.bytes);
             return;
@@ -132,17 +162,38 @@ impl Connections {
         }
     }
 
-    fn add(&mut self, id: ConnId, fd: OwnedFd, ifindex: IfIndex, connecting: bool, poller: &Poller) {
+    fn add(
+        &mut self,
+        id: ConnId,
+        fd: OwnedFd,
+        ifindex: IfIndex,
+        connecting: bool,
+        poller: &Poller,
+    ) {
         self.next_token += 1;
         let token = token::CONNECTION | self.next_token;
-        let interest = if connecting { Interest::WRITE } else { Interest::READ };
+        let interest = if connecting {
+            Interest::WRITE
+        } else {
+            Interest::READ
+        };
         let stream = TcpStream::from(fd);
         if let Err(error) = poller.add(&stream, token, interest) {
             tracing::error!(%error, "cannot wait for a connection");
             return;
         }
         self.by_token.insert(token, id);
-        self.conns.insert(id, Conn { stream, token, connecting, ifindex, unsent: Vec::new(), interest });
+        self.conns.insert(
+            id,
+            Conn {
+                stream,
+                token,
+                connecting,
+                ifindex,
+                unsent: Vec::new(),
+                interest,
+            },
+        );
     }
 
     fn remove(&mut self, id: ConnId) -> Option<Conn> {
@@ -152,7 +203,9 @@ impl Connections {
     }
 
     fn connected(&mut self, now: Instant, id: ConnId, node: &mut Node, poller: &Poller) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         let ends = match tcp::connect_error(&conn.stream) {
             Ok(None) => both_ends(&conn.stream),
             Ok(Some(error)) | Err(error) => Err(error),
@@ -162,7 +215,15 @@ impl Connections {
                 conn.connecting = false;
                 set_interest(conn, Interest::READ, poller);
                 let ifindex = conn.ifindex;
-                node.handle_connected(now, id, ConnInfo { local, remote, ifindex });
+                node.handle_connected(
+                    now,
+                    id,
+                    ConnInfo {
+                        local,
+                        remote,
+                        ifindex,
+                    },
+                );
             }
             Err(error) => {
                 self.remove(id);
@@ -174,7 +235,9 @@ impl Connections {
     fn read(&mut self, now: Instant, id: ConnId, node: &mut Node) {
         let mut taken = 0;
         while taken < READ_BUDGET {
-            let Some(conn) = self.conns.get_mut(&id) else { return };
+            let Some(conn) = self.conns.get_mut(&id) else {
+                return;
+            };
             match conn.stream.read(&mut self.buffer) {
                 Ok(0) => return self.closed(now, id, "the peer closed it", node),
                 Ok(count) => {
@@ -192,7 +255,9 @@ impl Connections {
     }
 
     fn flush(&mut self, now: Instant, id: ConnId, node: &mut Node, poller: &Poller) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         if conn.unsent.is_empty() {
             return;
         }

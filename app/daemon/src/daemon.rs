@@ -16,11 +16,11 @@ use tapway_model::{Instant, SourceName};
 use tapway_netlink::{Monitor, Writer};
 use tapway_node::{Action, Event, Level, Node};
 use tapway_source_files::FileEvent;
+use tapway_sys::clock;
 use tapway_sys::notify::Notifier;
 use tapway_sys::poll::{Poller, Ready};
 use tapway_sys::signal::{Signal, Signals};
 use tapway_sys::wake::Waker;
-use tapway_sys::clock;
 
 use crate::advertiser::Advertiser;
 use crate::connections::Connections;
@@ -158,7 +158,10 @@ impl Daemon {
             connections: Connections::new(),
             advertiser: Advertiser::default(),
             kernel_events: Vec::new(),
-            monitor_status: tapway_netlink::Status { more: true, timeout: None },
+            monitor_status: tapway_netlink::Status {
+                more: true,
+                timeout: None,
+            },
             scan_interval: parts.scan_interval,
             next_scan: parts.scan_interval.map(|i| started + i),
             next_housekeeping: started + HOUSEKEEPING,
@@ -199,7 +202,9 @@ impl Daemon {
             self.monitor_timeout(),
             self.next_watchdog,
             self.goodbye.as_ref().map(Goodbye::deadline),
-            self.listeners.any_failed().then_some(self.next_housekeeping),
+            self.listeners
+                .any_failed()
+                .then_some(self.next_housekeeping),
         ]
         .into_iter()
         .flatten()
@@ -221,7 +226,8 @@ impl Daemon {
                     self.waker.clear();
                 }
                 t if t & token::CONNECTION != 0 => {
-                    self.connections.ready(now(), *event, &mut self.node, &self.poller);
+                    self.connections
+                        .ready(now(), *event, &mut self.node, &self.poller);
                 }
                 t if t & token::LISTENER != 0 => self.accept(t),
                 _ => {}
@@ -230,7 +236,7 @@ impl Daemon {
         }
         self.take_calls();
         self.take_source_events();
-        self.store.poll(&mut self.settings);
+        self.store.poll();
         let now = now();
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
@@ -248,12 +254,18 @@ impl Daemon {
     }
 
     fn read_kernel(&mut self) {
-        match self.monitor.read(now(), NOTIFICATIONS, &mut self.kernel_events) {
+        match self
+            .monitor
+            .read(now(), NOTIFICATIONS, &mut self.kernel_events)
+        {
             Ok(status) => self.monitor_status = status,
             Err(error) => {
                 // The next read begins a new scan; nothing known is given up for it.
                 tracing::error!(%error, "the kernel cannot be followed");
-                self.monitor_status = tapway_netlink::Status { more: false, timeout: Some(now() + HOUSEKEEPING) };
+                self.monitor_status = tapway_netlink::Status {
+                    more: false,
+                    timeout: Some(now() + HOUSEKEEPING),
+                };
             }
         }
         self.more |= self.monitor_status.more;
@@ -266,9 +278,14 @@ impl Daemon {
     fn accept(&mut self, token: u64) {
         // A flood of connections is taken in slices; the rest stays in the backlog.
         for _ in 0..64 {
-            let Some(fd) = self.listeners.get(token) else { return };
+            let Some(fd) = self.listeners.get(token) else {
+                return;
+            };
             match tapway_sys::tcp::accept(fd) {
-                Ok(Some(accepted)) => self.connections.accepted(now(), accepted, &mut self.node, &self.poller),
+                Ok(Some(accepted)) => {
+                    self.connections
+                        .accepted(now(), accepted, &mut self.node, &self.poller)
+                }
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -282,11 +299,13 @@ impl Daemon {
         while let Some(signal) = self.signals.read() {
             match signal {
                 Signal::Terminate | Signal::Interrupt => {
-                    tracing::info!("stopping; the kernel stays wired and peers keep our routes for the restart time");
+                    tracing::info!(
+                        "stopping; the kernel stays wired and peers keep our routes for the restart time"
+                    );
                     self.notifier.stopping();
                     self.goodbye = Some(Goodbye::restart());
                 }
-                Signal::PowerFailure => self.begin_shutdown("the host is going down", None),
+                Signal::PowerFail => self.begin_shutdown("the host is going down", None),
                 Signal::Hangup => {
                     self.notifier.reloading();
                     self.reload();
@@ -298,7 +317,9 @@ impl Daemon {
 
     fn take_calls(&mut self) {
         for _ in 0..CALLS {
-            let Some(call) = self.inbox.next_call() else { return };
+            let Some(call) = self.inbox.next_call() else {
+                return;
+            };
             self.answer(call);
         }
         self.more = true;
@@ -307,21 +328,33 @@ impl Daemon {
     fn take_source_events(&mut self) {
         for _ in 0..SOURCE_EVENTS {
             let Some(files) = &mut self.files else { return };
-            let Ok(event) = files.events.try_recv() else { return };
-            match event {
+            let Ok(said) = files.events.try_recv() else {
+                return;
+            };
+            match said {
                 FileEvent::Source(event) => {
                     let name = files.name.clone();
                     self.node.handle_source(now(), &name, event);
                     self.transmit();
                 }
                 FileEvent::Problem(problem) => {
-                    let event = event("file.broken", Level::Warning, &problem.file, problem.to_string());
+                    let event = event(
+                        "file.broken",
+                        Level::Warning,
+                        &problem.file,
+                        problem.to_string(),
+                    );
                     files.problems.insert(problem.file.clone(), problem);
                     self.tell(event);
                 }
                 FileEvent::Mended { file } => {
                     files.problems.remove(&file);
-                    self.tell(event("file.mended", Level::Info, &file, "the file is well again, or gone".to_owned()));
+                    self.tell(event(
+                        "file.mended",
+                        Level::Info,
+                        &file,
+                        "the file is well again, or gone".to_owned(),
+                    ));
                 }
             }
         }
@@ -337,7 +370,9 @@ impl Daemon {
                 self.more = true;
                 return;
             }
-            let Some(action) = self.node.poll_action(now()) else { return };
+            let Some(action) = self.node.poll_action(now()) else {
+                return;
+            };
             match action {
                 Action::Kernel(batch) => {
                     batches += 1;
@@ -345,7 +380,10 @@ impl Daemon {
                     self.node.handle_outcomes(now(), batch.id, &outcomes);
                 }
                 Action::Scan => self.request_scan(),
-                Action::Bgp(action) => self.connections.act(now(), action, &mut self.node, &self.poller),
+                Action::Bgp(action) => {
+                    self.connections
+                        .act(now(), action, &mut self.node, &self.poller)
+                }
                 Action::Listen(wanted) => self.listeners.set(&wanted, &self.poller),
                 Action::Advertise(links) => self.advertiser.set(now(), &links),
                 Action::WatchSysctl(path) => self.watch_sysctl(&path),
@@ -357,7 +395,8 @@ impl Daemon {
 
     fn transmit(&mut self) {
         while let Some(transmit) = self.node.poll_transmit(now()) {
-            self.connections.transmit(now(), transmit, &mut self.node, &self.poller);
+            self.connections
+                .transmit(now(), transmit, &mut self.node, &self.poller);
         }
     }
 
@@ -376,8 +415,12 @@ impl Daemon {
     /// Tells the log and the watchers.
     pub(crate) fn tell(&self, event: Event) {
         match event.level {
-            Level::Info => tracing::info!(subject = %event.subject, kind = event.kind, "{}", event.text),
-            Level::Warning => tracing::warn!(subject = %event.subject, kind = event.kind, "{}", event.text),
+            Level::Info => {
+                tracing::info!(subject = %event.subject, kind = event.kind, "{}", event.text)
+            }
+            Level::Warning => {
+                tracing::warn!(subject = %event.subject, kind = event.kind, "{}", event.text)
+            }
         }
         if self.sink.is_watched() {
             self.sink.send(tapway_api::event::Event {
@@ -419,5 +462,10 @@ impl Daemon {
 
 /// An event of the daemon's own.
 pub(crate) fn event(kind: &'static str, level: Level, subject: &str, text: String) -> Event {
-    Event { level, kind, subject: subject.to_owned(), text }
+    Event {
+        level,
+        kind,
+        subject: subject.to_owned(),
+        text,
+    }
 }

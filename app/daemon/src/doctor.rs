@@ -44,7 +44,9 @@ impl Facts {
             .map(|peer| {
                 let why = match node.endpoint(&peer.name) {
                     Some(Err(why)) => why.clone(),
-                    _ => peer.last_down.map_or_else(|| peer.state.to_string(), |(_, reason)| reason.to_string()),
+                    _ => peer
+                        .last_down
+                        .map_or_else(|| peer.state.to_string(), |(_, reason)| reason.to_string()),
                 };
                 (peer.name.to_string(), why)
             })
@@ -54,7 +56,9 @@ impl Facts {
             guest_interfaces,
             failed_listeners,
             peers_down,
-            kernel_problems: crate::views::kernel_problems(node).map(|p| format!("{}: {}", p.subject, p.message)).collect(),
+            kernel_problems: crate::views::kernel_problems(node)
+                .map(|p| format!("{}: {}", p.subject, p.message))
+                .collect(),
         }
     }
 }
@@ -72,7 +76,11 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
     ];
     checks.extend(facts.peers_down.iter().map(|(peer, why)| {
         with_remedy(
-            check("peer", CheckStatus::Failed, format!("the session with {peer} is not up: {why}")),
+            check(
+                "peer",
+                CheckStatus::Failed,
+                format!("the session with {peer} is not up: {why}"),
+            ),
             format!("tapway peer show {peer}"),
         )
     }));
@@ -80,11 +88,20 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
 }
 
 fn check(name: &str, status: CheckStatus, summary: impl Into<String>) -> Check {
-    Check { name: name.to_owned(), status, summary: summary.into(), detail: Vec::new(), remedy: None }
+    Check {
+        name: name.to_owned(),
+        status,
+        summary: summary.into(),
+        detail: Vec::new(),
+        remedy: None,
+    }
 }
 
 fn with_remedy(check: Check, remedy: impl Into<String>) -> Check {
-    Check { remedy: Some(remedy.into()), ..check }
+    Check {
+        remedy: Some(remedy.into()),
+        ..check
+    }
 }
 
 fn forwarding(family: &str, path: &str, needed: bool) -> Check {
@@ -93,23 +110,47 @@ fn forwarding(family: &str, path: &str, needed: bool) -> Check {
     match sysctl::read(path).as_deref() {
         Ok("1") => check(&name, CheckStatus::Ok, format!("{sysctl_name} is 1")),
         Ok(value) if needed => with_remedy(
-            check(&name, CheckStatus::Failed, format!("{sysctl_name} is {value}: guests cannot be reached from outside")),
-            format!("find what sets it back (sysctl.d, another daemon), then sysctl -w {sysctl_name}=1"),
+            check(
+                &name,
+                CheckStatus::Failed,
+                format!("{sysctl_name} is {value}: guests cannot be reached from outside"),
+            ),
+            format!(
+                "find what sets it back (sysctl.d, another daemon), then sysctl -w {sysctl_name}=1"
+            ),
         ),
-        Ok(value) => check(&name, CheckStatus::Ok, format!("{sysctl_name} is {value}; no guest needs it")),
-        Err(error) => check(&name, CheckStatus::Skipped, format!("{sysctl_name}: {error}")),
+        Ok(value) => check(
+            &name,
+            CheckStatus::Ok,
+            format!("{sysctl_name} is {value}; no guest needs it"),
+        ),
+        Err(error) => check(
+            &name,
+            CheckStatus::Skipped,
+            format!("{sysctl_name}: {error}"),
+        ),
     }
 }
 
 /// The kernel uses the larger of `all` and the interface (`Documentation/networking/ip-sysctl.rst`).
 fn rp_filter(interfaces: &[String]) -> Check {
     let read = |name: &str| {
-        sysctl::read(&format!("ipv4/conf/{name}/rp_filter")).ok().and_then(|v| v.parse::<u8>().ok()).unwrap_or(0)
+        sysctl::read(&format!("ipv4/conf/{name}/rp_filter"))
+            .ok()
+            .and_then(|v| v.parse::<u8>().ok())
+            .unwrap_or(0)
     };
     let all = read("all");
-    let strict: Vec<&String> = interfaces.iter().filter(|name| all.max(read(name)) == 1).collect();
+    let strict: Vec<&String> = interfaces
+        .iter()
+        .filter(|name| all.max(read(name)) == 1)
+        .collect();
     if strict.is_empty() {
-        return check("rp-filter", CheckStatus::Ok, "no guest's interface has strict reverse path filtering");
+        return check(
+            "rp-filter",
+            CheckStatus::Ok,
+            "no guest's interface has strict reverse path filtering",
+        );
     }
     let mut found = with_remedy(
         check(
@@ -129,10 +170,18 @@ fn rp_filter(interfaces: &[String]) -> Check {
 
 fn kernel_objects(problems: &[String]) -> Check {
     if problems.is_empty() {
-        return check("kernel-objects", CheckStatus::Ok, "everything wanted is in the kernel, or waits for its interface");
+        return check(
+            "kernel-objects",
+            CheckStatus::Ok,
+            "everything wanted is in the kernel, or waits for its interface",
+        );
     }
     let mut found = with_remedy(
-        check("kernel-objects", CheckStatus::Failed, format!("{} kernel objects cannot be had", problems.len())),
+        check(
+            "kernel-objects",
+            CheckStatus::Failed,
+            format!("{} kernel objects cannot be had", problems.len()),
+        ),
         "tapway kernel list",
     );
     found.detail = problems.iter().take(10).cloned().collect();

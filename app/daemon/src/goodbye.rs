@@ -32,7 +32,11 @@ pub struct Goodbye {
 impl Goodbye {
     /// Leaves everything as it is.
     pub fn restart() -> Goodbye {
-        Goodbye { stage: Stage::Restart, deadline: now(), responders: Vec::new() }
+        Goodbye {
+            stage: Stage::Restart,
+            deadline: now(),
+            responders: Vec::new(),
+        }
     }
 
     /// When the present stage ends at the latest.
@@ -49,7 +53,12 @@ impl Daemon {
             return;
         }
         self.notifier.stopping();
-        self.tell(event("daemon.shutdown", Level::Info, "tapwayd", format!("withdrawing everything: {message}")));
+        self.tell(event(
+            "daemon.shutdown",
+            Level::Info,
+            "tapwayd",
+            format!("withdrawing everything: {message}"),
+        ));
         self.node.shutdown(now(), message);
         self.goodbye = Some(Goodbye {
             stage: Stage::Peers,
@@ -65,7 +74,13 @@ impl Daemon {
         match goodbye.stage {
             Stage::Restart => Some(Exit::Restart),
             Stage::Peers => {
-                if late || self.node.speaker().peers().all(|peer| peer.connection.is_none()) {
+                if late
+                    || self
+                        .node
+                        .speaker()
+                        .peers()
+                        .all(|peer| peer.connection.is_none())
+                {
                     goodbye.stage = Stage::Kernel;
                     goodbye.deadline = now() + KERNEL;
                     self.node.unwire(now());
@@ -83,7 +98,9 @@ impl Daemon {
                 }
                 self.store.gone();
                 for responder in goodbye.responders.drain(..) {
-                    responder.send(Ok(ApiReply::done("everything is withdrawn and removed; tapwayd has ended")));
+                    responder.send(Ok(ApiReply::done(
+                        "everything is withdrawn and removed; tapwayd has ended",
+                    )));
                 }
                 Some(Exit::Gone)
             }

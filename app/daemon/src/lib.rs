@@ -1,4 +1,20 @@
-//! `tapwayd` as a library: configuration, event loop, HTTP server, doctor.
+//! `tapwayd` as a library: configuration, event loop, state log, HTTP server, doctor.
 
+pub mod advertiser;
+pub mod args;
+pub mod commands;
 pub mod config;
+pub mod connections;
+pub mod daemon;
+pub mod doctor;
+pub mod goodbye;
 pub mod http;
+pub mod state;
+pub mod instance_lock;
+pub mod listeners;
+pub mod logging;
+pub mod settings;
+pub mod start;
+pub mod store;
+pub mod token;
+pub mod views;

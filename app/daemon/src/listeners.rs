@@ -32,7 +32,8 @@ pub struct Listeners {
 impl Listeners {
     /// Listens on exactly these.
     pub fn set(&mut self, wanted: &[Listener], poller: &Poller) {
-        self.open.retain(|addr, _| wanted.iter().any(|w| w.addr == *addr));
+        self.open
+            .retain(|addr, _| wanted.iter().any(|w| w.addr == *addr));
         self.failed.clear();
         for listener in wanted {
             if let Err(error) = self.open_one(listener, poller) {
@@ -50,7 +51,11 @@ impl Listeners {
 
     fn open_one(&mut self, wanted: &Listener, poller: &Poller) -> std::io::Result<()> {
         if let Some(open) = self.open.get_mut(&wanted.addr) {
-            for gone in open.keys.iter().filter(|k| !wanted.keys.iter().any(|w| w.addr == k.addr)) {
+            for gone in open
+                .keys
+                .iter()
+                .filter(|k| !wanted.keys.iter().any(|w| w.addr == k.addr))
+            {
                 set_key(&open.fd, gone.addr, None)?;
             }
             for key in wanted.keys.iter().filter(|k| !open.keys.contains(k)) {
@@ -66,19 +71,25 @@ impl Listeners {
         self.next_token += 1;
         let token = token::LISTENER | self.next_token;
         poller.add(&fd, token, Interest::READ)?;
-        self.open.insert(wanted.addr, Open { fd, token, keys: wanted.keys.clone() });
+        self.open.insert(
+            wanted.addr,
+            Open {
+                fd,
+                token,
+                keys: wanted.keys.clone(),
+            },
+        );
         Ok(())
     }
 
     /// The socket with this token.
     pub fn get(&self, token: u64) -> Option<&OwnedFd> {
-        self.open.values().find(|open| open.token == token).map(|open| &open.fd)
+        self.open
+            .values()
+            .find(|open| open.token == token)
+            .map(|open| &open.fd)
     }
 
-    /// Where we listen.
-    pub fn addrs(&self) -> impl Iterator<Item = &SocketAddr> {
-        self.open.keys()
-    }
 
     /// Where we could not, and why.
     pub fn failed(&self) -> impl Iterator<Item = (&SocketAddr, &str)> {

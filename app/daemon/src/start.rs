@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         move || waker.wake()
     };
     let (mut store, kept) = Store::open(settings.state_dir(), wake(&waker))?;
-    let mut settings = settings.with_kept(&kept);
+    let settings = settings.with_kept(&kept);
 
     let writer = Writer::open().context("needs CAP_NET_ADMIN")?;
     let mut monitor = Monitor::open(MonitorConfig::new(protocol, writer.port()))?;
@@ -68,13 +68,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
     let sink = EventSink::new();
     let (gate, inbox) = queue(CALLS, wake(&waker));
-    let http = HttpConfig { socket: settings.socket(), http: settings.http() };
+    let http = HttpConfig {
+        socket: settings.socket(),
+        http: settings.http(),
+    };
     let server = Server::start(&http, gate, sink.clone())?;
     let files = match settings.files() {
         Some((name, path)) => Some(start_files(name, path, remembered, wake(&waker))?),
         None => None,
     };
-    settings.started();
 
     let daemon = Daemon::new(Parts {
         node,
@@ -109,7 +111,10 @@ fn first_scan(monitor: &mut Monitor) -> anyhow::Result<Vec<KernelEvent>> {
             return Ok(events);
         }
         if now() > deadline {
-            bail!("the kernel's state could not be read within {} s", FIRST_SCAN.as_secs());
+            bail!(
+                "the kernel's state could not be read within {} s",
+                FIRST_SCAN.as_secs()
+            );
         }
         if !status.more {
             monitor.request_scan();
@@ -121,7 +126,12 @@ fn first_scan(monitor: &mut Monitor) -> anyhow::Result<Vec<KernelEvent>> {
 fn tell_api_source(node: &mut Node, settings: &Settings) {
     use tapway_intent::SourceEvent;
     let source = settings.api_source();
-    let instances: Vec<_> = node.intent().instances().filter(|v| v.source == source).map(|v| v.instance).collect();
+    let instances: Vec<_> = node
+        .intent()
+        .instances()
+        .filter(|v| v.source == source)
+        .map(|v| v.instance)
+        .collect();
     node.handle_source(now(), &source, SourceEvent::Begin);
     for instance in instances {
         node.handle_source(now(), &source, SourceEvent::Put(instance));
@@ -137,15 +147,26 @@ fn start_files(
 ) -> anyhow::Result<Files> {
     let (remote, control) = tapway_source_files::control()?;
     let (sender, events) = sync_channel(SOURCE_EVENTS);
-    let config = tapway_source_files::Config { path: path.clone(), remembered };
-    std::thread::Builder::new().name(format!("source-{name}")).spawn(move || {
-        let emit = |event| {
-            let sent = sender.send(event).map_err(|_| tapway_source_files::Closed);
-            wake();
-            sent
-        };
-        // It ends when it is told to, or when nobody listens any more.
-        let _ = tapway_source_files::run(config, &control, emit);
-    })?;
-    Ok(Files { name, path, remote, events, problems: std::collections::BTreeMap::new() })
+    let config = tapway_source_files::Config {
+        path: path.clone(),
+        remembered,
+    };
+    std::thread::Builder::new()
+        .name(format!("source-{name}"))
+        .spawn(move || {
+            let emit = |event| {
+                let sent = sender.send(event).map_err(|_| tapway_source_files::Closed);
+                wake();
+                sent
+            };
+            // It ends when it is told to, or when nobody listens any more.
+            let _ = tapway_source_files::run(config, &control, emit);
+        })?;
+    Ok(Files {
+        name,
+        path,
+        remote,
+        events,
+        problems: std::collections::BTreeMap::new(),
+    })
 }

@@ -9,7 +9,7 @@ use tapway_model::{
 
 use crate::claim::Claim;
 use crate::{
-    Conflict, Coverage, Covering, Effective, InstanceView, Intent, MergedNic, Problem,
+    ClaimRef, Conflict, Coverage, Covering, Effective, InstanceView, Intent, MergedNic, Problem,
     SourceSummary, Standing,
 };
 
@@ -99,6 +99,70 @@ impl Intent {
                 stale: source.is_stale(entry),
             })
         })
+    }
+
+    /// One instance of one source.
+    pub fn instance(&self, source: &SourceName, name: &InstanceName) -> Option<InstanceView> {
+        let said = self.sources.get(source)?;
+        let entry = said.entries.get(name)?;
+        Some(InstanceView {
+            source: source.clone(),
+            instance: entry.instance.clone(),
+            stale: said.is_stale(entry),
+        })
+    }
+
+    /// What cannot be used of what one source says of one instance.
+    pub fn problems_of(
+        &self,
+        source: &SourceName,
+        name: &InstanceName,
+    ) -> impl Iterator<Item = &Problem> {
+        let entry = self.sources.get(source).and_then(|s| s.entries.get(name));
+        let nics = entry.into_iter().flat_map(|entry| &entry.instance.nics);
+        let merged = nics.filter_map(|nic| self.nics.get(&nic.interface));
+        merged
+            .flat_map(|nic| &nic.problems)
+            .filter(move |p| p.source == *source && p.instance == *name)
+            .chain(entry.into_iter().flat_map(|entry| &entry.problems))
+    }
+
+    /// Claims of one instance of one source that another was faster with, and that other.
+    pub fn refused_of(
+        &self,
+        source: &SourceName,
+        name: &InstanceName,
+    ) -> Vec<(ClaimRef, ClaimRef)> {
+        let entry = self.sources.get(source).and_then(|s| s.entries.get(name));
+        let Some(entry) = entry else {
+            return Vec::new();
+        };
+        let own = |claim: &ClaimRef| {
+            claim
+                .instances
+                .iter()
+                .any(|(s, i)| s == source && i == name)
+        };
+        let nics = entry.instance.nics.iter();
+        let of_nics = nics.flat_map(|nic| {
+            nic.addresses
+                .iter()
+                .chain(&nic.routes)
+                .chain(&nic.anycast)
+                .copied()
+        });
+        let prefixes = of_nics.chain(entry.instance.claims.iter().map(|claim| claim.prefix));
+        let covering = prefixes.flat_map(|prefix| {
+            let claims = self.covering(&prefix).claims;
+            claims.into_iter().filter(move |c| c.claim.prefix == prefix)
+        });
+        covering
+            .filter(|c| own(&c.claim))
+            .filter_map(|c| match c.standing {
+                Standing::Refused { by } => Some((c.claim, by)),
+                Standing::Effective | Standing::Arriving { .. } => None,
+            })
+            .collect()
     }
 
     /// All NICs, by interface.

@@ -15,6 +15,7 @@
 //!
 //! This crate touches the watched directory and nothing else, and never writes.
 
+mod check;
 mod config;
 mod control;
 mod directory;
@@ -24,6 +25,7 @@ mod run;
 mod shelf;
 mod watch;
 
+pub use check::check;
 pub use config::{Config, FILE_LIMIT};
 pub use control::{Control, Remote, control};
 pub use event::{Closed, FileEvent};

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use tapway_api::doctor::{Check, CheckStatus};
 
-use super::{check, with_remedy};
+use super::with_remedy;
 
 const NAME: &str = "forward-drop";
 
@@ -19,7 +19,12 @@ pub(super) fn check_text(ruleset: &str) -> Result<Vec<String>, serde_json::Error
         .filter(|chain| chain["hook"] == "forward" && chain["policy"] == "drop")
         .map(|chain| {
             let word = |key: &str| chain[key].as_str().unwrap_or("?").to_owned();
-            format!("chain {} in table {} {}", word("name"), word("family"), word("table"))
+            format!(
+                "chain {} in table {} {}",
+                word("name"),
+                word("family"),
+                word("table")
+            )
         })
         .collect())
 }
@@ -34,23 +39,39 @@ pub(super) fn check() -> Check {
         }
         Err(error) => {
             return with_remedy(
-                super::check(NAME, CheckStatus::Skipped, format!("nft cannot be run: {error}")),
+                super::check(
+                    NAME,
+                    CheckStatus::Skipped,
+                    format!("nft cannot be run: {error}"),
+                ),
                 "install nftables to have other firewalls checked",
             );
         }
     };
     match check_text(&String::from_utf8_lossy(&output.stdout)) {
         Ok(chains) => verdict(chains),
-        Err(error) => super::check(NAME, CheckStatus::Skipped, format!("nft's answer cannot be read: {error}")),
+        Err(error) => super::check(
+            NAME,
+            CheckStatus::Skipped,
+            format!("nft's answer cannot be read: {error}"),
+        ),
     }
 }
 
 fn verdict(chains: Vec<String>) -> Check {
     if chains.is_empty() {
-        return check(NAME, CheckStatus::Ok, "no firewall drops forwarded packets by default");
+        return super::check(
+            NAME,
+            CheckStatus::Ok,
+            "no firewall drops forwarded packets by default",
+        );
     }
     let mut found = with_remedy(
-        check(NAME, CheckStatus::Warning, "a firewall drops forwarded packets unless a rule of it accepts them"),
+        super::check(
+            NAME,
+            CheckStatus::Warning,
+            "a firewall drops forwarded packets unless a rule of it accepts them",
+        ),
         "accept traffic from and to the guests' interfaces in that chain, or set its policy to accept",
     );
     found.detail = chains;
@@ -67,9 +88,15 @@ mod tests {
             {"chain":{"family":"ip","table":"filter","name":"FORWARD","handle":1,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
             {"chain":{"family":"ip","table":"filter","name":"INPUT","handle":2,"type":"filter","hook":"input","prio":0,"policy":"drop"}},
             {"chain":{"family":"ip","table":"filter","name":"OTHER","handle":3}}]}"#;
-        assert_eq!(check_text(text).unwrap(), ["chain FORWARD in table ip filter"]);
+        assert_eq!(
+            check_text(text).unwrap(),
+            ["chain FORWARD in table ip filter"]
+        );
         assert!(check_text("{\"nftables\":[]}").unwrap().is_empty());
         assert!(check_text("nonsense").is_err());
-        assert_eq!(verdict(vec!["chain FORWARD in table ip filter".into()]).status, CheckStatus::Warning);
+        assert_eq!(
+            verdict(vec!["chain FORWARD in table ip filter".into()]).status,
+            CheckStatus::Warning
+        );
     }
 }

@@ -22,13 +22,20 @@ fn check_in(root: &Path) -> Check {
     let text = configuration(root);
     let open: Vec<&str> = KEYS.into_iter().filter(|key| !is_off(&text, key)).collect();
     if open.is_empty() {
-        return super::check(NAME, CheckStatus::Ok, "systemd-networkd leaves foreign routes and rules alone");
+        return super::check(
+            NAME,
+            CheckStatus::Ok,
+            "systemd-networkd leaves foreign routes and rules alone",
+        );
     }
     with_remedy(
         super::check(
             NAME,
             CheckStatus::Failed,
-            format!("systemd-networkd runs and removes what it did not make: {} not off", open.join(" and ")),
+            format!(
+                "systemd-networkd runs and removes what it did not make: {} not off",
+                open.join(" and ")
+            ),
         ),
         "put packaging/networkd/10-tapway.conf into /etc/systemd/networkd.conf.d/ and restart systemd-networkd",
     )
@@ -53,7 +60,12 @@ fn configuration(root: &Path) -> String {
 
 fn is_off(text: &str, key: &str) -> bool {
     text.lines()
-        .filter_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='))
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix(key)?
+                .trim_start()
+                .strip_prefix('=')
+        })
         .next_back()
         .is_some_and(|value| matches!(value.trim(), "no" | "false" | "off" | "0"))
 }
@@ -74,11 +86,24 @@ mod tests {
         write("run/systemd/netif/state", "");
         let found = check_in(root.path());
         assert_eq!(found.status, CheckStatus::Failed);
-        assert!(found.summary.contains("ManageForeignRoutes and"), "{}", found.summary);
-        write("etc/systemd/networkd.conf", "[Network]\nManageForeignRoutes=yes\n");
-        write("etc/systemd/networkd.conf.d/10-tapway.conf", include_str!("../../../../packaging/networkd/10-tapway.conf"));
+        assert!(
+            found.summary.contains("ManageForeignRoutes and"),
+            "{}",
+            found.summary
+        );
+        write(
+            "etc/systemd/networkd.conf",
+            "[Network]\nManageForeignRoutes=yes\n",
+        );
+        write(
+            "etc/systemd/networkd.conf.d/10-tapway.conf",
+            include_str!("../../../../packaging/networkd/10-tapway.conf"),
+        );
         assert_eq!(check_in(root.path()).status, CheckStatus::Ok);
-        write("usr/lib/systemd/networkd.conf.d/90-x.conf", "ManageForeignRoutes = yes\n");
+        write(
+            "usr/lib/systemd/networkd.conf.d/90-x.conf",
+            "ManageForeignRoutes = yes\n",
+        );
         assert_eq!(check_in(root.path()).status, CheckStatus::Failed);
     }
 }

@@ -13,16 +13,26 @@ const NAME: &str = "bgp-port";
 /// Names the program behind every listener that could not be opened.
 pub(super) fn check(failed: &[(SocketAddr, String)]) -> Check {
     if failed.is_empty() {
-        return super::check(NAME, CheckStatus::Ok, "every address for peers is listened on");
+        return super::check(
+            NAME,
+            CheckStatus::Ok,
+            "every address for peers is listened on",
+        );
     }
     let mut found = with_remedy(
-        super::check(NAME, CheckStatus::Failed, format!("{} addresses for peers cannot be listened on", failed.len())),
+        super::check(
+            NAME,
+            CheckStatus::Failed,
+            format!("{} addresses for peers cannot be listened on", failed.len()),
+        ),
         "stop the other BGP daemon, or set listen under [router]",
     );
     found.detail = failed
         .iter()
         .map(|(addr, why)| match holder(addr.port()) {
-            Some((pid, name)) => format!("{addr}: port {} is held by {name} (pid {pid})", addr.port()),
+            Some((pid, name)) => {
+                format!("{addr}: port {} is held by {name} (pid {pid})", addr.port())
+            }
             None => format!("{addr}: {why}"),
         })
         .collect();
@@ -40,8 +50,11 @@ pub(super) fn holder(port: u16) -> Option<(u32, String)> {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let fds = fs::read_dir(entry.path().join("fd")).ok()?;
         let holds = fds.flatten().any(|fd| {
-            fs::read_link(fd.path())
-                .is_ok_and(|target| inodes.iter().any(|inode| target == Path::new(&format!("socket:[{inode}]"))))
+            fs::read_link(fd.path()).is_ok_and(|target| {
+                inodes
+                    .iter()
+                    .any(|inode| target == Path::new(&format!("socket:[{inode}]")))
+            })
         });
         let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
         holds.then(|| (pid, name.trim().to_owned()))
@@ -55,8 +68,11 @@ fn listening_inodes(text: &str, port: u16) -> Vec<String> {
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let local = fields.get(1)?.rsplit_once(':')?.1;
-            let matches = u16::from_str_radix(local, 16) == Ok(port) && fields.get(3) == Some(&"0A");
-            matches.then(|| (*fields.get(9)?).to_owned().into()).flatten()
+            let matches =
+                u16::from_str_radix(local, 16) == Ok(port) && fields.get(3) == Some(&"0A");
+            matches
+                .then(|| (*fields.get(9)?).to_owned().into())
+                .flatten()
         })
         .collect()
 }

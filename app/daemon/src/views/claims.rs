@@ -15,9 +15,15 @@ use tapway_node::{Blocked, Gate, Node};
 
 /// The instances of a query.
 pub fn instances(node: &Node, query: &InstanceQuery) -> List<Instance> {
-    let wanted = node.intent().instances().filter(|v| query.source.as_ref().is_none_or(|s| *s == v.source));
+    let wanted = node
+        .intent()
+        .instances()
+        .filter(|v| query.source.as_ref().is_none_or(|s| *s == v.source));
     let page = query.page().of(wanted);
-    List { items: page.items.iter().map(|view| summary(node, view)).collect(), total: page.total }
+    List {
+        items: page.items.iter().map(|view| summary(node, view)).collect(),
+        total: page.total,
+    }
 }
 
 /// One instance, as every source that knows the name tells it.
@@ -43,8 +49,18 @@ fn summary(node: &Node, view: &InstanceView) -> Instance {
         claims.extend(nic.addresses.iter().map(claim(ClaimKind::Address)));
         claims.extend(nic.routes.iter().map(claim(ClaimKind::Route)));
         claims.extend(nic.anycast.iter().map(claim(ClaimKind::Anycast)));
-        claims.extend(nic.transparent.iter().map(|t| Prefix::host(t.address)).map(|p| claim(ClaimKind::Transparent)(&p)));
-        claims.extend(nic.guest_bgp.iter().flat_map(|g| &g.prefixes).map(claim(ClaimKind::GuestBgp)));
+        claims.extend(
+            nic.transparent
+                .iter()
+                .map(|t| Prefix::host(t.address))
+                .map(|p| claim(ClaimKind::Transparent)(&p)),
+        );
+        claims.extend(
+            nic.guest_bgp
+                .iter()
+                .flat_map(|g| &g.prefixes)
+                .map(claim(ClaimKind::GuestBgp)),
+        );
         Nic {
             interface: nic.interface.clone(),
             link: link_state(node, &nic.interface),
@@ -60,8 +76,15 @@ fn summary(node: &Node, view: &InstanceView) -> Instance {
         }
     });
     let own = view.instance.claims.iter().map(|claim| {
-        let owner = if claim.by_network { Owner::Network(claim.network.clone()) } else { Owner::Host };
-        Claim { next_hop: claim.next_hop, ..claim_view(node, &owner, claim.prefix, claim.kind, &claim.network) }
+        let owner = if claim.by_network {
+            Owner::Network(claim.network.clone())
+        } else {
+            Owner::Host
+        };
+        Claim {
+            next_hop: claim.next_hop,
+            ..claim_view(node, &owner, claim.prefix, claim.kind, &claim.network)
+        }
     });
     Instance {
         source: view.source.clone(),
@@ -81,39 +104,77 @@ fn link_state(node: &Node, name: &IfName) -> LinkState {
     }
 }
 
-fn claim_view(node: &Node, owner: &Owner, prefix: Prefix, kind: ClaimKind, network: &NetworkName) -> Claim {
+fn claim_view(
+    node: &Node,
+    owner: &Owner,
+    prefix: Prefix,
+    kind: ClaimKind,
+    network: &NetworkName,
+) -> Claim {
     let (state, reason) = claim_state(node, owner, prefix, network);
-    Claim { prefix, kind, network: network.clone(), next_hop: None, state, reason }
+    Claim {
+        prefix,
+        kind,
+        network: network.clone(),
+        next_hop: None,
+        state,
+        reason,
+    }
 }
 
-fn claim_state(node: &Node, owner: &Owner, prefix: Prefix, network: &NetworkName) -> (ClaimState, Option<String>) {
+fn claim_state(
+    node: &Node,
+    owner: &Owner,
+    prefix: Prefix,
+    network: &NetworkName,
+) -> (ClaimState, Option<String>) {
     let Some(domain) = node.intent().network(network).map(|n| n.domain) else {
-        return (ClaimState::Refused, Some(format!("network {network} is not configured")));
+        return (
+            ClaimState::Refused,
+            Some(format!("network {network} is not configured")),
+        );
     };
     let effective = node.intent().effective(domain, &prefix);
     if !effective.is_some_and(|e| e.holders.iter().any(|h| h.owner == *owner)) {
         let coverage = node.intent().covering(&prefix);
-        let refused = coverage.claims.iter().find(|c| c.claim.prefix == prefix && c.claim.owner == *owner);
+        let refused = coverage
+            .claims
+            .iter()
+            .find(|c| c.claim.prefix == prefix && c.claim.owner == *owner);
         return match refused.map(|c| &c.standing) {
-            Some(tapway_intent::Standing::Refused { by }) => (ClaimState::Conflict, Some(format!("{by} was first"))),
-            Some(tapway_intent::Standing::Arriving { behind }) => {
-                (ClaimState::Waiting, Some(format!("arriving, behind {behind}")))
+            Some(tapway_intent::Standing::Refused { by }) => {
+                (ClaimState::Conflict, Some(format!("{by} was first")))
             }
-            _ => (ClaimState::Refused, coverage.unused.first().map(ToString::to_string)),
+            Some(tapway_intent::Standing::Arriving { behind }) => (
+                ClaimState::Waiting,
+                Some(format!("arriving, behind {behind}")),
+            ),
+            _ => (
+                ClaimState::Refused,
+                coverage.unused.first().map(ToString::to_string),
+            ),
         };
     }
     match node.claim(&(domain, prefix)) {
         Some((_, true)) => (ClaimState::Announced, None),
-        Some((Gate::Shut(reason @ (Blocked::Arriving | Blocked::GuestBgp | Blocked::Transparent)), _)) => {
-            (ClaimState::Wired, Some(reason.to_string()))
-        }
+        Some((
+            Gate::Shut(reason @ (Blocked::Arriving | Blocked::GuestBgp | Blocked::Transparent)),
+            _,
+        )) => (ClaimState::Wired, Some(reason.to_string())),
         Some((Gate::Shut(reason), _)) => (ClaimState::Waiting, Some(reason.to_string())),
         Some((Gate::Kernel(key), _)) => match node.fib().status(key) {
-            Status::Failed { errno, message, .. } => {
-                (ClaimState::Failed, Some(message.unwrap_or_else(|| errno_text(errno))))
-            }
-            Status::Foreign => (ClaimState::Failed, Some("somebody else's object is in the way".to_owned())),
-            _ => (ClaimState::Waiting, Some("the kernel has not confirmed it yet".to_owned())),
+            Status::Failed { errno, message, .. } => (
+                ClaimState::Failed,
+                Some(message.unwrap_or_else(|| errno_text(errno))),
+            ),
+            Status::Foreign => (
+                ClaimState::Failed,
+                Some("somebody else's object is in the way".to_owned()),
+            ),
+            _ => (
+                ClaimState::Waiting,
+                Some("the kernel has not confirmed it yet".to_owned()),
+            ),
         },
         Some((Gate::Open, _)) | None => (ClaimState::Waiting, None),
     }
@@ -127,7 +188,8 @@ pub(super) fn errno_text(errno: i32) -> String {
 /// What is announced, and to whom.
 pub fn announcements(node: &Node, query: &AnnouncementQuery) -> List<Announcement> {
     let wanted = node.speaker().announcements().filter(|a| {
-        query.prefix.is_none_or(|p| p == a.id.prefix) && query.network.as_ref().is_none_or(|n| *n == a.network)
+        query.prefix.is_none_or(|p| p == a.id.prefix)
+            && query.network.as_ref().is_none_or(|n| *n == a.network)
     });
     let page = query.page().of(wanted);
     let items = page.items.into_iter().map(|announcement| {
@@ -141,8 +203,14 @@ pub fn announcements(node: &Node, query: &AnnouncementQuery) -> List<Announcemen
             .peers
             .keys()
             .map(|peer| {
-                let (outcome, next_hop, reason) = delivery(node.speaker().why_not_sent(peer, &announcement.id));
-                AnnouncedTo { peer: peer.clone(), outcome, next_hop, reason }
+                let (outcome, next_hop, reason) =
+                    delivery(node.speaker().why_not_sent(peer, &announcement.id));
+                AnnouncedTo {
+                    peer: peer.clone(),
+                    outcome,
+                    next_hop,
+                    reason,
+                }
             })
             .collect();
         Announcement {
@@ -155,34 +223,65 @@ pub fn announcements(node: &Node, query: &AnnouncementQuery) -> List<Announcemen
             age_s: None,
         }
     });
-    List { items: items.collect(), total: page.total }
+    List {
+        items: items.collect(),
+        total: page.total,
+    }
 }
 
 fn delivery(answer: NotSent) -> (Delivery, Option<String>, Option<String>) {
     match answer {
         NotSent::Sent(hop) => (Delivery::Sent, Some(hop.to_string()), None),
         NotSent::Pending => (Delivery::Queued, None, None),
-        NotSent::NotAnnounced | NotSent::NoSuchPeer => (Delivery::Queued, None, Some("not known to the peer yet".to_owned())),
+        NotSent::NotAnnounced | NotSent::NoSuchPeer => (
+            Delivery::Queued,
+            None,
+            Some("not known to the peer yet".to_owned()),
+        ),
         NotSent::SessionDown(state) => (Delivery::SessionDown, None, Some(state.to_string())),
-        NotSent::FamilyNotNegotiated(family) => (Delivery::FamilyNotNegotiated, None, Some(family.to_string())),
-        NotSent::NotForPeer(network) => (Delivery::NotForPeer, None, Some(format!("network {network}"))),
+        NotSent::FamilyNotNegotiated(family) => (
+            Delivery::FamilyNotNegotiated,
+            None,
+            Some(family.to_string()),
+        ),
+        NotSent::NotForPeer(network) => (
+            Delivery::NotForPeer,
+            None,
+            Some(format!("network {network}")),
+        ),
         NotSent::Filtered { policy, rule } => {
-            let by = rule.map_or_else(|| "no rule accepts it".to_owned(), |r| format!("rule {}", r + 1));
-            (Delivery::Filtered, None, Some(format!("policy {policy}, {by}")))
+            let by = rule.map_or_else(
+                || "no rule accepts it".to_owned(),
+                |r| format!("rule {}", r + 1),
+            );
+            (
+                Delivery::Filtered,
+                None,
+                Some(format!("policy {policy}, {by}")),
+            )
         }
-        NotSent::Conflict(kept) => (Delivery::Filtered, None, Some(format!("the peer has {kept} already"))),
+        NotSent::Conflict(kept) => (
+            Delivery::Filtered,
+            None,
+            Some(format!("the peer has {kept} already")),
+        ),
         NotSent::NoNextHop(why) => (Delivery::NoNextHop, None, Some(why.to_string())),
     }
 }
 
 /// Claims that cannot all be had.
 pub fn conflicts(node: &Node) -> List<Conflict> {
-    let items = node.intent().conflicts().into_iter().map(|conflict| Conflict {
-        domain: conflict.domain.to_string(),
-        holder: party(&conflict.kept),
-        others: conflict.refused.iter().map(party).collect(),
-        remedy: "take the prefix away from all but one; the next in order takes over at once".to_owned(),
-    });
+    let items = node
+        .intent()
+        .conflicts()
+        .into_iter()
+        .map(|conflict| Conflict {
+            domain: conflict.domain.to_string(),
+            holder: party(&conflict.kept),
+            others: conflict.refused.iter().map(party).collect(),
+            remedy: "take the prefix away from all but one; the next in order takes over at once"
+                .to_owned(),
+        });
     List::whole(items.collect())
 }
 
@@ -192,7 +291,14 @@ fn party(claim: &ClaimRef) -> Party {
         kind: claim.kind,
         network: claim.network.clone(),
         owner: claim.owner.to_string(),
-        instance: claim.instances.first().map(|(_, instance)| instance.clone()),
-        sources: claim.instances.iter().map(|(source, _)| source.clone()).collect(),
+        instance: claim
+            .instances
+            .first()
+            .map(|(_, instance)| instance.clone()),
+        sources: claim
+            .instances
+            .iter()
+            .map(|(source, _)| source.clone())
+            .collect(),
     }
 }

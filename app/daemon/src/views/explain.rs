@@ -32,7 +32,9 @@ pub fn explanation(explained: tapway_node::Explanation) -> Explanation {
         })
         .collect();
     let mut out = Explanation::new(explained.asked, explained.summary, links);
-    out.covered_by = explained.claimed.filter(|claimed| *claimed != explained.asked);
+    out.covered_by = explained
+        .claimed
+        .filter(|claimed| *claimed != explained.asked);
     out.network = explained.network;
     out
 }

@@ -15,7 +15,10 @@ pub fn kernel(node: &Node) -> List<KernelObject> {
     let leftovers = fib
         .ours()
         .filter(|object| fib.wanted(&object.key()).is_none())
-        .map(|object| KernelObject { status: KernelStatus::Leftover, ..kernel_object(node, object) });
+        .map(|object| KernelObject {
+            status: KernelStatus::Leftover,
+            ..kernel_object(node, object)
+        });
     List::whole(wanted.chain(leftovers).collect())
 }
 
@@ -25,17 +28,37 @@ fn kernel_object(node: &Node, object: &Object) -> KernelObject {
         Status::InSync => (KernelStatus::InPlace, None),
         Status::NotWanted => (KernelStatus::Leftover, None),
         Status::Pending | Status::InFlight => (KernelStatus::Missing, None),
-        Status::Foreign => (KernelStatus::Foreign, Some("somebody else's object has its key; it is left alone".to_owned())),
-        Status::Failed { errno, message, attempts } => {
+        Status::Foreign => (
+            KernelStatus::Foreign,
+            Some("somebody else's object has its key; it is left alone".to_owned()),
+        ),
+        Status::Failed {
+            errno,
+            message,
+            attempts,
+        } => {
             let why = message.unwrap_or_else(|| errno_text(errno));
-            (KernelStatus::Failed, Some(format!("{why} (tried {attempts} times)")))
+            (
+                KernelStatus::Failed,
+                Some(format!("{why} (tried {attempts} times)")),
+            )
         }
     };
     let old_value = match &key {
-        Key::Sysctl(path) => node.old_sysctls().find(|(p, _)| p == path).map(|(_, old)| old.to_owned()),
+        Key::Sysctl(path) => node
+            .old_sysctls()
+            .find(|(p, _)| p == path)
+            .map(|(_, old)| old.to_owned()),
         _ => None,
     };
-    KernelObject { kind: kind(&key), object: text(node.fib(), object), status, purpose: purpose(node, &key), reason, old_value }
+    KernelObject {
+        kind: kind(&key),
+        object: text(node.fib(), object),
+        status,
+        purpose: purpose(node, &key),
+        reason,
+        old_value,
+    }
 }
 
 fn kind(key: &Key) -> KernelKind {
@@ -81,21 +104,37 @@ pub fn plan(node: &Node) -> Plan {
                 Change::Add(o) | Change::Replace(o) | Change::Remove(o) => o,
             };
             let reason = match fib.status(&object.key()) {
-                Status::NotWanted if !node.settled() => Some("kept until the start-up grace is over".to_owned()),
-                Status::Failed { errno, message, .. } => Some(message.unwrap_or_else(|| errno_text(errno))),
+                Status::NotWanted if !node.settled() => {
+                    Some("kept until the start-up grace is over".to_owned())
+                }
+                Status::Failed { errno, message, .. } => {
+                    Some(message.unwrap_or_else(|| errno_text(errno)))
+                }
                 Status::Foreign => Some("somebody else's object is in the way".to_owned()),
                 _ => None,
             };
-            PlanLine { kind: PlanKind::Kernel, command: fib.command(change).to_string(), reason }
+            PlanLine {
+                kind: PlanKind::Kernel,
+                command: fib.command(change).to_string(),
+                reason,
+            }
         })
         .collect();
-    lines.extend(node.claims().filter(|(_, _, announced)| !announced).filter_map(|(id, gate, _)| {
-        let reason = match gate {
-            Gate::Shut(reason) => reason.to_string(),
-            Gate::Kernel(_) => "when the kernel has its route".to_owned(),
-            Gate::Open => return None,
-        };
-        Some(PlanLine { kind: PlanKind::Announcement, command: format!("announce {}", id.1), reason: Some(reason) })
-    }));
+    lines.extend(
+        node.claims()
+            .filter(|(_, _, announced)| !announced)
+            .filter_map(|(id, gate, _)| {
+                let reason = match gate {
+                    Gate::Shut(reason) => reason.to_string(),
+                    Gate::Kernel(_) => "when the kernel has its route".to_owned(),
+                    Gate::Open => return None,
+                };
+                Some(PlanLine {
+                    kind: PlanKind::Announcement,
+                    command: format!("announce {}", id.1),
+                    reason: Some(reason),
+                })
+            }),
+    );
     Plan { lines }
 }

@@ -17,30 +17,58 @@ pub fn peers(node: &Node, now: Instant, origin: impl Fn(&PeerName) -> Origin) ->
 }
 
 /// One peer.
-pub fn peer(node: &Node, now: Instant, summary: &PeerSummary, config: &PeerConfig, origin: Origin) -> Peer {
+pub fn peer(
+    node: &Node,
+    now: Instant,
+    summary: &PeerSummary,
+    config: &PeerConfig,
+    origin: Origin,
+) -> Peer {
     let endpoint = node.endpoint(&summary.name);
-    let remote = endpoint.and_then(|e| e.as_ref().ok()).map(|e| e.remote.ip());
+    let remote = endpoint
+        .and_then(|e| e.as_ref().ok())
+        .map(|e| e.remote.ip());
     let (address, interface) = match &config.address {
-        PeerAddress::Ip { addr, interface: None } => (Some(addr.to_string()), None),
-        PeerAddress::Ip { addr, interface: Some(name) } => (Some(format!("{addr}%{name}")), Some(name.clone())),
-        PeerAddress::Interface(name) => (remote.map(|addr| format!("{addr}%{name}")), Some(name.clone())),
+        PeerAddress::Ip {
+            addr,
+            interface: None,
+        } => (Some(addr.to_string()), None),
+        PeerAddress::Ip {
+            addr,
+            interface: Some(name),
+        } => (Some(format!("{addr}%{name}")), Some(name.clone())),
+        PeerAddress::Interface(name) => (
+            remote.map(|addr| format!("{addr}%{name}")),
+            Some(name.clone()),
+        ),
     };
     let why_unreachable = endpoint.and_then(|e| e.as_ref().err()).cloned();
-    let last_down = summary.last_down.as_ref().map(|(_, reason)| reason.to_string());
+    let last_down = summary
+        .last_down
+        .as_ref()
+        .map(|(_, reason)| reason.to_string());
     Peer {
         name: summary.name.clone(),
         origin,
         address,
         interface,
-        asn: summary.negotiated.as_ref().map(|n| n.asn).or(match config.asn {
-            PeerAsn::Number(asn) => Some(asn),
-            PeerAsn::Internal => Some(node.config().speaker.asn),
-            PeerAsn::External => None,
-        }),
+        asn: summary
+            .negotiated
+            .as_ref()
+            .map(|n| n.asn)
+            .or(match config.asn {
+                PeerAsn::Number(asn) => Some(asn),
+                PeerAsn::Internal => Some(node.config().speaker.asn),
+                PeerAsn::External => None,
+            }),
         state: session_state(summary.state),
         state_age_s: super::age(now, summary.since),
         disabled: summary.disabled,
-        last_error: if summary.state == State::Established { None } else { why_unreachable.or(last_down) },
+        last_error: if summary.state == State::Established {
+            None
+        } else {
+            why_unreachable.or(last_down)
+        },
         import: config.import.clone(),
         export: config.export.clone(),
         families: summary
@@ -78,7 +106,11 @@ pub fn peer_detail(peer: Peer, summary: &PeerSummary, config: serde_json::Value)
         }),
         _ => None,
     };
-    PeerDetail { peer, session, config }
+    PeerDetail {
+        peer,
+        session,
+        config,
+    }
 }
 
 fn capabilities(n: &NegotiatedSummary) -> Vec<String> {
@@ -104,7 +136,11 @@ fn capabilities(n: &NegotiatedSummary) -> Vec<String> {
 }
 
 fn messages(counters: &Counters) -> Messages {
-    Messages { total: counters.messages(), updates: counters.update, bytes: counters.bytes }
+    Messages {
+        total: counters.messages(),
+        updates: counters.update,
+        bytes: counters.bytes,
+    }
 }
 
 fn session_state(state: State) -> SessionState {

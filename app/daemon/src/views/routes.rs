@@ -9,55 +9,94 @@ use tapway_node::Node;
 /// The routes of a query.
 pub fn routes(node: &Node, query: &RouteQuery) -> List<Route> {
     let wanted = |prefix: &Prefix| {
-        query.prefix.is_none_or(|p| p == *prefix) && query.family.is_none_or(|f| f == prefix.family())
+        query.prefix.is_none_or(|p| p == *prefix)
+            && query.family.is_none_or(|f| f == prefix.family())
     };
     let page = query.page();
     if let Some(peer) = &query.received {
         let installed = installed(node);
         let all = node.speaker().received(peer).filter(|r| wanted(&r.prefix));
         let list = page.of(all);
-        let items = list.items.iter().map(|r| received(peer, r, installed.contains(&(peer.clone(), r.prefix))));
-        return List { items: items.collect(), total: list.total };
+        let items = list
+            .items
+            .iter()
+            .map(|r| received(peer, r, installed.contains(&(peer.clone(), r.prefix))));
+        return List {
+            items: items.collect(),
+            total: list.total,
+        };
     }
     if let Some(peer) = &query.advertised {
-        let list = page.of(node.speaker().advertised(peer).filter(|r| wanted(&r.prefix)));
-        return List { items: list.items.iter().map(|r| advertised(peer, r)).collect(), total: list.total };
+        let list = page.of(node
+            .speaker()
+            .advertised(peer)
+            .filter(|r| wanted(&r.prefix)));
+        return List {
+            items: list.items.iter().map(|r| advertised(peer, r)).collect(),
+            total: list.total,
+        };
     }
     // Best: our own routes come before everything received.
-    let own = node.speaker().announcements().filter(|a| wanted(&a.id.prefix)).map(own);
-    let installed = Family::ALL.into_iter().flat_map(|f| node.speaker().installable(f));
+    let own = node
+        .speaker()
+        .announcements()
+        .filter(|a| wanted(&a.id.prefix))
+        .map(own);
+    let installed = Family::ALL
+        .into_iter()
+        .flat_map(|f| node.speaker().installable(f));
     let best = installed.filter(|i| wanted(&i.prefix)).filter_map(|i| {
-        let route = node.speaker().received(&i.peer).find(|r| r.prefix == i.prefix)?;
+        let route = node
+            .speaker()
+            .received(&i.peer)
+            .find(|r| r.prefix == i.prefix)?;
         Some(received(&i.peer, &route, true))
     });
     page.of(own.chain(best))
 }
 
 fn installed(node: &Node) -> std::collections::BTreeSet<(PeerName, Prefix)> {
-    Family::ALL.into_iter().flat_map(|f| node.speaker().installable(f)).map(|i| (i.peer, i.prefix)).collect()
+    Family::ALL
+        .into_iter()
+        .flat_map(|f| node.speaker().installable(f))
+        .map(|i| (i.peer, i.prefix))
+        .collect()
 }
 
 fn received(peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
     let (state, reason) = match &route.refused {
         None => (RouteState::Accepted, None),
         Some(Refusal::Policy { policy, rule }) => {
-            let by = rule.map_or_else(|| "no rule accepts it".to_owned(), |r| format!("rule {}", r + 1));
-            (RouteState::Rejected, Some(format!("import policy {policy}: {by}")))
+            let by = rule.map_or_else(
+                || "no rule accepts it".to_owned(),
+                |r| format!("rule {}", r + 1),
+            );
+            (
+                RouteState::Rejected,
+                Some(format!("import policy {policy}: {by}")),
+            )
         }
         Some(other) => (RouteState::Unusable, Some(refusal(other).to_owned())),
     };
-    let mut next_hops = vec![route.next_hop.to_string()];
-    next_hops.extend(route.link_local.map(|a| a.to_string()));
     Route {
         prefix: route.prefix,
         peer: Some(peer.clone()),
         path_id: route.path_id,
-        next_hops,
+        next_hops: route
+            .next_hop
+            .to_string()
+            .split(' ')
+            .map(str::to_owned)
+            .collect(),
         as_path: route.as_path.clone(),
         origin: origin(route.origin).to_owned(),
         local_pref: route.local_pref,
         med: route.med,
-        communities: route.communities.iter().map(|c| super::community(*c)).collect(),
+        communities: route
+            .communities
+            .iter()
+            .map(|c| super::community(*c))
+            .collect(),
         attributes: Vec::new(),
         owner: None,
         state,
@@ -93,12 +132,21 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
         prefix: route.prefix,
         peer: Some(peer.clone()),
         path_id: None,
-        next_hops: route.next_hop.to_string().split(' ').map(str::to_owned).collect(),
+        next_hops: route
+            .next_hop
+            .to_string()
+            .split(' ')
+            .map(str::to_owned)
+            .collect(),
         as_path: route.as_path.clone(),
         origin: "igp".to_owned(),
         local_pref: route.local_pref,
         med: route.med,
-        communities: route.communities.iter().map(|c| super::community(*c)).collect(),
+        communities: route
+            .communities
+            .iter()
+            .map(|c| super::community(*c))
+            .collect(),
         attributes: Vec::new(),
         owner: None,
         state: RouteState::Sent,
@@ -115,14 +163,25 @@ fn own(announcement: &Announcement) -> Route {
         prefix: announcement.id.prefix,
         peer: None,
         path_id: None,
-        next_hops: announcement.next_hop.iter().map(ToString::to_string).collect(),
+        next_hops: announcement
+            .next_hop
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         as_path: String::new(),
         origin: "igp".to_owned(),
         local_pref: None,
         med: None,
         communities: Vec::new(),
         attributes: Vec::new(),
-        owner: Some(announcement.instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        owner: Some(
+            announcement
+                .instances
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
         state: RouteState::Accepted,
         best: true,
         installed: true,

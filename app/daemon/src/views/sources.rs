@@ -11,7 +11,11 @@ use tapway_node::{Blocked, Gate, Node};
 use super::claims::errno_text;
 
 /// All sources.
-pub fn sources(node: &Node, now: Instant, place: impl Fn(&SourceName) -> Option<String>) -> List<Source> {
+pub fn sources(
+    node: &Node,
+    now: Instant,
+    place: impl Fn(&SourceName) -> Option<String>,
+) -> List<Source> {
     let items = node.intent().sources(now).map(|source| {
         let (state, reason) = match source.state {
             Said::Live => (SourceState::Live, None),
@@ -23,7 +27,11 @@ pub fn sources(node: &Node, now: Instant, place: impl Fn(&SourceName) -> Option<
             place: place(&source.name),
             instances: source.instances as u64,
             stale_instances: source.stale as u64,
-            problems: node.intent().problems().filter(|p| p.source == source.name).count() as u64,
+            problems: node
+                .intent()
+                .problems()
+                .filter(|p| p.source == source.name)
+                .count() as u64,
             last_heard_s: source.last_complete.map(|t| super::age(now, t)),
             grace_left_s: super::seconds_left(source.grace_left),
             reason,
@@ -57,7 +65,9 @@ pub fn claim_problems(node: &Node) -> impl Iterator<Item = Problem> {
             message: format!("{} is neither wired nor announced: {reason}", id.1),
             place: None,
             source: None,
-            remedy: Some("give the address to the guest itself, as one of its addresses".to_owned()),
+            remedy: Some(
+                "give the address to the guest itself, as one of its addresses".to_owned(),
+            ),
         }),
         _ => None,
     });
@@ -69,7 +79,11 @@ pub fn kernel_problems(node: &Node) -> impl Iterator<Item = Problem> {
     node.fib().wants().filter_map(|object| {
         let key = object.key();
         let message = match node.fib().status(&key) {
-            Status::Failed { errno, message, attempts } => {
+            Status::Failed {
+                errno,
+                message,
+                attempts,
+            } => {
                 let why = message.unwrap_or_else(|| errno_text(errno));
                 format!("the kernel refuses it: {why} (tried {attempts} times)")
             }

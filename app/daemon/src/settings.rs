@@ -1,0 +1,586 @@
+//! What is in force and where it came from: the configuration file and what the API applied. For a
+//! name that both define, the file wins.
+
+mod reload;
+mod router_id;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tapway_api::config::{Configuration, Section};
+use tapway_api::peer::Origin;
+use tapway_api::policy::Policy as ApiPolicy;
+use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
+use tapway_api::write::Outcome;
+use tapway_api::{ApiError, ErrorCode, Place};
+use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_document::Problem;
+use tapway_fib::KernelEvent;
+use tapway_model::spec::SpecError;
+use tapway_model::{NetworkName, PeerName, PolicyName, SourceName};
+use tapway_node::NodeConfig;
+
+use crate::args::Args;
+use crate::config::spec::{BUILT_IN_POLICIES, PeerSpec, PolicySpec};
+use crate::config::{self, Config, Known, network_value, peer_value, policy_exists, policy_value};
+use crate::store::Kept;
+
+pub use reload::Change;
+
+/// The configuration file, the command line, and what the API applied.
+pub struct Settings {
+    path: PathBuf,
+    socket: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+    config: Config,
+    api_peers: BTreeMap<PeerName, PeerConfig>,
+    api_policies: BTreeMap<PolicyName, Policy>,
+    problems: Vec<ApiProblem>,
+}
+
+/// What applying a peer or policy did.
+pub struct Applied<T> {
+    /// To bring into effect; absent when the file wins or nothing differs.
+    pub effective: Option<T>,
+    /// For the answer.
+    pub outcome: Outcome,
+    /// For the answer.
+    pub notes: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the file that the command line names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, one line each.
+    pub fn load(args: &Args) -> anyhow::Result<Settings> {
+        let config =
+            config::load(&args.config, &Known::default()).map_err(|problems| all(&problems))?;
+        Ok(Settings {
+            path: args.config.clone(),
+            socket: args.socket.clone(),
+            state_dir: args.state_dir.clone(),
+            config,
+            api_peers: BTreeMap::new(),
+            api_policies: BTreeMap::new(),
+            problems: Vec::new(),
+        })
+    }
+
+    /// Adds what the API applied in earlier runs. What cannot be used any more is a problem.
+    #[must_use]
+    pub fn with_kept(mut self, kept: &Kept) -> Settings {
+        for (name, value) in &kept.policies {
+            match self.parse_policy(name, value.clone()) {
+                Ok(policy) => {
+                    self.api_policies.insert(name.clone(), policy);
+                }
+                Err(error) => self
+                    .problems
+                    .push(kept_problem("policy", name.as_str(), &error)),
+            }
+        }
+        for (name, value) in &kept.peers {
+            match self.parse_peer(name, value.clone()) {
+                Ok(peer) => {
+                    self.api_peers.insert(name.clone(), peer);
+                }
+                Err(error) => self
+                    .problems
+                    .push(kept_problem("peer", name.as_str(), &error)),
+            }
+        }
+        self.problems.extend(
+            kept.problems
+                .iter()
+                .map(|p| problem(ProblemKind::State, p, None)),
+        );
+        self
+    }
+
+    /// The protocol number of our kernel objects.
+    pub fn protocol(&self) -> u8 {
+        self.config.router.protocol
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> &Path {
+        self.state_dir.as_deref().unwrap_or(&self.config.state_dir)
+    }
+
+    /// The API's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.socket
+            .clone()
+            .unwrap_or_else(|| self.config.api.socket.clone())
+    }
+
+    /// The API's read-only listener.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.config.api.http
+    }
+
+    /// The source `files`, when configured.
+    pub fn files(&self) -> Option<(SourceName, PathBuf)> {
+        let files = self.config.source_files.as_ref()?;
+        Some((source("files")?, files.path.clone()))
+    }
+
+    /// The source that the API is.
+    pub fn api_source(&self) -> SourceName {
+        source("api").unwrap_or_else(|| unreachable!("`api` is a plain name"))
+    }
+
+    /// What the node is told.
+    ///
+    /// # Errors
+    /// When there is no router id to be had.
+    pub fn node_config(&self, kept: &Kept, scan: &[KernelEvent]) -> anyhow::Result<NodeConfig> {
+        let router_id = match self.config.router.router_id.or(kept.router_id) {
+            Some(id) => id,
+            None => router_id::choose(scan, &self.peers(), &self.config.networks)?,
+        };
+        let mut sources: BTreeMap<SourceName, Duration> = BTreeMap::new();
+        sources.insert(self.api_source(), self.config.api_grace);
+        if let (Some((name, _)), Some(files)) = (self.files(), &self.config.source_files) {
+            sources.insert(name, files.grace);
+        }
+        Ok(NodeConfig {
+            speaker: tapway_bgp::config::SpeakerConfig {
+                asn: self.config.router.asn,
+                router_id,
+                graceful_restart: self.config.router.graceful_restart,
+            },
+            protocol: self.config.router.protocol,
+            listen: self.config.router.listen.clone(),
+            networks: self.config.networks.clone(),
+            peers: self.peers(),
+            policies: self.policies_in_force(),
+            sources,
+            withdraw_without_carrier: self.config.router.withdraw_without_carrier,
+            seed: u64::from(std::process::id()) ^ tapway_sys::clock::now(),
+        })
+    }
+
+    /// The peers in force.
+    fn peers(&self) -> BTreeMap<PeerName, PeerConfig> {
+        let mut peers = self.api_peers.clone();
+        peers.extend(self.config.peers.clone());
+        peers
+    }
+
+    fn policies_in_force(&self) -> Vec<Policy> {
+        let of_file: BTreeSet<&PolicyName> = self.config.policies.iter().map(|p| &p.name).collect();
+        let of_api = self
+            .api_policies
+            .values()
+            .filter(|p| !of_file.contains(&p.name));
+        of_api.chain(&self.config.policies).cloned().collect()
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            policies: self
+                .policies_in_force()
+                .into_iter()
+                .map(|p| p.name)
+                .collect(),
+            peers: self.peers().into_keys().collect(),
+        }
+    }
+
+    // Peers and policies of the API.
+
+    /// What defines a peer.
+    pub fn peer_origin(&self, name: &PeerName) -> Origin {
+        if self.config.peers.contains_key(name) {
+            Origin::File
+        } else {
+            Origin::Api
+        }
+    }
+
+    /// A peer's configuration with every default, secrets hidden.
+    pub fn peer_json(&self, name: &PeerName, node: &NodeConfig) -> Value {
+        node.peers.get(name).map_or(Value::Null, peer_value)
+    }
+
+    /// Takes a peer from the API.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn apply_peer(
+        &mut self,
+        name: &PeerName,
+        value: Value,
+    ) -> Result<Applied<PeerConfig>, ApiError> {
+        let peer = self.parse_peer(name, value).map_err(invalid)?;
+        let outcome = outcome(
+            self.api_peers.insert(name.clone(), peer.clone()).as_ref(),
+            &peer,
+        );
+        if self.peer_origin(name) == Origin::File {
+            let note = format!(
+                "[peer.{name}] in {} wins; this is kept and takes effect when that is removed",
+                self.path.display()
+            );
+            return Ok(Applied {
+                effective: None,
+                outcome,
+                notes: vec![note],
+            });
+        }
+        Ok(Applied {
+            effective: Some(peer),
+            outcome,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Forgets a peer of the API.
+    ///
+    /// # Errors
+    /// When the API applied none of this name.
+    pub fn remove_peer(&mut self, name: &PeerName) -> Result<(), ApiError> {
+        match self.api_peers.remove(name) {
+            Some(_) => Ok(()),
+            None if self.peer_origin(name) == Origin::File => {
+                Err(self.of_file("peer", name.as_str()))
+            }
+            None => Err(ApiError::not_found("peer", name)),
+        }
+    }
+
+    /// Takes a policy from the API.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn apply_policy(
+        &mut self,
+        name: &PolicyName,
+        value: Value,
+    ) -> Result<Applied<Policy>, ApiError> {
+        let policy = self.parse_policy(name, value).map_err(invalid)?;
+        let outcome = outcome(
+            self.api_policies
+                .insert(name.clone(), policy.clone())
+                .as_ref(),
+            &policy,
+        );
+        if self.config.policies.iter().any(|p| p.name == *name) {
+            let note = format!(
+                "[policy.{name}] in {} wins; this is kept and takes effect when that is removed",
+                self.path.display()
+            );
+            return Ok(Applied {
+                effective: None,
+                outcome,
+                notes: vec![note],
+            });
+        }
+        Ok(Applied {
+            effective: Some(policy),
+            outcome,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Forgets a policy of the API.
+    ///
+    /// # Errors
+    /// When the API applied none of this name.
+    pub fn remove_policy(&mut self, name: &PolicyName) -> Result<(), ApiError> {
+        match self.api_policies.remove(name) {
+            Some(_) => Ok(()),
+            None if self.config.policies.iter().any(|p| p.name == *name) => {
+                Err(self.of_file("policy", name.as_str()))
+            }
+            None => Err(ApiError::not_found("policy", name)),
+        }
+    }
+
+    fn of_file(&self, what: &str, name: &str) -> ApiError {
+        ApiError::new(
+            ErrorCode::Conflict,
+            format!("{what} {name} is defined by {}", self.path.display()),
+        )
+        .with_remedy("remove it there, then `tapway config reload`")
+    }
+
+    fn parse_peer(&self, name: &PeerName, value: Value) -> Result<PeerConfig, SpecError> {
+        let spec: PeerSpec = from_value(value)?;
+        let peer = spec.parse(
+            name.clone(),
+            self.config.router.graceful_restart,
+            &config::secret_file,
+        )?;
+        for (key, policy) in [("import", &peer.import), ("export", &peer.export)] {
+            policy_exists(policy, &self.known()).map_err(|reason| SpecError {
+                key: key.to_owned(),
+                reason,
+            })?;
+        }
+        Ok(peer)
+    }
+
+    fn parse_policy(&self, name: &PolicyName, value: Value) -> Result<Policy, SpecError> {
+        from_value::<PolicySpec>(value)?.parse(name.clone())
+    }
+
+    // For display.
+
+    /// Problems of the configuration and of what was kept.
+    pub fn problems(&self) -> &[ApiProblem] {
+        &self.problems
+    }
+
+    /// Built-in policies and all others.
+    pub fn policies(&self, node: &NodeConfig) -> Vec<ApiPolicy> {
+        let used_by = |name: &str| -> Vec<String> {
+            let users = node.peers.values().flat_map(|peer| {
+                [
+                    (peer, "import", &peer.import),
+                    (peer, "export", &peer.export),
+                ]
+            });
+            users
+                .filter(|(_, _, policy)| policy.as_str() == name)
+                .map(|(peer, way, _)| format!("{} {way}", peer.name))
+                .collect()
+        };
+        let built_in = BUILT_IN_POLICIES.iter().filter_map(|name| {
+            Some(ApiPolicy {
+                name: PolicyName::new(name).ok()?,
+                origin: Origin::BuiltIn,
+                used_by: used_by(name),
+                text: Some(built_in_text(name).to_owned()),
+                rules: Vec::new(),
+            })
+        });
+        let others = node.policies.iter().map(|policy| ApiPolicy {
+            name: policy.name.clone(),
+            origin: if self.config.policies.iter().any(|p| p.name == policy.name) {
+                Origin::File
+            } else {
+                Origin::Api
+            },
+            used_by: used_by(policy.name.as_str()),
+            text: None,
+            rules: policy_value(policy)["rules"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        });
+        built_in.chain(others).collect()
+    }
+
+    /// The configuration in force, section by section.
+    pub fn show(&self) -> Configuration {
+        let section = |kind: &str, name: Option<&str>, origin, overridden, value| Section {
+            kind: kind.to_owned(),
+            name: name.map(str::to_owned),
+            origin,
+            overridden,
+            value,
+        };
+        let whole = self.config.redacted();
+        let mut sections = vec![section(
+            "router",
+            None,
+            Origin::File,
+            false,
+            whole["router"].clone(),
+        )];
+        sections.extend(self.config.peers.values().map(|p| {
+            section(
+                "peer",
+                Some(p.name.as_str()),
+                Origin::File,
+                false,
+                peer_value(p),
+            )
+        }));
+        sections.extend(self.api_peers.values().map(|p| {
+            let overridden = self.config.peers.contains_key(&p.name);
+            section(
+                "peer",
+                Some(p.name.as_str()),
+                Origin::Api,
+                overridden,
+                peer_value(p),
+            )
+        }));
+        let default = NetworkName::new("default").ok();
+        sections.extend(self.config.networks.iter().map(|n| {
+            let written = whole["network"].get(n.name.as_str()).is_some();
+            let origin = if !written && Some(&n.name) == default.as_ref() {
+                Origin::BuiltIn
+            } else {
+                Origin::File
+            };
+            section(
+                "network",
+                Some(n.name.as_str()),
+                origin,
+                false,
+                network_value(n),
+            )
+        }));
+        sections.extend(self.config.policies.iter().map(|p| {
+            section(
+                "policy",
+                Some(p.name.as_str()),
+                Origin::File,
+                false,
+                policy_value(p),
+            )
+        }));
+        sections.extend(self.api_policies.values().map(|p| {
+            let overridden = self.config.policies.iter().any(|f| f.name == p.name);
+            section(
+                "policy",
+                Some(p.name.as_str()),
+                Origin::Api,
+                overridden,
+                policy_value(p),
+            )
+        }));
+        if let Some(sources) = whole.get("source").and_then(Value::as_object) {
+            sections.extend(sources.iter().map(|(name, value)| {
+                section("source", Some(name), Origin::File, false, value.clone())
+            }));
+        }
+        sections.push(section(
+            "api",
+            None,
+            Origin::File,
+            false,
+            json!({ "socket": self.socket(), "http": self.http() }),
+        ));
+        Configuration {
+            file: Some(self.path.display().to_string()),
+            sections,
+        }
+    }
+}
+
+/// A problem of a text, for the API.
+pub(crate) fn problem(
+    kind: ProblemKind,
+    problem: &Problem,
+    source: Option<&SourceName>,
+) -> ApiProblem {
+    ApiProblem {
+        kind,
+        subject: problem.file.clone(),
+        message: problem.reason.clone(),
+        place: Some(Place {
+            file: Some(problem.file.clone()),
+            line: problem.line,
+            column: problem.column,
+            key: problem.key.clone(),
+        }),
+        source: source.cloned(),
+        remedy: problem.remedy.clone(),
+    }
+}
+
+/// `tapwayd --check`: every problem of the configuration and of the instance files.
+pub fn check_and_print(args: &Args) -> ExitCode {
+    let config = match config::load(&args.config, &Known::default()) {
+        Ok(config) => config,
+        Err(problems) => {
+            problems.iter().for_each(|p| eprintln!("{p}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut good = 0usize;
+    let mut bad = 0usize;
+    if let Some(files) = &config.source_files {
+        match tapway_source_files::check(&files.path) {
+            Ok((well, problems)) => {
+                good = well;
+                bad += problems.len();
+                problems.iter().for_each(|p| eprintln!("{p}"));
+            }
+            Err(error) => {
+                bad += 1;
+                eprintln!(
+                    "{}: {error}; make the directory, or correct path under [source.files]",
+                    files.path.display()
+                );
+            }
+        }
+    }
+    if bad > 0 {
+        return ExitCode::FAILURE;
+    }
+    println!(
+        "{}: good; {} peers, {} networks, {good} instance files",
+        args.config.display(),
+        config.peers.len(),
+        config.networks.len()
+    );
+    ExitCode::SUCCESS
+}
+
+fn all(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(
+        "the configuration cannot be used:\n  {}",
+        lines.join("\n  ")
+    )
+}
+
+fn source(name: &str) -> Option<SourceName> {
+    SourceName::new(name).ok()
+}
+
+fn outcome<T: PartialEq>(old: Option<&T>, new: &T) -> Outcome {
+    match old {
+        None => Outcome::Created,
+        Some(old) if old == new => Outcome::Unchanged,
+        Some(_) => Outcome::Changed,
+    }
+}
+
+fn invalid(error: SpecError) -> ApiError {
+    ApiError::invalid(error.key, error.reason)
+}
+
+/// Unknown keys and wrong types, with the key where serde tells it.
+fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SpecError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        SpecError {
+            key: if path == "." { String::new() } else { path },
+            reason: error.into_inner().to_string(),
+        }
+    })
+}
+
+fn kept_problem(what: &str, name: &str, error: &SpecError) -> ApiProblem {
+    ApiProblem {
+        kind: ProblemKind::State,
+        subject: format!("{what} {name}"),
+        message: format!(
+            "{what} {name}, applied through the API, cannot be used any more: {error}"
+        ),
+        place: None,
+        source: None,
+        remedy: Some(format!("apply it again, or `tapway {what} remove {name}`")),
+    }
+}
+
+fn built_in_text(name: &str) -> &'static str {
+    match name {
+        "claims" => "accepts everything that this host's claims announce",
+        "default-route" => "accepts 0.0.0.0/0 and ::/0, and nothing else",
+        "all" => "accepts everything",
+        _ => "accepts nothing",
+    }
+}

@@ -1,0 +1,107 @@
+//! The state directory: what must be there again after a restart.
+//!
+//! `state.log` is a sequence of [`Record`]s, each framed with length and checksum and holding JSON.
+//! [`open`] reads it into a [`State`] and starts a thread that appends; the [`Writer`] hands records to
+//! it through a bounded queue and never blocks.
+//!
+//! - **Durability**: records that wait together are written together, with one `fdatasync`; whoever
+//!   asked is told when its records are on the disk.
+//! - **Damage**: what cannot be read is set aside as `state.log.corrupt-N` and reported with offset
+//!   and what was kept. Records behind a damaged place are kept. The daemon starts in any case.
+//! - **A disk that fails or is full**: whoever waits is told so; the records stay, and are tried again
+//!   until they are written. Meanwhile the queue fills up, and [`Writer::append`] gives records back.
+//! - **Growth**: when more than half of the file, and more than 1 MiB, is out of date, the rest is
+//!   written to a new file, which replaces the old one.
+//! - **One daemon**: the directory is locked; a second one is told the pid of the first.
+
+mod compact;
+mod frame;
+mod line;
+mod load;
+mod lock;
+mod log;
+mod queue;
+mod record;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use record::{OldSysctl, Record, State};
+pub use writer::{Ack, Full, Progress, Writer};
+
+/// Why the state directory cannot be used. Damage to what is in it is no such reason.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another daemon uses it.
+    #[error(
+        "{dir}: is in use by another tapwayd{}; stop it, or give this one its own with --state-dir",
+        pid.map(|p| format!(" (pid {p})")).unwrap_or_default(),
+        dir = dir.display()
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// The other's pid, when it could be read.
+        pid: Option<u32>,
+    },
+    /// The system refused.
+    #[error("{path}: {doing}: {error}; see that the directory exists and belongs to this user", path = path.display())]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What came of it.
+        error: io::Error,
+    },
+}
+
+/// An opened state directory.
+#[derive(Debug)]
+pub struct Opened {
+    /// What was kept.
+    pub state: State,
+    /// Takes what is to be kept from now on.
+    pub writer: Writer,
+    /// What was damaged, and where it is now; for the log and for people.
+    pub notices: Vec<String>,
+}
+
+/// Opens the directory, made when it is not there, and starts the thread that writes. `progress` is
+/// called on that thread when records were written, or could not be.
+///
+/// # Errors
+/// When the directory is in use or cannot be used. Never for damaged content.
+pub fn open(
+    dir: &Path,
+    capacity: usize,
+    progress: impl FnMut(Progress) + Send + 'static,
+) -> Result<Opened, OpenError> {
+    let lock = lock::take(dir)?;
+    let loaded = load::load(dir)?;
+    let writer = Writer::start(loaded.log, lock, capacity, Box::new(progress)).map_err(|error| {
+        OpenError::Io {
+            path: dir.to_path_buf(),
+            doing: "cannot start a thread",
+            error,
+        }
+    })?;
+    Ok(Opened {
+        state: loaded.state,
+        writer,
+        notices: loaded.notices,
+    })
+}
+
+/// The id of this boot of the host, for [`Record::Sysctl`].
+///
+/// # Errors
+/// When `/proc` is not there.
+pub fn boot_id() -> io::Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests;

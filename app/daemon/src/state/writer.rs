@@ -1,0 +1,192 @@
+//! The thread that writes the log, and the handle to it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::lock::Lock;
+use super::log::{Batch, Log};
+use super::queue::{Job, Queue};
+use super::record::Record;
+
+/// Called on the writer's thread once the records are on the disk, or with why they are not yet. In
+/// the latter case they are tried again all the same.
+pub type Ack = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// What the writer's thread has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Records were written: there is room in the queue, and the disk works.
+    Kept,
+    /// Records could not be written. Said at every attempt that fails.
+    Failing(String),
+    /// Something else did not work out; nothing is lost.
+    Notice(String),
+}
+
+/// The queue is full: the disk is slow or fails. The records are given back, to be kept and tried
+/// again after the next [`Progress::Kept`]; who waits, is given back as well.
+pub struct Full {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Who waits.
+    pub ack: Option<Ack>,
+}
+
+impl fmt::Debug for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Full").field("records", &self.records.len()).finish()
+    }
+}
+
+/// First pause after a failure; doubled with every further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Hands records to the thread that writes them.
+pub struct Writer {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<Result<(), String>>>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("queued", &self.queue.len()).finish()
+    }
+}
+
+impl Writer {
+    pub(super) fn start(
+        log: Log,
+        lock: Lock,
+        capacity: usize,
+        progress: Box<dyn FnMut(Progress) + Send>,
+    ) -> io::Result<Writer> {
+        let queue = Arc::new(Queue::new(capacity));
+        let worker = Worker {
+            log,
+            queue: queue.clone(),
+            progress,
+        };
+        let thread = std::thread::Builder::new()
+            .name("state".into())
+            .spawn(move || {
+                let result = worker.run();
+                drop(lock);
+                result
+            })?;
+        Ok(Writer {
+            queue,
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues records, in order; `ack` is called when they and all before them are written. No
+    /// records: it is called when all before are. Never waits.
+    ///
+    /// # Errors
+    /// When the queue is full, or closed.
+    pub fn append(&self, records: Vec<Record>, ack: Option<Ack>) -> Result<(), Full> {
+        let pushed = self.queue.push(Job { records, ack });
+        pushed.map_err(|Job { records, ack }| Full { records, ack })
+    }
+
+    /// Writes what is queued, and ends. With a disk that fails, there is one more attempt.
+    ///
+    /// # Errors
+    /// When records were lost, and why.
+    pub fn close(mut self) -> Result<(), String> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        self.queue.close();
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err("the thread that writes the state log panicked".into()),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `close`.
+        let _ = self.end();
+    }
+}
+
+struct Worker {
+    log: Log,
+    queue: Arc<Queue>,
+    progress: Box<dyn FnMut(Progress) + Send>,
+}
+
+impl Worker {
+    fn run(mut self) -> Result<(), String> {
+        self.compact();
+        while let Some(jobs) = self.queue.take() {
+            let mut batch = Batch::default();
+            let mut acks = Vec::new();
+            for job in jobs {
+                let mut refused = None;
+                for record in &job.records {
+                    if let Err(reason) = batch.push(record) {
+                        (self.progress)(Progress::Notice(reason.clone()));
+                        refused = Some(reason);
+                    }
+                }
+                match (job.ack, refused) {
+                    (Some(ack), Some(reason)) => ack(Err(reason)),
+                    (Some(ack), None) => acks.push(ack),
+                    (None, _) => {}
+                }
+            }
+            self.write(&batch, acks)?;
+            self.compact();
+        }
+        Ok(())
+    }
+
+    /// Writes until it works, or until the daemon ends.
+    fn write(&mut self, batch: &Batch, mut acks: Vec<Ack>) -> Result<(), String> {
+        let mut pause = FIRST_PAUSE;
+        let mut last = false;
+        while !batch.is_empty() {
+            let Err(error) = self.log.append(batch) else {
+                break;
+            };
+            let reason = format!(
+                "{}: cannot be written: {error}; it is tried again",
+                super::load::log_path(&self.log.dir).display()
+            );
+            acks.append(&mut self.queue.take_acks());
+            for ack in acks.drain(..) {
+                ack(Err(reason.clone()));
+            }
+            if last {
+                return Err(reason);
+            }
+            (self.progress)(Progress::Failing(reason));
+            last = self.queue.pause(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        for ack in acks {
+            ack(Ok(()));
+        }
+        (self.progress)(Progress::Kept);
+        Ok(())
+    }
+
+    fn compact(&mut self) {
+        if let Err(error) = self.log.compact() {
+            (self.progress)(Progress::Notice(format!(
+                "{}: cannot be written anew without what is out of date: {error}; the old file stays in use",
+                super::load::log_path(&self.log.dir).display()
+            )));
+        }
+    }
+}
