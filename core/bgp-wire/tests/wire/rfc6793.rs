@@ -66,6 +66,12 @@ fn paths_are_merged() {
             "9 {4200000001 5}",
         ),
         (
+            "several segments in front",
+            &[(2, &[9]), (1, &[7, 8]), (2, &[8, TRANS])],
+            &[(2, &[WIDE])],
+            "9 {7 8} 8 4200000001",
+        ),
+        (
             "a set in front",
             &[(1, &[7, 8]), (2, &[TRANS])],
             &[(2, &[WIDE])],
