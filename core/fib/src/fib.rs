@@ -233,9 +233,7 @@ impl Fib {
             if let Some(trouble) = &mut slot.trouble {
                 trouble.retry_at = None;
             }
-            if slot.foreign == Foreign::Refused {
-                slot.foreign = Foreign::No;
-            }
+            slot.foreign = Foreign::No;
             self.settle(id);
         }
         while let Some(&(at, id)) = self.lingering.front()
@@ -492,15 +490,21 @@ impl Fib {
         slots.map(|(_, id)| *id).collect()
     }
 
+    /// What was in the way is gone.
+    fn way_is_free(&mut self, id: SlotId) {
+        if self.slots[id].foreign != Foreign::No {
+            self.forgive(id);
+            self.slots[id].foreign = Foreign::No;
+        }
+    }
+
     /// Tries again from the start.
     fn forgive(&mut self, id: SlotId) {
         let slot = &mut self.slots[id];
-        if slot.foreign == Foreign::Refused {
-            slot.foreign = Foreign::No;
-        }
-        if let Some(trouble) = self.slots[id].trouble.take()
+        if let Some(trouble) = slot.trouble.take()
             && let Some(at) = trouble.retry_at
         {
+            slot.foreign = Foreign::No;
             self.timers.remove(&(at, id));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
     No,
-    /// The kernel told of it, and will tell when it goes.
+    /// The kernel told of it, and will (but for IPv4 routes) tell when it goes.
     Seen,
     /// The kernel said EEXIST; nobody will tell when it goes.
     Refused,

@@ -515,6 +515,8 @@ impl Walk {
             }
             Some(there) => {
                 let down = self.is_down(want) && status == Status::Pending;
+                // What the kernel would refuse anyway is refused for that reason first.
+                let down = down || matches!(status, Status::Failed { errno, .. } if errno != 17);
                 if status != Status::Foreign && !down {
                     self.fail(&format!(
                         "{status:?}: {there:?} is foreign, wanted {want:?}"

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use tapway_model::{Family, Instant};
 
+use super::outcomes::LAST_RETRY;
 use super::scan::Gone;
 use super::{Fib, legs, trouble};
 use crate::compare::{normal, same};
@@ -177,6 +178,10 @@ impl Fib {
         slot.unsure = false;
         slot.seen = self.scan.mark;
         self.put_have(id, None);
+        if matches!(object, Object::Route(_)) {
+            // IPv4 routes go without a word when their link does.
+            self.wait_until(id, now + LAST_RETRY);
+        }
         self.settle(id);
     }
 
@@ -218,8 +223,8 @@ impl Fib {
     }
 
     fn slot_absent(&mut self, now: Instant, id: SlotId, ours: bool) {
-        let slot = &mut self.slots[id];
-        slot.foreign = Foreign::No;
+        self.way_is_free(id);
+        let slot = &self.slots[id];
         if ours {
             let had = slot.have.is_some() || slot.flight.is_some();
             self.take_away(id);
@@ -274,12 +279,11 @@ impl Fib {
         if self.world.drop_address(address) {
             self.notices.push_back(Notice::AddressesChanged(index));
         }
-        self.settle_siblings(&Key::Address(index, addr, address.len));
         for id in self.siblings(&Key::Address(index, addr, address.len)) {
             if self.slots[id].foreign == Foreign::Refused {
-                self.slots[id].foreign = Foreign::No;
-                self.settle(id);
+                self.way_is_free(id);
             }
+            self.settle(id);
         }
         if addr.is_ipv4() && self.world.is_silenced(index) {
             self.forget_dead(index, Family::Ipv4);
@@ -337,6 +341,11 @@ impl Fib {
         let dead: Vec<Route> = dead.cloned().collect();
         for route in &dead {
             self.world.drop_default(route);
+            let key = Key::Route(route.table, route.prefix, route.metric);
+            if let Some(id) = self.slots.find(&key) {
+                self.way_is_free(id);
+                self.settle(id);
+            }
         }
         if !dead.is_empty() {
             self.notices

@@ -8,7 +8,7 @@ use tapway_model::{Family, IfName};
 use super::scan::Gone;
 use super::{Fib, legs};
 use crate::compare::normal;
-use crate::slot::{Foreign, SlotId};
+use crate::slot::SlotId;
 use crate::{IfIndex, Key, Link, LinkChange, Notice, Object, Route};
 
 impl Fib {
@@ -78,7 +78,7 @@ impl Fib {
         }
         for id in self.on_link(index) {
             if matches!(self.slots[id].key, Key::Neighbour(..)) {
-                self.slots[id].foreign = Foreign::No;
+                self.way_is_free(id);
             }
         }
     }
@@ -117,11 +117,11 @@ impl Fib {
 
     /// IPv4 drops a route as soon as the link of one of its ways out is deleted; IPv6 drops the way.
     fn lose_link(&mut self, id: SlotId, index: IfIndex) {
-        let slot = &mut self.slots[id];
-        slot.foreign = match slot.key {
-            Key::Address(..) | Key::Neighbour(..) => Foreign::No,
-            _ => slot.foreign,
-        };
+        let slot = &self.slots[id];
+        if matches!(slot.key, Key::Address(..) | Key::Neighbour(..)) {
+            self.way_is_free(id);
+        }
+        let slot = &self.slots[id];
         match slot.have.clone().as_deref() {
             Some(Object::Route(route)) if route.prefix.family() == Family::Ipv6 => {
                 let mut left = route.next_hops.clone();

@@ -23,7 +23,7 @@ const EADDRNOTAVAIL: i32 = 99;
 
 /// The first back-off; it doubles with every failure.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+pub(super) const LAST_RETRY: Duration = Duration::from_secs(30);
 
 impl Fib {
     /// Takes in what became of a batch, in the order of its changes.

@@ -133,14 +133,15 @@ impl Fib {
     }
 
     fn sweep_slot(&mut self, id: u32, mark: Generation) {
-        let slot = &mut self.slots[id];
+        let slot = &self.slots[id];
         // The values of sysctls are read when they are first watched, not in every scan.
         if slot.seen == mark || matches!(slot.key, Key::Sysctl(_)) {
             return;
         }
         if slot.foreign == Foreign::Seen {
-            slot.foreign = Foreign::No;
+            self.way_is_free(id);
         }
+        let slot = &mut self.slots[id];
         slot.was_ours = slot.flight.is_some() || slot.fresh_until > self.now;
         slot.perhaps = None;
         if slot.have.is_some() {

@@ -1,5 +1,6 @@
 //! Objects in few words, and a driver that plays the shell.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::net::IpAddr;
 use std::time::Duration;
