@@ -5,6 +5,28 @@
 //! [`NotificationError`] that ends the session, and [`Update`] carries the milder outcomes of RFC 7606.
 //! NLRI are checked once and then read lazily from the received bytes ([`Nlri`]).
 //!
+//! ```
+//! use tapway_bgp_wire::{
+//!     AsPath, Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, UpdateBuilder,
+//! };
+//! use tapway_model::Prefix;
+//!
+//! let mut out = Vec::new();
+//! let attributes = Attributes { as_path: AsPath::sequence([65001]), ..Attributes::default() };
+//! let next_hop = NextHop::V4("192.0.2.1".parse()?);
+//! let prefix: Prefix = "198.51.100.7/32".parse()?;
+//! UpdateBuilder::new(&mut out, EncodeContext::default()).announce(&attributes, next_hop, [prefix])?;
+//!
+//! let session = DecodeContext::default();
+//! let (len, frame) = Frame::next(&out, session.max_len())?.expect("a whole message");
+//! let Message::Update(update) = frame.decode(&session)? else { panic!("an UPDATE") };
+//! let reach = update.reach().next().expect("a route");
+//! assert_eq!((len, reach.next_hop), (out.len(), next_hop));
+//! assert!(reach.nlri.iter().all(|entry| entry.prefix == prefix));
+//! assert_eq!(update.attributes().decode(), attributes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! RFC 4271, 4456, 4486, 4724, 4760, 5492, 6286, 6608, 6793, 7313, 7606, 7607, 7911, 8092, 8538, 8654, 8950,
 //! 9003, 9072, 9234, 9384, 9494, 9687.
 #![no_std]
