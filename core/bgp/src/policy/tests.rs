@@ -363,7 +363,8 @@ fn communities_of_received_routes_are_kept_or_replaced() {
         prefix: "10.0.0.0/8".parse().unwrap(),
         communities: &has,
     };
-    let rows: [(Option<Vec<u32>>, Vec<u32>, Option<Vec<u32>>); 4] = [
+    type All = Option<Vec<u32>>;
+    let rows: [(All, Vec<u32>, All); 4] = [
         (None, Vec::new(), None),
         (None, [7].into(), Some([7, 8, 9].into())),
         (Some([1].into()), Vec::new(), Some([1].into())),

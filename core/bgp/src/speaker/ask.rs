@@ -147,14 +147,9 @@ impl Peer {
     /// Where a route with this path goes: what is behind `ifindex` is on the session's own link.
     fn towards(&self, path: &Path) -> (IpAddr, u32) {
         let on_link = !matches!(self.config.reach, Reach::Multihop(_));
-        let by_conn = self
-            .main
-            .conn
-            .as_ref()
-            .and_then(|c| c.info)
-            .map_or(0, |i| i.ifindex);
-        let ifindex = if by_conn != 0 {
-            by_conn
+        let known = self.source.ifindex;
+        let ifindex = if known != 0 {
+            known
         } else {
             self.endpoint.map_or(0, |e| e.ifindex)
         };

@@ -81,6 +81,10 @@ impl Peer {
             self.over_limit(shared, now, family);
             return PeerChange::Reset;
         }
+        if old.passive != self.config.passive && !self.main.state.connected() {
+            // Waiting and connecting are different states.
+            self.stop(shared, now, None, DownReason::Administrative);
+        }
         self.restart_now(shared, now);
         if reset && was_up {
             PeerChange::Reset

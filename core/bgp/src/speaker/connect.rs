@@ -210,6 +210,10 @@ impl Peer {
         if self.main.state != State::Idle || self.other.is_some() {
             self.stop(shared, now, None, DownReason::Unreachable);
         }
+        if endpoint.is_none() && !far {
+            // Also what is kept of a session that ended before: nothing leads there.
+            self.forget_routes(shared);
+        }
         self.restart_now(shared, now);
     }
 

@@ -13,8 +13,10 @@ mod peer;
 mod receive;
 mod send;
 mod shared;
+mod stale;
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Bound;
@@ -69,17 +71,21 @@ impl Speaker {
         });
     }
 
-    /// Adds a peer, or changes it; the session is reset only if it must be.
+    /// Adds a peer, or changes it; the session is reset only if it must be. A new peer, and one with a new
+    /// [`address`](PeerConfig::address), waits for [`Speaker::set_peer_endpoint`].
     pub fn set_peer(&mut self, now: Instant, config: PeerConfig) -> PeerChange {
-        let name = config.name.clone();
-        if !self.peers.contains_key(&name) {
-            self.peers.insert(name, Peer::new(now, config));
-            return PeerChange::Added;
+        match self.peers.entry(config.name.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(Peer::new(now, config));
+                PeerChange::Added
+            }
+            Entry::Occupied(mut place) => {
+                let peer = place.get_mut();
+                let change = peer.set_config(&mut self.shared, now, config);
+                peer.note_state(&mut self.shared, now);
+                change
+            }
         }
-        self.with(now, &name, |peer, shared| {
-            peer.set_config(shared, now, config)
-        })
-        .unwrap_or(PeerChange::Unchanged)
     }
 
     /// Ends the session and forgets the peer. False: there was none.
@@ -266,8 +272,7 @@ impl Speaker {
     }
 
     /// Announces a route, or changes it.
-    pub fn announce(&mut self, now: Instant, announcement: Announcement) {
-        let _ = now;
+    pub fn announce(&mut self, _now: Instant, announcement: Announcement) {
         let id = announcement.id;
         if self.shared.stopped || !self.shared.own.set(announcement) {
             return;
@@ -285,8 +290,7 @@ impl Speaker {
     }
 
     /// Withdraws a route. False: it was not announced.
-    pub fn withdraw(&mut self, now: Instant, id: &AnnouncementId) -> bool {
-        let _ = now;
+    pub fn withdraw(&mut self, _now: Instant, id: &AnnouncementId) -> bool {
         if !self.shared.own.remove(id) {
             return false;
         }
@@ -307,8 +311,7 @@ impl Speaker {
     }
 
     /// The start-up grace is over, or every source has spoken: End-of-RIB may be sent. Once is enough.
-    pub fn set_restart_done(&mut self, now: Instant) {
-        let _ = now;
+    pub fn set_restart_done(&mut self, _now: Instant) {
         self.shared.restart_done = true;
     }
 
@@ -330,8 +333,7 @@ impl Speaker {
     }
 
     /// Bytes to write next, peers in turn. Nothing for a connection that is blocked.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        let _ = now;
+    pub fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
         let served = self.served.clone();
         let after = served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         for whole_round in [false, true] {
@@ -402,7 +404,7 @@ impl Speaker {
 
     /// Whether peers that install routes of this family may still send their first ones: routes that an
     /// earlier run put in the kernel should stay meanwhile. Ends with their End-of-RIB, which is told as
-    /// [`Action::InstallableChanged`].
+    /// [`Action::InstallableChanged`]. A peer that never comes never ends it: bound the wait.
     pub fn awaits_first_routes(&self, family: Family) -> bool {
         self.peers.values().any(|p| p.awaits_first_routes(family))
     }

@@ -1,9 +1,8 @@
 //! A peer: its connections, its RIBs, and what happens to these when a session comes and goes.
 //!
-//! RFC 4271 §8, RFC 4724 §4.2 (the helper's side of graceful restart), RFC 8538.
+//! RFC 4271 §8, RFC 8538 §3. What becomes of routes when a session ends is in `stale.rs`.
 
 use alloc::string::{String, ToString};
-use core::time::Duration;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{ErrorCode, PerFamily};
@@ -18,13 +17,9 @@ use crate::config::{PeerConfig, Reach};
 use crate::rib::adj_in::{AdjIn, Paths};
 use crate::rib::adj_out::AdjOut;
 use crate::session::fsm::{self, State};
-use crate::session::open::Negotiated;
 use crate::session::pace::Backoff;
 use crate::session::timers::Timer;
 use crate::session::{Connection, Fired, Session, Surroundings};
-
-/// After the peer is back: how long to wait for its End-of-RIB before what is still stale goes.
-const STALE_MAX: Duration = Duration::from_secs(360);
 
 /// Which of a peer's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,54 +289,6 @@ impl Peer {
         }
     }
 
-    /// An established session is over: routes stay as stale, or go (RFC 4724 §4.2, RFC 8538 §4).
-    fn lost(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        negotiated: Option<&Negotiated>,
-        reason: &DownReason,
-    ) {
-        let restart = negotiated
-            .and_then(|n| n.restart.as_ref())
-            .filter(|restart| match reason {
-                DownReason::Closed(_) | DownReason::Replaced => true,
-                DownReason::Sent(n) | DownReason::Received(n) => restart.notification && !n.hard,
-                DownReason::Unreachable
-                | DownReason::ConnectFailed(_)
-                | DownReason::Administrative => false,
-            });
-        self.restart_until = None;
-        self.stale_until = None;
-        for family in Family::ALL {
-            self.adj_out[family].clear();
-            let adj_in = &mut self.adj_in[family];
-            adj_in.end_of_rib = false;
-            adj_in.refreshing = false;
-            let changed = match restart.filter(|r| r.families[family].is_some()) {
-                Some(restart) => {
-                    let had = adj_in.accepted_len() > 0;
-                    let (_, routes) = adj_in.keep_as_stale();
-                    if routes > 0 {
-                        self.restart_until = Some(now + restart.time);
-                        let peer = self.config.name.clone();
-                        shared.tell(Event::StaleKept {
-                            peer,
-                            family,
-                            routes,
-                        });
-                    }
-                    had
-                }
-                None => adj_in.clear(),
-            };
-            shared.installable_changed[family] |= changed && self.config.install.is_some();
-        }
-        if Family::ALL.iter().all(|f| self.adj_in[*f].len() == 0) {
-            self.paths.clear();
-        }
-    }
-
     /// A connection became established: it is the main one from now on, and the only one.
     fn up(&mut self, shared: &mut Shared, now: Instant, slot: Slot) {
         match slot {
@@ -398,32 +345,7 @@ impl Peer {
             if negotiated.decode.families[family] {
                 self.adj_out[family].touch_all(shared.own.prefixes(family));
             }
-            // RFC 4724 §4.2: without the family, or with F clear, nothing was preserved.
-            let preserved = negotiated
-                .restart
-                .as_ref()
-                .and_then(|r| r.families[family])
-                .unwrap_or(false);
-            if !preserved {
-                self.drop_stale(shared, family);
-            }
-            if self.adj_in[family].stale_len() > 0 {
-                self.stale_until = Some(now + STALE_MAX);
-            }
-        }
-    }
-
-    /// Removes stale routes of a family.
-    pub(crate) fn drop_stale(&mut self, shared: &mut Shared, family: Family) {
-        let (changed, routes) = self.adj_in[family].remove_stale();
-        shared.installable_changed[family] |= changed && self.config.install.is_some();
-        if routes > 0 {
-            let peer = self.config.name.clone();
-            shared.tell(Event::StaleRemoved {
-                peer,
-                family,
-                routes,
-            });
+            self.back(shared, now, family, &negotiated);
         }
     }
 
@@ -474,17 +396,6 @@ impl Peer {
         }
     }
 
-    /// The peer's routes are not wanted any more.
-    pub(crate) fn forget_routes(&mut self, shared: &mut Shared) {
-        for family in Family::ALL {
-            let changed = self.adj_in[family].clear();
-            shared.installable_changed[family] |= changed && self.config.install.is_some();
-        }
-        self.paths.clear();
-        self.restart_until = None;
-        self.stale_until = None;
-    }
-
     /// Ends the session because of what the peer sent, and refuses it for a while.
     pub(crate) fn over_limit(&mut self, shared: &mut Shared, now: Instant, family: Family) {
         let wire::AfiSafi { afi, safi } = family.into();
@@ -527,15 +438,7 @@ impl Peer {
                 self.expired(shared, now, slot, timer);
             }
         }
-        for until in [self.restart_until, self.stale_until] {
-            if until.is_some_and(|at| at <= now) {
-                self.restart_until = None;
-                self.stale_until = None;
-                for family in Family::ALL {
-                    self.drop_stale(shared, family);
-                }
-            }
-        }
+        self.give_up_stale(shared, now);
     }
 
     fn expired(&mut self, shared: &mut Shared, now: Instant, slot: Slot, timer: Timer) {

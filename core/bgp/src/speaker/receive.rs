@@ -142,7 +142,7 @@ impl Peer {
                             .drive(shared, now, slot, fsm::Event::Refresh, Cause::Plain)
                             .deliver
                         {
-                            self.route_refresh(shared, &refresh);
+                            self.route_refresh(shared, now, &refresh);
                         }
                     }
                     Err(error) => {
@@ -281,7 +281,7 @@ impl Peer {
         }
     }
 
-    fn route_refresh(&mut self, shared: &mut Shared, refresh: &wire::RouteRefresh) {
+    fn route_refresh(&mut self, shared: &mut Shared, now: Instant, refresh: &wire::RouteRefresh) {
         // One for a family that is not spoken is ignored (RFC 2918 §4).
         let Some(family) = refresh.family.family().filter(|f| self.speaks(*f)) else {
             return;
@@ -295,8 +295,7 @@ impl Peer {
                 self.serve_refresh(shared, family);
             }
             RefreshSubtype::Begin => {
-                self.adj_in[family].mark_stale();
-                self.adj_in[family].refreshing = true;
+                self.begin_refresh(now, family);
             }
             RefreshSubtype::End => {
                 if core::mem::take(&mut self.adj_in[family].refreshing) {

@@ -8,3 +8,4 @@ mod refresh;
 mod restart;
 mod routes;
 mod speed;
+mod walk;

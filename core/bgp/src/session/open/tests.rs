@@ -174,11 +174,9 @@ fn hold_times() {
 #[test]
 fn families_are_the_intersection() {
     let v4 = AfiSafi::IPV4_UNICAST;
-    let rows: [(
-        &[Family],
-        fn(&Capability) -> bool,
-        Result<(bool, bool), ErrorCode>,
-    ); 5] = [
+    type Keep = fn(&Capability) -> bool;
+    type Agreed = Result<(bool, bool), ErrorCode>;
+    let rows: [(&[Family], Keep, Agreed); 5] = [
         (&Family::ALL, |_| true, Ok((true, true))),
         (&[Family::Ipv6], |_| true, Ok((false, true))),
         (

@@ -92,7 +92,7 @@ fn hold_timer_expires_when_the_peer_is_silent() {
     assert_ne!(net.states(), [State::Idle; 2]);
     net.run(40 * SECOND);
     assert_eq!(net.peer(0).last_sent.unwrap().1.text, "Hold Timer Expired");
-    net.cut = false;
+    net.mend();
     net.run(200 * SECOND);
     assert_eq!(net.states(), [State::Established; 2]);
 }
@@ -401,4 +401,16 @@ fn changed_settings_reset_only_if_they_must() {
         let count = if expected == PeerChange::Reset { 2 } else { 1 };
         assert_eq!(net.peer(0).established_count, count, "{what}");
     }
+}
+
+#[test]
+fn a_passive_peer_that_may_connect_now_does() {
+    let mut net = pair(Transport::V4, |_, _, p| p.passive = true);
+    net.link_up(Transport::V4);
+    net.run(60 * SECOND);
+    assert_eq!(net.states(), [State::Active; 2]);
+    let now = net.now;
+    net.speaker(0).set_peer(now, peer_config(1, Transport::V4));
+    net.run(SECOND);
+    assert_eq!(net.states(), [State::Established; 2]);
 }

@@ -200,7 +200,8 @@ fn one(kind: MessageType) -> Vec<u8> {
 fn messages_out_of_place_are_an_error_of_the_state() {
     use MessageType::{Keepalive, Notification as N, Open, RouteRefresh, Update};
     // What came before, what comes, the code that is sent (RFC 6608), or none.
-    let rows: [(&[MessageType], MessageType, Option<(u8, u8)>); 10] = [
+    type Code = Option<(u8, u8)>;
+    let rows: [(&[MessageType], MessageType, Code); 10] = [
         (&[], Keepalive, Some((5, 1))),
         (&[], Update, Some((5, 1))),
         (&[], RouteRefresh, Some((5, 1))),

@@ -34,6 +34,18 @@ enum Delivery {
     Closed(usize, ConnId),
 }
 
+impl Delivery {
+    fn node(&self) -> usize {
+        match self {
+            Delivery::Connected(node, ..)
+            | Delivery::Refused(node, ..)
+            | Delivery::Accepted(node, ..)
+            | Delivery::Data(node, ..)
+            | Delivery::Closed(node, ..) => *node,
+        }
+    }
+}
+
 pub(crate) struct Node {
     pub(crate) speaker: Speaker,
     pub(crate) addresses: LocalAddresses,
@@ -51,8 +63,9 @@ pub(crate) struct Node {
 pub(crate) struct Net {
     pub(crate) now: Instant,
     pub(crate) nodes: Vec<Node>,
-    /// Bytes get lost, in silence.
+    /// Nothing gets through; TCP sends it again later.
     pub(crate) cut: bool,
+    held: Vec<Delivery>,
     /// Connections are neither made nor refused.
     pub(crate) hang: bool,
     /// Nobody learns the own addresses of a connection.
@@ -176,6 +189,7 @@ pub(crate) fn pair(
         now: Instant::from_nanos(1_000_000_000),
         nodes: Vec::new(),
         cut: false,
+        held: Vec::new(),
         hang: false,
         mute_addresses: false,
         strip_extended_next_hop: false,
@@ -292,14 +306,27 @@ impl Net {
         self.replace(node, start, config);
     }
 
+    /// What was cut is whole again.
+    pub(crate) fn mend(&mut self) {
+        self.cut = false;
+        for delivery in core::mem::take(&mut self.held) {
+            self.later(delivery);
+        }
+    }
+
     /// All connections break; both sides see it.
     pub(crate) fn break_connections(&mut self) {
+        self.held.clear();
+        self.queue.retain(|_, d| !matches!(d, Delivery::Data(..)));
         for ((node, conn), _) in core::mem::take(&mut self.ends) {
             self.later(Delivery::Closed(node, conn));
         }
     }
 
     fn let_go(&mut self, node: usize, tell: bool) {
+        // Numbers begin anew: nothing that was for the old process may reach the new one.
+        self.queue.retain(|_, d| d.node() != node);
+        self.held.retain(|d| d.node() != node);
         let mine: Vec<_> = self
             .ends
             .keys()
@@ -397,9 +424,7 @@ impl Net {
             self.speaker(node).handle_blocked(now, conn);
             return;
         }
-        if let Some(far) = self.ends.get(&(node, transmit.conn)).copied()
-            && !self.cut
-        {
+        if let Some(far) = self.ends.get(&(node, transmit.conn)).copied() {
             let mut bytes = transmit.bytes;
             if self.strip_extended_next_hop {
                 // Another code in its place: a capability that nobody knows.
@@ -427,7 +452,7 @@ impl Net {
             Action::Close { conn, farewell } => {
                 if let Some(far) = self.ends.remove(&(node, conn)) {
                     self.ends.remove(&far);
-                    if !farewell.is_empty() && !self.cut {
+                    if !farewell.is_empty() {
                         self.later(Delivery::Data(far.0, far.1, farewell));
                     }
                     self.later(Delivery::Closed(far.0, far.1));
@@ -485,6 +510,9 @@ impl Net {
     }
 
     fn later(&mut self, delivery: Delivery) {
+        if self.cut && matches!(delivery, Delivery::Data(..) | Delivery::Closed(..)) {
+            return self.held.push(delivery);
+        }
         self.counter += 1;
         self.queue
             .insert((self.now + LATENCY, self.counter), delivery);

@@ -89,3 +89,23 @@ fn a_change_during_a_refresh_is_not_lost() {
     assert!(!received.iter().any(|r| r == "203.0.113.7/32"));
     assert!(received.iter().any(|r| r == "203.0.113.201/32"));
 }
+
+#[test]
+fn a_refresh_that_never_ends_is_ended() {
+    use tapway_bgp_wire::{AfiSafi, RefreshSubtype, RouteRefresh};
+
+    let mut net = with_routes(1);
+    let (now, conn) = (net.now, net.peer(0).connection.unwrap().0);
+    let mut bytes = Vec::new();
+    RouteRefresh {
+        family: AfiSafi::IPV6_UNICAST,
+        subtype: RefreshSubtype::Begin,
+    }
+    .encode(&mut bytes);
+    net.speaker(0).handle_data(now, conn, &bytes);
+    net.run(350 * SECOND);
+    assert_eq!(net.received(0).len(), 2);
+    net.run(20 * SECOND);
+    assert_eq!(net.received(0), ["203.0.113.1/32"]);
+    assert_eq!(net.states(), [State::Established; 2]);
+}

@@ -267,3 +267,14 @@ fn installed_routes_stay_while_the_peer_restarts() {
         "node 0 sent End-of-RIB"
     );
 }
+
+#[test]
+fn a_link_that_goes_down_takes_what_was_kept() {
+    let mut net = with_routes();
+    restart(&mut net, warm());
+    net.run(SECOND / 10);
+    assert_eq!(net.received(0).len(), 3);
+    net.link_down(0);
+    assert!(net.received(0).is_empty());
+    assert!(net.peer(0).restarting_until.is_none());
+}
