@@ -90,7 +90,6 @@ impl Listeners {
             .map(|open| &open.fd)
     }
 
-
     /// Where we could not, and why.
     pub fn failed(&self) -> impl Iterator<Item = (&SocketAddr, &str)> {
         self.failed.iter().map(|(addr, why)| (addr, why.as_str()))

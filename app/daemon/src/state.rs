@@ -27,6 +27,8 @@ mod writer;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tapway_document::Problem;
+
 pub use record::{OldSysctl, Record, State};
 pub use writer::{Ack, Full, Progress, Writer};
 
@@ -64,8 +66,8 @@ pub struct Opened {
     pub state: State,
     /// Takes what is to be kept from now on.
     pub writer: Writer,
-    /// What was damaged, and where it is now; for the log and for people.
-    pub notices: Vec<String>,
+    /// What was damaged, and where it is now.
+    pub problems: Vec<Problem>,
 }
 
 /// Opens the directory, made when it is not there, and starts the thread that writes. `progress` is
@@ -80,17 +82,18 @@ pub fn open(
 ) -> Result<Opened, OpenError> {
     let lock = lock::take(dir)?;
     let loaded = load::load(dir)?;
-    let writer = Writer::start(loaded.log, lock, capacity, Box::new(progress)).map_err(|error| {
-        OpenError::Io {
-            path: dir.to_path_buf(),
-            doing: "cannot start a thread",
-            error,
-        }
-    })?;
+    let writer =
+        Writer::start(loaded.log, lock, capacity, Box::new(progress)).map_err(|error| {
+            OpenError::Io {
+                path: dir.to_path_buf(),
+                doing: "cannot start a thread",
+                error,
+            }
+        })?;
     Ok(Opened {
         state: loaded.state,
         writer,
-        notices: loaded.notices,
+        problems: loaded.problems,
     })
 }
 
@@ -101,6 +104,11 @@ pub fn open(
 pub fn boot_id() -> io::Result<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     Ok(text.trim().to_string())
+}
+
+/// What a later record with the same replaces.
+pub(crate) fn key(record: &Record) -> Box<str> {
+    line::slot(record).0
 }
 
 #[cfg(test)]

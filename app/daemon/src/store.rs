@@ -1,54 +1,270 @@
-//! TEMPORARY in memory.
+//! What the loop keeps across restarts: the node's records, what the API applied, whether it ran.
+//!
+//! Records go to the state log's thread and never hold up the loop. When its queue is full, the latest
+//! record of each key waits here, so that what waits is bounded by what there is to know; whoever waits
+//! for the disk is told that it is not working.
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use serde_json::Value;
-use tapway_api::ApiError;
-use tapway_api::problem::Problem as ApiProblem;
+use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
+use tapway_api::{ApiError, ErrorCode};
 use tapway_document::Problem;
-use tapway_model::{Instance, InstanceName, PeerName, PolicyName};
-use tapway_node::{Record, Restored};
+use tapway_intent::OrderRecord;
+use tapway_model::{PeerName, PolicyName, SourceName};
+use tapway_node::{Record as NodeRecord, Restored};
 
 use crate::settings::Settings;
+use crate::state::{self, OldSysctl, Progress, Record, State, Writer};
 
-/// What was kept.
-#[derive(Default)]
+/// Records that the log's thread may have before it.
+const QUEUE: usize = 65_536;
+/// Counter: 1 while the kernel holds what is ours, 0 after it was taken out.
+const WIRED: &str = "wired";
+/// Counter: which boot of the host that was.
+const BOOT: &str = "boot";
+
+/// What an earlier run kept.
 pub struct Kept {
-    pub policies: BTreeMap<PolicyName, Value>,
+    /// Peers applied through the API, as written.
     pub peers: BTreeMap<PeerName, Value>,
+    /// Policies applied through the API, as written.
+    pub policies: BTreeMap<PolicyName, Value>,
+    /// What could not be read.
     pub problems: Vec<Problem>,
+    /// The router id it had.
     pub router_id: Option<Ipv4Addr>,
+    /// It ran on this boot of the host, and left the kernel wired.
     pub warm: bool,
+    state: State,
+    boot_id: String,
 }
+
 impl Kept {
-    pub fn remembered(&self, _s: &Settings) -> BTreeMap<InstanceName, Arc<Instance>> {
-        BTreeMap::new()
-    }
+    /// What the node is to know again.
     pub fn restored(&self) -> Restored {
-        Restored::default()
+        let instances = self.state.instances.iter();
+        let order = self.state.order.iter();
+        let sysctls = self
+            .state
+            .sysctls
+            .iter()
+            .filter(|(_, old)| old.boot_id == self.boot_id);
+        Restored {
+            instances: instances
+                .flat_map(|(source, all)| all.values().map(|i| (source.clone(), i.clone())))
+                .collect(),
+            order: order
+                .map(|(key, number)| OrderRecord {
+                    key: key.clone(),
+                    number: *number,
+                })
+                .collect(),
+            sysctls: sysctls
+                .map(|(path, old)| (path.clone(), old.value.clone()))
+                .collect(),
+        }
+    }
+
+    /// What the source `files` said last.
+    pub fn remembered(
+        &self,
+        settings: &Settings,
+    ) -> BTreeMap<tapway_model::InstanceName, std::sync::Arc<tapway_model::Instance>> {
+        let source: Option<SourceName> = settings.files().map(|(name, _)| name);
+        source
+            .and_then(|name| self.state.instances.get(&name))
+            .cloned()
+            .unwrap_or_default()
     }
 }
+
+/// Something that the API applied or removed.
 pub enum Write {
+    /// A peer.
     Peer(PeerName, Option<Value>),
+    /// A policy.
     Policy(PolicyName, Option<Value>),
 }
-pub struct Store;
+
+/// The way to the state log.
+pub struct Store {
+    writer: Option<Writer>,
+    /// Latest records that found the queue full, by key.
+    waiting: BTreeMap<Box<str>, Record>,
+    progress: Receiver<Progress>,
+    problem: Option<String>,
+    boot_id: String,
+    sysctls: Vec<String>,
+}
+
 impl Store {
-    pub fn open(_dir: &Path, _wake: impl Fn() + Send + 'static) -> anyhow::Result<(Store, Kept)> {
-        Ok((Store, Kept::default()))
+    /// Opens the state directory. `wake` is called when the log's thread has news.
+    ///
+    /// # Errors
+    /// When another daemon uses the directory, or it cannot be used.
+    pub fn open(dir: &Path, wake: impl Fn() + Send + 'static) -> anyhow::Result<(Store, Kept)> {
+        let (sender, progress) = sync_channel(64);
+        let opened = state::open(dir, QUEUE, move |news| {
+            // News are for people; the oldest are as good as the latest.
+            let _ = sender.try_send(news);
+            wake();
+        })?;
+        for problem in &opened.problems {
+            tracing::warn!("{problem}");
+        }
+        let boot_id = state::boot_id().unwrap_or_default();
+        let boot = u64::from(crc32fast::hash(boot_id.as_bytes()));
+        let counter = |name: &str| opened.state.counters.get(name).copied();
+        let warm = counter(WIRED) == Some(1) && counter(BOOT) == Some(boot);
+        let kept = Kept {
+            peers: opened.state.peers.clone(),
+            policies: opened.state.policies.clone(),
+            problems: opened.problems,
+            router_id: opened.state.router_id,
+            warm,
+            boot_id: boot_id.clone(),
+            state: opened.state,
+        };
+        let mut store = Store {
+            writer: Some(opened.writer),
+            waiting: BTreeMap::new(),
+            progress,
+            problem: None,
+            boot_id,
+            sysctls: kept.state.sysctls.keys().cloned().collect(),
+        };
+        store.append(Record::Counter(BOOT.to_owned(), boot));
+        store.append(Record::Counter(WIRED.to_owned(), 1));
+        Ok((store, kept))
     }
-    pub fn record(&mut self, _r: Record) {}
-    pub fn write(&mut self, _w: Write) {}
-    pub fn when_kept(&mut self, f: impl FnOnce(Result<(), ApiError>) + Send + 'static) {
-        f(Ok(()))
+
+    /// Keeps what the node says.
+    pub fn record(&mut self, record: NodeRecord) {
+        match record {
+            NodeRecord::Intent(record) => self.append(Record::Intent(record)),
+            NodeRecord::Sysctl { path, old } => {
+                self.sysctls.push(path.clone());
+                let old = OldSysctl {
+                    value: old,
+                    boot_id: self.boot_id.clone(),
+                };
+                self.append(Record::Sysctl(path, Some(old)));
+            }
+        }
     }
-    pub fn poll(&mut self) {}
+
+    /// Keeps what the API did.
+    pub fn write(&mut self, write: Write) {
+        self.append(match write {
+            Write::Peer(name, value) => Record::Peer(name, value),
+            Write::Policy(name, value) => Record::Policy(name, value),
+        });
+    }
+
+    /// Keeps the router id.
+    pub fn remember_router_id(&mut self, id: Ipv4Addr) {
+        self.append(Record::RouterId(id));
+    }
+
+    /// Calls `then` when everything up to now is on disk, or cannot be.
+    pub fn when_kept(&mut self, then: impl FnOnce(Result<(), ApiError>) + Send + 'static) {
+        self.retry();
+        let Some(writer) = self.writer.as_ref().filter(|_| self.waiting.is_empty()) else {
+            return then(Err(not_kept("too much waits to be written already")));
+        };
+        let ack: state::Ack = Box::new(move |written: Result<(), String>| {
+            then(written.map_err(|why| not_kept(&why)));
+        });
+        if let Err(full) = writer.append(Vec::new(), Some(ack))
+            && let Some(ack) = full.ack
+        {
+            ack(Err("too much waits to be written already".to_owned()));
+        }
+    }
+
+    /// Takes news of the log's thread.
+    pub fn poll(&mut self) {
+        while let Ok(news) = self.progress.try_recv() {
+            match news {
+                Progress::Kept => self.problem = None,
+                Progress::Failing(why) => {
+                    if self.problem.is_none() {
+                        tracing::error!("the state log cannot be written: {why}");
+                    }
+                    self.problem = Some(why);
+                }
+                Progress::Notice(text) => tracing::warn!("{text}"),
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.retry();
+        }
+    }
+
+    /// What is wrong with the disk.
     pub fn problem(&self) -> Option<ApiProblem> {
-        None
+        self.problem.as_ref().map(|why| ApiProblem {
+            kind: ProblemKind::State,
+            subject: "state.log".to_owned(),
+            message: format!("the state log cannot be written: {why}; the network goes on, but a restart may forget"),
+            place: None,
+            source: None,
+            remedy: Some("make room on the disk, or mend it; it is tried again by itself".to_owned()),
+        })
     }
-    pub fn remember_router_id(&mut self, _id: Ipv4Addr) {}
-    pub fn gone(&mut self) {}
-    pub fn close(&mut self) {}
+
+    /// Everything of ours is out of the kernel.
+    pub fn gone(&mut self) {
+        self.append(Record::Counter(WIRED.to_owned(), 0));
+        for path in std::mem::take(&mut self.sysctls) {
+            self.append(Record::Sysctl(path, None));
+        }
+    }
+
+    /// Writes what is left.
+    pub fn close(&mut self) {
+        self.retry();
+        if let Some(writer) = self.writer.take()
+            && let Err(why) = writer.close()
+        {
+            tracing::error!("the state log was not written to its end: {why}");
+        }
+    }
+
+    fn append(&mut self, record: Record) {
+        if !self.waiting.is_empty() {
+            self.waiting.insert(state::key(&record), record);
+            return;
+        }
+        let Some(writer) = &self.writer else { return };
+        if let Err(full) = writer.append(vec![record], None) {
+            self.waiting
+                .extend(full.records.into_iter().map(|r| (state::key(&r), r)));
+        }
+    }
+
+    fn retry(&mut self) {
+        let Some(writer) = self.writer.as_ref().filter(|_| !self.waiting.is_empty()) else {
+            return;
+        };
+        let records: Vec<Record> = std::mem::take(&mut self.waiting).into_values().collect();
+        for chunk in records.chunks(QUEUE / 4) {
+            if let Err(full) = writer.append(chunk.to_vec(), None) {
+                self.waiting
+                    .extend(full.records.into_iter().map(|r| (state::key(&r), r)));
+            }
+        }
+    }
+}
+
+fn not_kept(why: &str) -> ApiError {
+    ApiError::new(
+        ErrorCode::Internal,
+        format!("it is in effect, but a restart may forget it: {why}"),
+    )
+    .with_remedy("see `tapway problem list`; try again when the disk works")
 }

@@ -1,6 +1,6 @@
 //! Writing the log anew without what is out of date.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
@@ -58,7 +58,10 @@ impl Log {
             frame.resize(usize::try_from(place.len).unwrap_or(usize::MAX), 0);
             self.file.read_exact_at(&mut frame, place.at)?;
             out.write_all(&frame)?;
-            let moved = Place { at: len, len: place.len };
+            let moved = Place {
+                at: len,
+                len: place.len,
+            };
             index.note((key.clone(), false), moved);
             len += place.len;
         }
@@ -66,10 +69,11 @@ impl Log {
         drop(out);
         file.sync_all()?;
         fs::rename(&path, log_path(&self.dir))?;
-        // From here on the new file is the log, whether its name is on the disk yet or not.
+        // From here on the new file is the log.
+        self.dir_is_new = true;
         self.file = file;
         self.index = index;
         self.len = len;
-        File::open(&self.dir)?.sync_all()
+        self.sync_name()
     }
 }

@@ -19,22 +19,54 @@ use super::record::{OldSysctl, Record};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Line<'r> {
-    Put { source: Cow<'r, SourceName>, instance: InstanceSpec },
-    Gone { source: Cow<'r, SourceName>, name: Cow<'r, InstanceName> },
-    Order { key: Key<'r>, number: u64 },
-    OrderGone { key: Key<'r> },
-    Peer { name: Cow<'r, PeerName>, value: Option<Cow<'r, Value>> },
-    Policy { name: Cow<'r, PolicyName>, value: Option<Cow<'r, Value>> },
-    Sysctl { path: Cow<'r, str>, old: Option<Old<'r>> },
-    RouterId { id: Ipv4Addr },
-    Counter { name: Cow<'r, str>, value: u64 },
+    Put {
+        source: Cow<'r, SourceName>,
+        instance: InstanceSpec,
+    },
+    Gone {
+        source: Cow<'r, SourceName>,
+        name: Cow<'r, InstanceName>,
+    },
+    Order {
+        key: Key<'r>,
+        number: u64,
+    },
+    OrderGone {
+        key: Key<'r>,
+    },
+    Peer {
+        name: Cow<'r, PeerName>,
+        value: Option<Cow<'r, Value>>,
+    },
+    Policy {
+        name: Cow<'r, PolicyName>,
+        value: Option<Cow<'r, Value>>,
+    },
+    Sysctl {
+        path: Cow<'r, str>,
+        old: Option<Old<'r>>,
+    },
+    RouterId {
+        id: Ipv4Addr,
+    },
+    Counter {
+        name: Cow<'r, str>,
+        value: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Key<'r> {
-    Claim { table: u32, owner: Who<'r>, prefix: Prefix },
-    Instance { source: Cow<'r, SourceName>, name: Cow<'r, InstanceName> },
+    Claim {
+        table: u32,
+        owner: Who<'r>,
+        prefix: Prefix,
+    },
+    Instance {
+        source: Cow<'r, SourceName>,
+        name: Cow<'r, InstanceName>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +85,11 @@ struct Old<'r> {
 
 fn key_line(key: &OrderKey) -> Key<'_> {
     match key {
-        OrderKey::Claim { domain, owner, prefix } => Key::Claim {
+        OrderKey::Claim {
+            domain,
+            owner,
+            prefix,
+        } => Key::Claim {
             table: domain.0,
             owner: match owner {
                 Owner::Nic(name) => Who::Nic(Cow::Borrowed(name)),
@@ -71,7 +107,11 @@ fn key_line(key: &OrderKey) -> Key<'_> {
 
 fn key_back(key: Key<'_>) -> OrderKey {
     match key {
-        Key::Claim { table, owner, prefix } => OrderKey::Claim {
+        Key::Claim {
+            table,
+            owner,
+            prefix,
+        } => OrderKey::Claim {
             domain: Domain(table),
             owner: match owner {
                 Who::Nic(name) => Owner::Nic(name.into_owned()),
@@ -210,7 +250,11 @@ pub(super) fn slot(record: &Record) -> (Box<str>, bool) {
 
 fn order_slot(key: &mut String, order: &OrderKey) {
     let _ = match order {
-        OrderKey::Claim { domain, owner, prefix } => {
+        OrderKey::Claim {
+            domain,
+            owner,
+            prefix,
+        } => {
             write!(key, "o/{}/{owner}/{prefix}", domain.0)
         }
         OrderKey::Instance { source, instance } => write!(key, "n/{source}/{instance}"),

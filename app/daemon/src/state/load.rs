@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use tapway_document::Problem;
+
 use super::OpenError;
 use super::compact::{NEW, first_compaction};
 use super::frame::{Piece, framed, pieces};
@@ -23,7 +25,7 @@ const SET_ASIDE: u32 = 100;
 pub(super) struct Loaded {
     pub(super) state: State,
     pub(super) log: Log,
-    pub(super) notices: Vec<String>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// The path of the log in a state directory.
@@ -34,25 +36,27 @@ pub(super) fn log_path(dir: &Path) -> PathBuf {
 /// Reads the log of a locked directory.
 pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
     let path = log_path(dir);
-    let mut notices = Vec::new();
+    let mut problems = Vec::new();
     // A compaction that was not finished.
     let _ = fs::remove_file(dir.join(NEW));
     let mut bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
-            notices.push(move_aside(dir, &format!("cannot be read ({error})")));
+            problems.push(move_aside(dir, &format!("cannot be read: {error}")));
             Vec::new()
         }
     };
-    if is_of_another_version(&bytes) {
-        notices.push(move_aside(dir, "was written by another version of tapway"));
+    // Less than the first bytes: the very first start was interrupted.
+    if MAGIC.starts_with(&bytes) {
         bytes.clear();
     }
-    let fails = |doing| {
-        let path = path.clone();
-        move |error| OpenError::Io { path, doing, error }
-    };
+    let mut read = read(&bytes);
+    if read.records == 0 && !read.damage.is_empty() {
+        problems.push(move_aside(dir, "holds nothing that this version can read"));
+        bytes.clear();
+        read = Read::default();
+    }
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -60,61 +64,54 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
         .truncate(false)
         .mode(0o600)
         .open(&path)
-        .map_err(fails("cannot open the state log"))?;
-    let read = read(&bytes);
+        .map_err(|error| OpenError::Io {
+            path: path.clone(),
+            doing: "cannot open the state log",
+            error,
+        })?;
+    if !read.damage.is_empty() {
+        problems.push(set_aside(dir, &bytes, &read));
+    }
     let len = match read.damage.last() {
         Some(tail) if tail.end == bytes.len() => tail.start,
         _ => bytes.len(),
     };
-    if !read.damage.is_empty() {
-        notices.push(set_aside(dir, &bytes, &read));
+    let repaired = repair(&file, &bytes, len);
+    // Damage that is still in the file is written out of it.
+    let anew = read.damage.iter().any(|range| range.end <= len) || repaired.is_err();
+    if let Err(error) = repaired {
+        let problem = Problem::new(
+            path.display().to_string(),
+            format!("cannot be repaired: {error}"),
+        );
+        problems.push(problem.with_remedy("it is tried again while the daemon runs"));
     }
-    let mut log = Log {
-        dir: dir.to_path_buf(),
-        file,
-        len: len as u64,
-        index: read.index,
-        compact_at: first_compaction(),
-    };
-    // Without the first bytes, or with damage in between, the file is written anew soon.
-    if !bytes.starts_with(MAGIC) {
-        log.len = log.len.max(MAGIC.len() as u64);
-        log.compact_at = 0;
-    } else if read.damage.iter().any(|range| range.end != bytes.len()) {
-        log.compact_at = 0;
-    }
-    repair(&log.file, &bytes, len).unwrap_or_else(|error| {
-        notices.push(format!("{}: cannot be repaired: {error}; it is tried again later", path.display()));
-    });
     Ok(Loaded {
         state: read.state,
-        log,
-        notices,
+        log: Log {
+            dir: dir.to_path_buf(),
+            file,
+            len: len.max(MAGIC.len()) as u64,
+            index: read.index,
+            compact_at: if anew { 0 } else { first_compaction() },
+            dir_is_new: bytes.is_empty(),
+        },
+        problems,
     })
 }
 
 /// Writes the first bytes of a new log, and cuts off a damaged tail.
 fn repair(file: &File, bytes: &[u8], len: usize) -> io::Result<()> {
-    if len < MAGIC.len() {
+    if bytes.is_empty() {
         file.set_len(0)?;
         file.write_all_at(MAGIC, 0)?;
         return file.sync_all();
     }
     if len < bytes.len() {
         file.set_len(len as u64)?;
-        file.sync_all()?;
+        return file.sync_all();
     }
     Ok(())
-}
-
-fn is_of_another_version(bytes: &[u8]) -> bool {
-    let common = b"tapway state log ";
-    bytes.starts_with(common)
-        && !bytes.starts_with(MAGIC)
-        && bytes.len() > MAGIC.len()
-        && bytes[common.len()..].iter().take(8).any(|b| *b == b'\n')
-        && bytes[common.len()].is_ascii_digit()
-        && bytes[common.len()] != b'1'
 }
 
 /// What the bytes of a log say.
@@ -134,7 +131,11 @@ struct Read {
 
 fn read(bytes: &[u8]) -> Read {
     let mut read = Read::default();
-    let start = if bytes.starts_with(MAGIC) { MAGIC.len() } else { 0 };
+    let start = if bytes.starts_with(MAGIC) {
+        MAGIC.len()
+    } else {
+        0
+    };
     for piece in pieces(bytes, start) {
         match piece {
             Piece::Frame { at, payload } => match decode(payload) {
@@ -158,25 +159,29 @@ fn read(bytes: &[u8]) -> Read {
 }
 
 /// Keeps the damaged bytes in a file of their own, and says so.
-fn set_aside(dir: &Path, bytes: &[u8], read: &Read) -> String {
+fn set_aside(dir: &Path, bytes: &[u8], read: &Read) -> Problem {
     let total: usize = read.damage.iter().map(Range::len).sum();
     let first = read.damage.first().map_or(0, |r| r.start);
-    let kept = match free_name(dir) {
-        Some(to) => write_aside(&to, bytes, &read.damage)
-            .map(|()| format!("they are kept in {}", to.display()))
-            .unwrap_or_else(|e| format!("they could not be kept in {}: {e}", to.display())),
-        None => format!("they are not kept, there are {SET_ASIDE} such files already"),
+    let aside = match free_name(dir) {
+        Some(to) => match write_aside(&to, bytes, &read.damage) {
+            Ok(()) => format!("they are kept in {}", to.display()),
+            Err(e) => format!("they could not be kept in {}: {e}", to.display()),
+        },
+        None => format!("they are not kept: there are {SET_ASIDE} such files already"),
     };
     let why = match &read.reason {
-        Some(reason) => format!("damaged or not understood ({reason})"),
+        Some(reason) => format!("not understood ({reason})"),
         None => "damaged".to_string(),
     };
-    format!(
-        "{}: {total} bytes from offset {first} on are {why}; {kept}; {} records before and {} behind were read",
-        log_path(dir).display(),
-        read.records - read.behind,
-        read.behind
+    Problem::new(
+        log_path(dir).display().to_string(),
+        format!(
+            "{total} bytes from offset {first} on are {why}; {} records before them and {} behind were read",
+            read.records - read.behind,
+            read.behind
+        ),
     )
+    .with_remedy(aside)
 }
 
 fn write_aside(to: &Path, bytes: &[u8], ranges: &[Range<usize>]) -> io::Result<()> {
@@ -192,15 +197,18 @@ fn write_aside(to: &Path, bytes: &[u8], ranges: &[Range<usize>]) -> io::Result<(
 }
 
 /// Renames the whole log away, and says so.
-fn move_aside(dir: &Path, why: &str) -> String {
+fn move_aside(dir: &Path, why: &str) -> Problem {
     let path = log_path(dir);
     let moved = match free_name(dir) {
-        Some(to) => fs::rename(&path, &to)
-            .map(|()| format!("it is {} now", to.display()))
-            .unwrap_or_else(|e| format!("it cannot be renamed: {e}")),
-        None => format!("it is not kept, there are {SET_ASIDE} such files already"),
+        Some(to) => match fs::rename(&path, &to) {
+            Ok(()) => format!("it is {} now", to.display()),
+            Err(e) => format!("it could not be renamed: {e}"),
+        },
+        None => format!("it is not kept: there are {SET_ASIDE} such files already"),
     };
-    format!("{}: {why}; {moved}; the state begins empty, and the sources will tell again", path.display())
+    Problem::new(path.display().to_string(), why).with_remedy(format!(
+        "{moved}; the state begins empty, and the sources tell again"
+    ))
 }
 
 fn free_name(dir: &Path) -> Option<PathBuf> {

@@ -50,6 +50,8 @@ pub(super) struct Log {
     pub(super) index: Index,
     /// Out-of-date bytes from which on the next compaction is tried.
     pub(super) compact_at: u64,
+    /// The name of the file may not be on the disk yet.
+    pub(super) dir_is_new: bool,
 }
 
 /// Records as bytes, ready to be written.
@@ -70,8 +72,14 @@ impl Batch {
                 frame::MAX_PAYLOAD
             ));
         }
-        self.notes.push((line::slot(record), frame::framed(payload.len())));
+        self.notes
+            .push((line::slot(record), frame::framed(payload.len())));
         Ok(())
+    }
+
+    /// How many records it has.
+    pub(super) fn len(&self) -> usize {
+        self.notes.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -83,6 +91,7 @@ impl Log {
     /// Writes a batch and waits for the disk. After an error the log is as before, and the same
     /// batch can be tried again.
     pub(super) fn append(&mut self, batch: &Batch) -> io::Result<()> {
+        self.sync_name()?;
         let written = self
             .file
             .write_all_at(&batch.bytes, self.len)
@@ -94,15 +103,28 @@ impl Log {
             return Err(error);
         }
         for (slot, len) in &batch.notes {
-            let place = Place { at: self.len, len: *len };
+            let place = Place {
+                at: self.len,
+                len: *len,
+            };
             self.index.note(slot.clone(), place);
             self.len += len;
         }
         Ok(())
     }
 
+    /// Brings the name of the file to the disk: what is in a file without a name is lost.
+    pub(super) fn sync_name(&mut self) -> io::Result<()> {
+        if self.dir_is_new {
+            File::open(&self.dir)?.sync_all()?;
+            self.dir_is_new = false;
+        }
+        Ok(())
+    }
+
     /// Bytes that say nothing any more.
     pub(super) fn garbage(&self) -> u64 {
-        self.len - MAGIC.len() as u64 - self.index.live_bytes
+        self.len
+            .saturating_sub(MAGIC.len() as u64 + self.index.live_bytes)
     }
 }

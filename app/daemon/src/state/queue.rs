@@ -46,8 +46,8 @@ impl Queue {
     /// Adds a job, or gives it back when it does not fit. Into an empty queue, everything fits.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
         let mut inner = self.lock();
-        let full = inner.records + job.records.len() > self.capacity
-            || inner.jobs.len() >= self.capacity;
+        let full =
+            inner.records + job.records.len() > self.capacity || inner.jobs.len() >= self.capacity;
         if inner.closed || (full && !inner.jobs.is_empty()) {
             return Err(job);
         }
@@ -64,7 +64,10 @@ impl Queue {
             if inner.closed {
                 return None;
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self
+                .changed
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         inner.records = 0;
         Some(std::mem::take(&mut inner.jobs))
@@ -73,7 +76,11 @@ impl Queue {
     /// Those who wait for jobs that are still queued; the records stay.
     pub(super) fn take_acks(&self) -> Vec<Ack> {
         let mut inner = self.lock();
-        inner.jobs.iter_mut().filter_map(|job| job.ack.take()).collect()
+        inner
+            .jobs
+            .iter_mut()
+            .filter_map(|job| job.ack.take())
+            .collect()
     }
 
     /// Waits for `pause`, or until the queue is closed; true when it is.

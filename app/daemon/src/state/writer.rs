@@ -37,7 +37,9 @@ pub struct Full {
 
 impl fmt::Debug for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Full").field("records", &self.records.len()).finish()
+        f.debug_struct("Full")
+            .field("records", &self.records.len())
+            .finish()
     }
 }
 
@@ -54,7 +56,9 @@ pub struct Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("queued", &self.queue.len()).finish()
+        f.debug_struct("Writer")
+            .field("queued", &self.queue.len())
+            .finish()
     }
 }
 
@@ -160,7 +164,7 @@ impl Worker {
                 break;
             };
             let reason = format!(
-                "{}: cannot be written: {error}; it is tried again",
+                "{}: cannot be written: {error}",
                 super::load::log_path(&self.log.dir).display()
             );
             acks.append(&mut self.queue.take_acks());
@@ -168,7 +172,8 @@ impl Worker {
                 ack(Err(reason.clone()));
             }
             if last {
-                return Err(reason);
+                let lost = batch.len() + self.queue.len();
+                return Err(format!("{lost} records were lost: {reason}"));
             }
             (self.progress)(Progress::Failing(reason));
             last = self.queue.pause(pause);

@@ -6,6 +6,8 @@ use crate::uplink::{self, Unfit};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+
+use tapway_bgp::config::PeerAddress;
 use tapway_bgp::{ConnId, Endpoint};
 use tapway_fib::IfIndex;
 use tapway_model::{IfName, Instant, PeerName};
@@ -18,7 +20,18 @@ impl Node {
         };
         let mut changed: Vec<(PeerName, Option<Endpoint>)> = Vec::new();
         for (name, peer) in &self.config.peers {
-            let endpoint = uplink::endpoint(peer, &self.fib, &unfit);
+            let mut endpoint = uplink::endpoint(peer, &self.fib, &unfit);
+            // The kernel forgets neighbours that it does not talk to. One heard once stays the peer's
+            // until its link goes.
+            if let (Err(_), Some(Ok(old)), PeerAddress::Interface(on)) =
+                (&endpoint, self.endpoints.get(name), &peer.address)
+                && self
+                    .fib
+                    .link_named(on)
+                    .is_some_and(|l| l.usable() && l.index == old.ifindex)
+            {
+                endpoint = Ok(*old);
+            }
             if self.endpoints.get(name) != Some(&endpoint) {
                 changed.push((name.clone(), endpoint.clone().ok()));
                 self.endpoints.insert(name.clone(), endpoint);
