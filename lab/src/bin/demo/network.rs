@@ -146,6 +146,15 @@ impl Network {
         self.routers.iter().map(of).collect()
     }
 
+    /// How many routes are kept anywhere for a neighbour that restarts.
+    pub(crate) fn stale(&self) -> u64 {
+        let all = self.routers.iter().chain(&self.hypervisors);
+        all.flat_map(|router| router.tapwayd.peers())
+            .flat_map(|peer| peer.families)
+            .map(|family| family.stale)
+            .sum()
+    }
+
     /// Prints commands to look around.
     pub(crate) fn show_around(&self) {
         println!("\nTo look around:");
@@ -269,7 +278,7 @@ fn router_config(r: u8) -> Value {
     json!({
         "router": {"asn": 65000 + u32::from(r), "router_id": format!("192.0.2.{r}")},
         "peer": peers,
-        "source": {"files": {"grace": "1s"}},
+        "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
     })
 }
 
@@ -285,7 +294,7 @@ fn hypervisor_config(h: u8) -> Value {
     json!({
         "router": {"asn": 64612, "router_id": format!("192.0.2.{}", 10 + h)},
         "peer": peers,
-        "source": {"files": {"grace": "1s"}},
+        "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
     })
 }
 

@@ -83,9 +83,7 @@ fn all_pairs(network: &Network, screen: &mut Screen) {
             })
         })
         .collect();
-    for (name, ping) in &pings {
-        answered(name, ping, 5);
-    }
+    answered(&pings, 5);
     let count = pings.len();
     drop(pings);
     screen.took(
@@ -118,9 +116,7 @@ fn stop(network: &mut Network, screen: &mut Screen) {
     if let Some(home) = home {
         network.hypervisors[home].tapwayd.delete("g2");
     }
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    answered(&pings, A_WHILE);
     let reports = stopped(pings);
     let well = all_answered(&reports);
     screen.under_ping(
@@ -134,9 +130,7 @@ fn stop(network: &mut Network, screen: &mut Screen) {
 fn moves(network: &mut Network, screen: &mut Screen) {
     screen.chapter("a guest moves: g3 from hv2 to hv3, while g1 pings it");
     let pings = both(network, 0, 2);
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    answered(&pings, A_WHILE);
     let start = Instant::now();
     network.unplug(2);
     screen.say("its interface on hv2 is gone");
@@ -150,9 +144,7 @@ fn moves(network: &mut Network, screen: &mut Screen) {
         "unplugging and plugging took {:.1} ms, of which tapway knows nothing",
         plugged.duration_since(start).as_secs_f64() * 1e3
     ));
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    answered(&pings, A_WHILE);
     let reports = stopped(pings);
     // The ping cannot be answered while no cable is plugged in; nothing may be lost long after.
     let away = plugged.duration_since(start) + back + Duration::from_millis(100);
@@ -177,14 +169,10 @@ fn dies(
     ));
     let mut pings = both(network, LAST, 0);
     pings.extend(both(network, 0, LAST));
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    answered(&pings, A_WHILE);
     router(network).tapwayd.kill();
     screen.say("killed; the kernel keeps forwarding, the neighbours keep the routes");
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    answered(&pings, A_WHILE);
     let start = Instant::now();
     let back = router(network);
     back.tapwayd.restart(&back.ns);
@@ -192,17 +180,12 @@ fn dies(
     back.tapwayd.wait_established(LIMIT);
     let took = start.elapsed();
     screen.say("its sessions are back");
-    wait_for(LIMIT, format!("{name} has finished its restart"), || {
-        let status = router(network).tapwayd.status();
-        if status.grace_left_s.is_none() {
-            Ok(())
-        } else {
-            Err(format!("{status:?}"))
-        }
+    wait_for(LIMIT, "no neighbour has stale routes", || {
+        let stale: u64 = network.stale();
+        if stale == 0 { Ok(()) } else { Err(stale) }
     });
-    for (name, ping) in &pings {
-        answered(name, ping, A_WHILE);
-    }
+    screen.say("no neighbour has stale routes any more");
+    answered(&pings, A_WHILE);
     let reports = stopped(pings);
     let well = all_answered(&reports);
     screen.under_ping(
@@ -256,17 +239,19 @@ fn both(network: &Network, from: usize, to: usize) -> Vec<(String, Pinger)> {
         .into()
 }
 
-/// Waits for so many more answers.
-fn answered(name: &str, ping: &Pinger, more: usize) {
-    let before = ping.answered();
-    wait_for(LIMIT, format!("{more} answers, {name}"), || {
-        let now = ping.answered() - before;
-        if now >= more {
-            Ok(())
-        } else {
-            Err(format!("{now} answers"))
-        }
-    });
+/// Waits until each of these has had so many more answers.
+fn answered(pings: &[(String, Pinger)], more: usize) {
+    let before: Vec<usize> = pings.iter().map(|(_, p)| p.answered()).collect();
+    for ((name, ping), before) in pings.iter().zip(before) {
+        wait_for(LIMIT, format!("{more} answers, {name}"), || {
+            let now = ping.answered() - before;
+            if now >= more {
+                Ok(())
+            } else {
+                Err(format!("{now} answers"))
+            }
+        });
+    }
 }
 
 /// How long after `start` all of these have had an answer.
