@@ -10,6 +10,7 @@ mod link_events;
 mod outcomes;
 mod scan;
 mod sysctls;
+mod untold;
 mod view;
 
 use alloc::boxed::Box;
@@ -315,7 +316,7 @@ impl Fib {
         match (&slot.want, &slot.have) {
             (None, Some(have)) => self.verdict_on_leftover(slot, have),
             (None, None) => match &slot.perhaps {
-                Some(have) if slot.foreign != Foreign::Seen => self.verdict_on_leftover(slot, have),
+                Some(have) if !self.is_foreign(slot) => self.verdict_on_leftover(slot, have),
                 _ => Verdict::Idle,
             },
             (Some(_), None) if slot.foreign != Foreign::No => Verdict::Foreign,
@@ -345,6 +346,11 @@ impl Fib {
             }
             _ => Verdict::Wait,
         }
+    }
+
+    fn is_foreign(&self, slot: &Slot) -> bool {
+        slot.foreign == Foreign::Seen
+            || self.world.foreign_at(&slot.key, self.protocol) == Foreign::Seen
     }
 
     fn verdict_on_leftover(&self, slot: &Slot, have: &Arc<Object>) -> Verdict {
@@ -417,21 +423,6 @@ impl Fib {
             (Key::Sysctl(path), _) if slot.want.is_none() => self.old_sysctl(path),
             _ => slot.want.clone(),
         }
-    }
-
-    /// A message says that ours is gone. It may be older than our last write.
-    fn take_away(&mut self, id: SlotId) {
-        let slot = &mut self.slots[id];
-        if slot.fresh_until > self.now || slot.flight.is_some() {
-            let written = slot.flight.as_ref().filter(|(act, _)| *act != Act::Remove);
-            let last = slot.have.as_ref().or(written.map(|(_, object)| object));
-            if let Some(last) = last {
-                slot.perhaps = Some(Arc::clone(last));
-            }
-        }
-        slot.disturbed = true;
-        slot.unsure = false;
-        self.put_have(id, None);
     }
 
     fn put_want(&mut self, id: SlotId, want: Option<Arc<Object>>) {

@@ -113,6 +113,14 @@ impl Slot {
         }
     }
 
+    /// What is being put there by a batch whose outcomes are not in.
+    pub(crate) fn written(&self) -> Option<&Arc<Object>> {
+        match &self.flight {
+            Some((Act::Add | Act::Replace, object)) => Some(object),
+            _ => None,
+        }
+    }
+
     /// Whether a retry is to be waited for.
     pub(crate) fn waits(&self) -> bool {
         self.retry_at().is_some()

@@ -1,5 +1,7 @@
 //! The command lines of a plan, word for word.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod objects;
 
 use objects::*;

@@ -1,5 +1,7 @@
 //! The reconciler's rules, one by one, against the small kernel.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod objects;
 
 use objects::*;

@@ -1,5 +1,7 @@
 //! Sysctls: the old value is told before it is overwritten, and comes back at the end.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod objects;
 
 use objects::*;

@@ -4,6 +4,8 @@
 //! `WALK_SEED=n cargo test --test walk` walks that seed alone; `WALK_SEEDS` and `WALK_STEPS` say how
 //! many and how far.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

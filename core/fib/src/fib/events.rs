@@ -1,11 +1,9 @@
 //! What the kernel tells of objects.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::time::Duration;
 
-use tapway_model::{Family, Instant};
+use tapway_model::Instant;
 
 use super::outcomes::LAST_RETRY;
 use super::scan::Gone;
@@ -13,9 +11,7 @@ use super::{Fib, legs, trouble};
 use crate::compare::{normal, same};
 use crate::slot::{Act, Foreign, SlotId};
 use crate::world::Put;
-use crate::{
-    Address, IfIndex, KernelEvent, Key, Neighbour, Notice, Object, Route, RouteKind, address_flags,
-};
+use crate::{Address, KernelEvent, Key, Neighbour, Notice, Object, address_flags};
 
 /// `EBUSY`: somebody undoes our work again and again.
 pub(super) const EBUSY: i32 = 16;
@@ -270,108 +266,5 @@ impl Fib {
             attempts,
         });
         self.wait_until(id, now + PAUSE);
-    }
-
-    /// An address is gone, and what the kernel takes along without a word.
-    pub(super) fn address_gone(&mut self, address: &Address) {
-        let Address { index, addr, .. } = *address;
-        // What it takes along it takes also when its own addition was not answered yet.
-        if self.world.drop_address(address) {
-            self.notices.push_back(Notice::AddressesChanged(index));
-        }
-        for id in self.siblings(&Key::Address(index, addr, address.len)) {
-            if self.slots[id].foreign == Foreign::Refused {
-                self.way_is_free(id);
-            }
-            self.settle(id);
-        }
-        if addr.is_ipv4() && self.world.is_silenced(index) {
-            self.forget_dead(index, Family::Ipv4);
-        }
-        self.forget_prefsrc(addr);
-    }
-
-    /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
-    fn forget_prefsrc(&mut self, addr: IpAddr) {
-        let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
-        let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
-        if ids.is_empty() || self.world.is_local(addr) {
-            return;
-        }
-        for id in ids {
-            let slot = &self.slots[id];
-            match slot.have.as_deref() {
-                Some(Object::Route(route)) if addr.is_ipv6() && route.prefsrc == Some(addr) => {
-                    let bare = Route {
-                        prefsrc: None,
-                        ..route.clone()
-                    };
-                    self.slots[id].disturbed = true;
-                    self.put_have(id, Some(Arc::new(Object::Route(bare))));
-                    self.settle(id);
-                }
-                _ => self.forget(id),
-            }
-        }
-    }
-
-    /// Forgets routes (and IPv4's neighbours) of ours through a link, as far as no way out is left.
-    pub(super) fn forget_dead(&mut self, index: IfIndex, family: Family) {
-        for id in self.on_link(index) {
-            let slot = &self.slots[id];
-            let known = slot
-                .have
-                .as_deref()
-                .or(slot.flight.as_ref().map(|(_, object)| &**object));
-            let dead = match known {
-                Some(Object::Route(route)) => {
-                    route.prefix.family() == family && self.is_dead(route)
-                }
-                Some(Object::Neighbour(n)) => n.index == index && Family::of(&n.addr) == family,
-                _ => false,
-            };
-            if dead {
-                self.forget(id);
-            }
-        }
-        let dead = self
-            .world
-            .defaults(family)
-            .filter(|route| self.is_dead(route));
-        let dead: Vec<Route> = dead.cloned().collect();
-        for route in &dead {
-            self.world.drop_default(route);
-            let key = Key::Route(route.table, route.prefix, route.metric);
-            if let Some(id) = self.slots.find(&key) {
-                self.way_is_free(id);
-                self.settle(id);
-            }
-        }
-        if !dead.is_empty() {
-            self.notices
-                .push_back(Notice::ForeignDefaultChanged(family));
-        }
-    }
-
-    /// Whether the kernel has dropped a route because no way out of it is left.
-    fn is_dead(&self, route: &Route) -> bool {
-        let silenced =
-            |index| route.prefix.family() == Family::Ipv4 && self.world.is_silenced(index);
-        route.kind == RouteKind::Unicast
-            && route
-                .next_hops
-                .iter()
-                .all(|hop| !self.links.is_up(hop.index) || silenced(hop.index))
-    }
-    /// Takes an object of ours to be gone, and nobody to be guilty of it.
-    pub(super) fn forget(&mut self, id: SlotId) {
-        let slot = &self.slots[id];
-        if slot.have.is_none() && slot.flight.is_none() {
-            return;
-        }
-        let key = slot.key.clone();
-        self.scan.note_gone(|| Gone::Key(key));
-        self.take_away(id);
-        self.settle(id);
     }
 }

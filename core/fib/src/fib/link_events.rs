@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 
-use tapway_model::{Family, IfName};
+use tapway_model::{Family, IfName, Instant};
 
 use super::scan::Gone;
 use super::{Fib, legs};
@@ -63,7 +63,7 @@ impl Fib {
         self.scan.note_gone(|| Gone::Link(index));
         self.tell(LinkChange::Down(index));
         for family in Family::ALL {
-            self.forget_dead(index, family);
+            self.lose_dead(index, family);
         }
         self.flush_routers(index);
     }
@@ -105,7 +105,7 @@ impl Fib {
         self.flush_routers(index);
         self.world.drop_link(index);
         for family in Family::ALL {
-            self.forget_dead(index, family);
+            self.lose_dead(index, family);
         }
         for id in self.on_link(index) {
             self.lose_link(id, index);
@@ -127,7 +127,7 @@ impl Fib {
                 let mut left = route.next_hops.clone();
                 left.retain(|hop| hop.index != index);
                 if left.is_empty() || left.len() == route.next_hops.len() {
-                    return self.forget_if_on(id, index);
+                    return self.lose_on(id, index);
                 }
                 let rest = normal(Object::Route(Route {
                     next_hops: left,
@@ -137,23 +137,25 @@ impl Fib {
                 self.put_have(id, Some(Arc::new(rest)));
                 self.settle(id);
             }
-            _ => self.forget_if_on(id, index),
+            _ => self.lose_on(id, index),
         }
     }
 
-    fn forget_if_on(&mut self, id: SlotId, index: IfIndex) {
+    fn lose_on(&mut self, id: SlotId, index: IfIndex) {
         let slot = &self.slots[id];
-        let flight = slot.flight.as_ref().map(|(_, object)| object);
-        let known = [slot.have.as_ref(), flight];
         let on = |object: &Arc<Object>| legs(object).any(|leg| leg == index);
-        if known.into_iter().flatten().any(on) {
-            let key = slot.key.clone();
-            self.scan.note_gone(|| Gone::Key(key));
-            self.take_away(id);
-        }
+        let had = slot.have.as_ref().is_some_and(on);
+        let written = slot.written().is_some_and(on);
+        let perhaps = slot.perhaps.as_ref().is_some_and(on);
         // No matter in what order: with the link it is gone for good.
-        self.slots[id].perhaps = None;
-        self.settle(id);
+        let slot = &mut self.slots[id];
+        if had {
+            slot.fresh_until = Instant::ZERO;
+        }
+        if perhaps {
+            slot.perhaps = None;
+        }
+        self.lose(id, had, written);
     }
 
     /// The sysctls of an interface are gone with its name.

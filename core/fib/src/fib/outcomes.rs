@@ -99,6 +99,9 @@ impl Fib {
             self.scan.want(now);
         }
         if slot.disturbed {
+            if slot.have.is_none() {
+                slot.perhaps = Some(Arc::clone(object));
+            }
             if slot.foreign == Foreign::Seen {
                 self.scan.want(now);
             }

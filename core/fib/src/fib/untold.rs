@@ -1,0 +1,157 @@
+//! What the kernel does to objects of ours when something else goes, mostly without a word.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use tapway_model::Family;
+
+use super::scan::Gone;
+use super::{Fib, prefsrc};
+use crate::links::Links;
+use crate::slot::{Foreign, SlotId};
+use crate::world::World;
+use crate::{Address, IfIndex, Key, NextHop, Notice, Object, Route, RouteKind};
+
+/// The ways out that there are.
+struct Ways<'a> {
+    links: &'a Links,
+    world: &'a World,
+}
+
+impl Ways<'_> {
+    /// Whether the kernel has dropped a route because no way out of it is left.
+    fn are_dead(&self, route: &Route) -> bool {
+        let v4 = route.prefix.family() == Family::Ipv4;
+        let is_dead = |hop: &NextHop| {
+            !self.links.is_up(hop.index) || (v4 && self.world.is_silenced(hop.index))
+        };
+        route.kind == RouteKind::Unicast && route.next_hops.iter().all(is_dead)
+    }
+}
+
+impl Fib {
+    /// An address is gone, and what the kernel takes along.
+    pub(super) fn address_gone(&mut self, address: &Address) {
+        let Address {
+            index, addr, len, ..
+        } = *address;
+        // What it takes along it takes also when its own addition was not answered yet.
+        if self.world.drop_address(address) {
+            self.notices.push_back(Notice::AddressesChanged(index));
+        }
+        for id in self.siblings(&Key::Address(index, addr, len)) {
+            if self.slots[id].foreign == Foreign::Refused {
+                self.way_is_free(id);
+            }
+            self.settle(id);
+        }
+        if addr.is_ipv4() && self.world.is_silenced(index) {
+            self.lose_dead(index, Family::Ipv4);
+        }
+        self.lose_prefsrc(addr);
+    }
+
+    /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
+    fn lose_prefsrc(&mut self, addr: IpAddr) {
+        let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
+        let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
+        if ids.is_empty() || self.world.is_local(addr) {
+            return;
+        }
+        for id in ids {
+            let slot = &self.slots[id];
+            match slot.have.as_deref() {
+                Some(Object::Route(route)) if addr.is_ipv6() && route.prefsrc == Some(addr) => {
+                    let bare = Route {
+                        prefsrc: None,
+                        ..route.clone()
+                    };
+                    self.slots[id].disturbed = true;
+                    self.put_have(id, Some(Arc::new(Object::Route(bare))));
+                    self.settle(id);
+                }
+                have => {
+                    let had = have.is_some_and(|object| prefsrc(object) == Some(addr));
+                    let written = slot.written().is_some_and(|o| prefsrc(o) == Some(addr));
+                    self.lose(id, had, written);
+                }
+            }
+        }
+    }
+
+    /// Routes through a link go when it was their last way out, and its neighbours. Default routes of
+    /// others as well.
+    pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family) {
+        for id in self.on_link(index) {
+            let ways = Ways {
+                links: &self.links,
+                world: &self.world,
+            };
+            let dead = |object: &Arc<Object>| match &**object {
+                Object::Route(route) => route.prefix.family() == family && ways.are_dead(route),
+                Object::Neighbour(n) => n.index == index && Family::of(&n.addr) == family,
+                _ => false,
+            };
+            let slot = &self.slots[id];
+            let had = slot.have.as_ref().is_some_and(dead);
+            let written = slot.written().is_some_and(dead);
+            if had || written {
+                self.lose(id, had, written);
+            }
+        }
+        self.lose_dead_defaults(family);
+    }
+
+    fn lose_dead_defaults(&mut self, family: Family) {
+        let ways = Ways {
+            links: &self.links,
+            world: &self.world,
+        };
+        let dead = self
+            .world
+            .defaults(family)
+            .filter(|route| ways.are_dead(route));
+        let dead: Vec<Route> = dead.cloned().collect();
+        for route in &dead {
+            self.world.drop_default(route);
+            let key = Key::Route(route.table, route.prefix, route.metric);
+            if let Some(id) = self.slots.find(&key) {
+                self.way_is_free(id);
+                self.settle(id);
+            }
+        }
+        if !dead.is_empty() {
+            self.notices
+                .push_back(Notice::ForeignDefaultChanged(family));
+        }
+    }
+
+    /// The kernel dropped, by nobody's fault, what we had, or what is being written.
+    pub(super) fn lose(&mut self, id: SlotId, had: bool, written: bool) {
+        let slot = &mut self.slots[id];
+        if had || written {
+            let key = slot.key.clone();
+            self.scan.note_gone(|| Gone::Key(key));
+        }
+        if had {
+            self.take_away(id);
+        } else if written {
+            // Before our write or after it? What we had may be there still, or nothing.
+            slot.disturbed = true;
+            slot.unsure = slot.have.is_some();
+        }
+        self.settle(id);
+    }
+
+    /// Ours is gone, by a message that may be older than our last write.
+    pub(super) fn take_away(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        if slot.have.is_some() && (slot.fresh_until > self.now || slot.flight.is_some()) {
+            slot.perhaps = slot.have.clone();
+        }
+        slot.disturbed = true;
+        slot.unsure = false;
+        self.put_have(id, None);
+    }
+}
