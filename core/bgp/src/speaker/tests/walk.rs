@@ -115,9 +115,9 @@ fn rest(net: &mut Net, model: &[BTreeSet<String>; 2], seed: u64, step: usize) {
         [State::Established; 2],
         "seed {seed} step {step}"
     );
-    for node in 0..2 {
+    for (node, announced) in model.iter().enumerate() {
         let received: BTreeSet<String> = net.received(1 - node).into_iter().collect();
-        assert_eq!(received, model[node], "seed {seed} step {step} node {node}");
+        assert_eq!(received, *announced, "seed {seed} step {step} node {node}");
         let peer = net.peer(node);
         assert_eq!(
             peer.families
@@ -127,7 +127,7 @@ fn rest(net: &mut Net, model: &[BTreeSet<String>; 2], seed: u64, step: usize) {
             0
         );
         let advertised: usize = peer.families.iter().map(|f| f.advertised).sum();
-        assert_eq!(advertised, model[node].len(), "seed {seed} step {step}");
+        assert_eq!(advertised, announced.len(), "seed {seed} step {step}");
         assert!(
             peer.families
                 .iter()
