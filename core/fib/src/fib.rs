@@ -320,6 +320,7 @@ impl Fib {
                 _ => Verdict::Idle,
             },
             (Some(_), None) if slot.foreign != Foreign::No => Verdict::Foreign,
+            (Some(_), None) if slot.overwrite && self.scan.stale => Verdict::Wait,
             (Some(want), None) if !slot.waits() && self.is_possible(want) => {
                 let act = if slot.overwrite {
                     Act::Replace

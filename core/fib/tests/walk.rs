@@ -201,6 +201,10 @@ impl Walk {
                 self.scan_asked = true;
             }
             KernelEvent::ScanBegin => self.told.clear(),
+            // A learned neighbour is nobody's.
+            KernelEvent::Present(Object::Neighbour(n)) if n.state & 0x80 == 0 => {
+                self.told.remove(&Key::Neighbour(n.index, n.addr));
+            }
             KernelEvent::Present(object) if protocol(object) != OURS => {
                 self.told.insert(object.key());
             }

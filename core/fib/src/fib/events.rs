@@ -164,7 +164,7 @@ impl Fib {
             return;
         }
         self.scan.note_present(&slot.key, legs(object));
-        if slot.have.is_some() || slot.flight.is_some() {
+        if slot.have.is_some() || slot.flight.is_some() || slot.doubt_until > now {
             // It took the place of ours, or was there before our last write: only a scan can tell.
             self.scan.note_changed(slot.seen);
             self.scan.want(now);
