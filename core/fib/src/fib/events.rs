@@ -8,7 +8,7 @@ use tapway_model::Instant;
 use super::outcomes::LAST_RETRY;
 use super::scan::Gone;
 use super::{Fib, legs, trouble};
-use crate::compare::{normal, same};
+use crate::compare::{NUD_PERMANENT, normal, same};
 use crate::slot::{Act, Foreign, SlotId};
 use crate::world::Put;
 use crate::{Address, KernelEvent, Key, Neighbour, Notice, Object, address_flags};
@@ -187,7 +187,7 @@ impl Fib {
         let slot = self.slots.find(&key);
         let relevant = match object {
             Object::Route(route) => slot.is_some() || ours || route.prefix.len() == 0,
-            Object::Neighbour(n) => slot.is_some() || ours || n.router,
+            Object::Neighbour(n) => slot.is_some() || n.router || n.state & NUD_PERMANENT != 0,
             _ => true,
         };
         if relevant {
