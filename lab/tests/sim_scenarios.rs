@@ -28,9 +28,18 @@ fn a_claim_is_wired_then_announced_and_withdrawn_when_it_goes() {
     assert_eq!(world.received(), both);
     assert_eq!(world.wired(), both);
     let sysctl = |world: &World, path: &str| world.kernel.sysctl(path).map(str::to_owned);
-    assert_eq!(sysctl(&world, "ipv4/conf/all/forwarding").as_deref(), Some("1"));
-    assert_eq!(sysctl(&world, "ipv6/conf/all/forwarding").as_deref(), Some("1"));
-    world.say("files", SourceEvent::Gone(InstanceName::new("web1").unwrap()));
+    assert_eq!(
+        sysctl(&world, "ipv4/conf/all/forwarding").as_deref(),
+        Some("1")
+    );
+    assert_eq!(
+        sysctl(&world, "ipv6/conf/all/forwarding").as_deref(),
+        Some("1")
+    );
+    world.say(
+        "files",
+        SourceEvent::Gone(InstanceName::new("web1").unwrap()),
+    );
     world.advance(Duration::from_millis(10));
     assert!(world.received().is_empty());
     // Nothing of ours is pruned before the grace is over, but a claim that was taken back is gone.
@@ -87,7 +96,10 @@ fn a_renamed_interface_takes_its_claims_along() {
     let index = world.index("tap0").unwrap();
     world.kernel.rename(index, "tap9".parse().unwrap());
     world.advance(Duration::from_millis(5));
-    assert!(world.received().is_empty(), "the claim names tap0, which is gone");
+    assert!(
+        world.received().is_empty(),
+        "the claim names tap0, which is gone"
+    );
     world.kernel.rename(index, "tap0".parse().unwrap());
     world.advance(Duration::from_millis(5));
     assert_eq!(world.received().len(), 2);
@@ -100,14 +112,23 @@ fn what_is_removed_behind_its_back_is_put_back() {
     for key in [
         Key::Route(254, prefix("203.0.113.1/32"), 10),
         Key::Neighbour(world.index("tap0").unwrap(), "203.0.113.1".parse().unwrap()),
-        Key::Address(world.index("tap0").unwrap(), "169.254.0.1".parse().unwrap(), 32),
+        Key::Address(
+            world.index("tap0").unwrap(),
+            "169.254.0.1".parse().unwrap(),
+            32,
+        ),
     ] {
         assert!(world.kernel.delete(&key), "{key:?} was there");
         world.advance(Duration::from_millis(5));
         assert!(world.kernel.object(&key).is_some(), "{key:?} is back");
     }
     // The kernel flushes an interface's neighbours with its last IPv4 address, so one is repaired twice.
-    let repaired: std::collections::BTreeSet<_> = world.events.iter().filter(|e| e.kind == "kernel.repaired").map(|e| e.text.clone()).collect();
+    let repaired: std::collections::BTreeSet<_> = world
+        .events
+        .iter()
+        .filter(|e| e.kind == "kernel.repaired")
+        .map(|e| e.text.clone())
+        .collect();
     assert_eq!(repaired.len(), 3, "{repaired:#?}");
     assert_eq!(world.received().len(), 2);
 }
@@ -135,7 +156,10 @@ fn a_restart_changes_nothing_in_the_kernel_and_loses_no_route() {
 #[test]
 fn what_nobody_claims_after_a_restart_goes_after_the_grace() {
     let mut world = world_with_web1();
-    world.list("files", &[web1(), instance("web2", "tap0b", &["203.0.113.2"])]);
+    world.list(
+        "files",
+        &[web1(), instance("web2", "tap0b", &["203.0.113.2"])],
+    );
     world.plug("tap0b");
     world.advance(Duration::from_millis(5));
     assert_eq!(world.received().len(), 3);
@@ -148,7 +172,12 @@ fn what_nobody_claims_after_a_restart_goes_after_the_grace() {
     world.advance(Duration::from_secs(25));
     assert_eq!(world.received().len(), 2);
     assert_eq!(world.wired().len(), 2);
-    assert!(world.router().received(&"hv".parse().unwrap()).all(|r| !r.stale));
+    assert!(
+        world
+            .router()
+            .received(&"hv".parse().unwrap())
+            .all(|r| !r.stale)
+    );
 }
 
 #[test]
@@ -161,7 +190,12 @@ fn a_foreign_route_is_never_touched() {
         metric: 10,
         kind: tapway_fib::RouteKind::Unicast,
         scope: 253,
-        next_hops: vec![tapway_fib::NextHop { index: tap0, via: None, onlink: false, weight: 1 }],
+        next_hops: vec![tapway_fib::NextHop {
+            index: tap0,
+            via: None,
+            onlink: false,
+            weight: 1,
+        }],
         prefsrc: None,
         protocol: 4,
     });
@@ -187,8 +221,43 @@ fn shutdown_withdraws_then_removes_everything_and_restores_sysctls() {
     world.node().unwire(now);
     world.advance(Duration::from_secs(1));
     assert!(world.wired().is_empty());
-    assert!(!world.kernel.objects().any(|o| matches!(o, Object::Address(a) if a.protocol == 112)));
+    assert!(
+        !world
+            .kernel
+            .objects()
+            .any(|o| matches!(o, Object::Address(a) if a.protocol == 112))
+    );
     assert_eq!(world.kernel.sysctl("ipv4/conf/all/forwarding"), Some("0"));
-    let down = world.router().peers().next().unwrap().last_received.unwrap().1;
+    let down = world
+        .router()
+        .peers()
+        .next()
+        .unwrap()
+        .last_received
+        .unwrap()
+        .1;
     assert_eq!(down.message.as_deref(), Some("maintenance"));
+}
+
+#[test]
+fn a_received_default_stays_in_the_kernel_across_a_restart() {
+    let sources = [("files".parse().unwrap(), Duration::ZERO)].into();
+    let mut world = World::new(WorldConfig {
+        router_announces_default: true,
+        sources,
+        ..WorldConfig::default()
+    });
+    world.list("files", &[]);
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.wired(), [prefix("0.0.0.0/0")].into());
+    world.kill();
+    world.changes.clear();
+    world.start(Start::Warm);
+    // Every source has spoken and no grace is left, but the session is not up yet.
+    world.list("files", &[]);
+    assert!(world.node().settled());
+    world.advance(Duration::from_secs(60));
+    assert!(world.is_established());
+    assert_eq!(world.changes, [], "neither removed nor put back");
+    assert_eq!(world.wired(), [prefix("0.0.0.0/0")].into());
 }

@@ -8,6 +8,8 @@ use tapway_bgp::config::Install;
 use tapway_fib::{Fib, IfIndex, Key, NextHop, Object, Route, RouteKind, is_link_local};
 use tapway_model::{Family, Prefix};
 
+use crate::wiring::CLAIM_METRIC;
+
 /// The metric of received routes where no default of the host's own is in the way.
 pub const IMPORT_METRIC: u32 = 20;
 
@@ -15,9 +17,41 @@ pub const IMPORT_METRIC: u32 = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Imports {
     wanted: BTreeMap<Family, BTreeSet<Key>>,
+    held: BTreeMap<Family, BTreeSet<Key>>,
 }
 
 impl Imports {
+    /// Holds on to the received routes that an earlier run put in the kernel, until the peers have sent
+    /// theirs again. A claim's route is known by its metric.
+    pub(crate) fn adopt(&mut self, fib: &mut Fib) {
+        let found: Vec<Object> = fib
+            .ours()
+            .filter(|object| matches!(object, Object::Route(r) if r.metric != CLAIM_METRIC))
+            .cloned()
+            .collect();
+        for object in found {
+            if let Key::Route(_, prefix, _) = object.key() {
+                self.held
+                    .entry(prefix.family())
+                    .or_default()
+                    .insert(object.key());
+                fib.set_want(object);
+            }
+        }
+    }
+
+    /// Whether routes of this family are held.
+    pub(crate) fn holds(&self, family: Family) -> bool {
+        self.held.contains_key(&family)
+    }
+
+    /// Holds no longer: what nobody sent again goes with the next [`Imports::set`].
+    pub(crate) fn release(&mut self, family: Family) {
+        if let Some(held) = self.held.remove(&family) {
+            self.wanted.entry(family).or_default().extend(held);
+        }
+    }
+
     /// Asks for the routes of a family as the speaker sees them now; gives back those it no longer has.
     pub(crate) fn set(
         &mut self,
@@ -40,7 +74,10 @@ impl Imports {
 
     /// Whether received routes asked for this object.
     pub(crate) fn has(&self, key: &Key) -> bool {
-        self.wanted.values().any(|keys| keys.contains(key))
+        self.wanted
+            .values()
+            .chain(self.held.values())
+            .any(|keys| keys.contains(key))
     }
 }
 

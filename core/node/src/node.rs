@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::time::Duration;
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, Speaker, StartKind, Transmit};
 use tapway_fib::{BatchId, Fib, IfIndex, KernelEvent, Key, Outcome};
 use tapway_intent::{Intent, OrderRecord, SourceConfig, SourceEvent};
@@ -17,6 +18,9 @@ use tapway_model::{Family, IfName, Instance, Instant, Network, NetworkName, Peer
 
 /// `FRA_PRIORITY` of the rule that looks into the table of a network: before main (32766).
 const NETWORK_RULE_PRIORITY: u32 = 30_000;
+
+/// How long received routes of an earlier run are held where graceful restart says nothing.
+const RESTART_TIME: Duration = Duration::from_secs(120);
 
 /// The most changes in one batch for the kernel.
 const BATCH: usize = 256;
@@ -69,6 +73,8 @@ pub struct Node {
     advertised: Vec<IfIndex>,
     uplinks_dirty: bool,
     settled: bool,
+    /// Received routes of an earlier run are held no longer than this.
+    held_until: Instant,
     stopping: bool,
     pub(crate) old_sysctls: BTreeMap<String, String>,
     out: VecDeque<Action>,
@@ -119,11 +125,17 @@ impl Node {
             advertised: Vec::new(),
             uplinks_dirty: true,
             settled: false,
+            held_until: now
+                + config
+                    .speaker
+                    .graceful_restart
+                    .map_or(RESTART_TIME, |g| g.time),
             stopping: false,
             old_sysctls: restored.sysctls.into_iter().collect(),
             out: VecDeque::new(),
             config,
         };
+        node.imports.adopt(&mut node.fib);
         node.index_networks();
         node.take_changes(now);
         node.speaker = Speaker::new(
@@ -250,10 +262,19 @@ impl Node {
     /// The next thing to do. Drain [`Node::poll_transmit`] before each call: bytes that withdraw must be
     /// on their way before the kernel changes that they announce.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        if let Some(action) = self.out.pop_front() {
-            return Some(action);
+        loop {
+            if let Some(action) = self.out.pop_front() {
+                return Some(action);
+            }
+            if let Some(batch) = self.fib.poll_batch(now, BATCH) {
+                return Some(Action::Kernel(batch));
+            }
+            // Working out the batch may have had something to tell.
+            if !self.take_notices(now) {
+                return None;
+            }
+            self.turn(now);
         }
-        self.fib.poll_batch(now, BATCH).map(Action::Kernel)
     }
 
     /// Bytes for a connection.
@@ -267,6 +288,10 @@ impl Node {
             self.intent.poll_timeout(),
             self.fib.poll_timeout(),
             self.speaker.poll_timeout(),
+            Family::ALL
+                .into_iter()
+                .any(|f| self.imports.holds(f))
+                .then_some(self.held_until),
         ]
         .into_iter()
         .flatten()

@@ -8,13 +8,16 @@ use std::time::Duration;
 use tapway_bgp::config::{
     AddPaths, GracefulRestart, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach, SpeakerConfig,
 };
-use tapway_bgp::{Action as BgpAction, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, StartKind};
+use tapway_bgp::{
+    Action as BgpAction, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, StartKind,
+};
 use tapway_fib::sim::Kernel;
 use tapway_fib::{Address, Change, IfIndex, KernelEvent, Object, Sysctl};
 use tapway_intent::{OrderRecord, Record as IntentRecord, SourceEvent};
 use tapway_model::spec::{InstanceSpec, NicSpec};
 use tapway_model::{
-    Family, IfName, Instance, InstanceName, Instant, Network, PeerName, PolicyName, Prefix, SourceName,
+    Family, IfName, Instance, InstanceName, Instant, Network, PeerName, PolicyName, Prefix,
+    SourceName,
 };
 use tapway_node::{Action, Event, Listen, Node, NodeConfig, Record, Restored, Start};
 
@@ -36,14 +39,21 @@ pub struct WorldConfig {
     pub sources: BTreeMap<SourceName, Duration>,
     /// Networks beside `default`.
     pub networks: Vec<Network>,
+    /// The router announces an IPv4 default route, which goes to the hypervisor's kernel.
+    pub router_announces_default: bool,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
         WorldConfig {
             seed: 1,
-            sources: [(name("files"), Duration::from_secs(30)), (name("api"), Duration::ZERO)].into(),
+            sources: [
+                (name("files"), Duration::from_secs(30)),
+                (name("api"), Duration::ZERO),
+            ]
+            .into(),
             networks: Vec::new(),
+            router_announces_default: false,
         }
     }
 }
@@ -98,14 +108,23 @@ impl World {
             kernel.set_carrier(index, true);
         }
         for (addr, len) in [(IpAddr::V4(HOST_ADDR), 24), (IpAddr::V6(HOST_ADDR6), 64)] {
-            let address = Address { index: eth0, addr, len, scope: 0, flags: 0x80, protocol: 0 };
-            kernel.put(&Object::Address(address)).expect("eth0 is there");
+            let address = Address {
+                index: eth0,
+                addr,
+                len,
+                scope: 0,
+                flags: 0x80,
+                protocol: 0,
+            };
+            kernel
+                .put(&Object::Address(address))
+                .expect("eth0 is there");
         }
         for path in ["ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"] {
             kernel.set_sysctl(path, "0");
         }
         let mut world = World {
-            router: router(config.seed),
+            router: router(&config),
             config,
             now: Instant::from_nanos(1_000_000_000),
             kernel,
@@ -143,11 +162,30 @@ impl World {
         // Messages from before the monitor's socket was opened are nobody's.
         while self.kernel.poll_event().is_some() {}
         let restored = Restored {
-            instances: self.kept.instances.iter().map(|((s, _), i)| (s.clone(), i.clone())).collect(),
-            order: self.kept.order.iter().map(|(key, number)| OrderRecord { key: key.clone(), number: *number }).collect(),
+            instances: self
+                .kept
+                .instances
+                .iter()
+                .map(|((s, _), i)| (s.clone(), i.clone()))
+                .collect(),
+            order: self
+                .kept
+                .order
+                .iter()
+                .map(|(key, number)| OrderRecord {
+                    key: key.clone(),
+                    number: *number,
+                })
+                .collect(),
             sysctls: self.kept.sysctls.clone().into_iter().collect(),
         };
-        let node = Node::new(self.now, self.node_config(), restored, self.kernel.scan(), start);
+        let node = Node::new(
+            self.now,
+            self.node_config(),
+            restored,
+            self.kernel.scan(),
+            start,
+        );
         self.node = Some(node);
         self.settle();
     }
@@ -157,7 +195,9 @@ impl World {
         self.node = None;
         self.unkept.clear();
         for (host, router) in std::mem::take(&mut self.pairs) {
-            self.packets.retain(|_, p| !matches!(p, Packet::ToHost(c, _) | Packet::HostClosed(c) if *c == host));
+            self.packets.retain(
+                |_, p| !matches!(p, Packet::ToHost(c, _) | Packet::HostClosed(c) if *c == host),
+            );
             self.send(Packet::RouterClosed(router));
         }
         self.settle();
@@ -190,7 +230,10 @@ impl World {
 
     /// The index of an interface.
     pub fn index(&self, interface: &str) -> Option<IfIndex> {
-        self.kernel.links().find(|l| l.name.as_str() == interface).map(|l| l.index)
+        self.kernel
+            .links()
+            .find(|l| l.name.as_str() == interface)
+            .map(|l| l.index)
     }
 
     /// The session's link goes down or comes up.
@@ -214,17 +257,26 @@ impl World {
 
     /// What the router has from the hypervisor and does not only keep for the restart.
     pub fn fresh(&self) -> BTreeSet<Prefix> {
-        self.router.received(&peer("hv")).filter(|r| !r.stale).map(|r| r.prefix).collect()
+        self.router
+            .received(&peer("hv"))
+            .filter(|r| !r.stale)
+            .map(|r| r.prefix)
+            .collect()
     }
 
     /// What the router has from the hypervisor, stale or not.
     pub fn received(&self) -> BTreeSet<Prefix> {
-        self.router.received(&peer("hv")).map(|r| r.prefix).collect()
+        self.router
+            .received(&peer("hv"))
+            .map(|r| r.prefix)
+            .collect()
     }
 
     /// Whether the session is up.
     pub fn is_established(&self) -> bool {
-        self.router.peers().any(|p| p.state == tapway_bgp::State::Established)
+        self.router
+            .peers()
+            .any(|p| p.state == tapway_bgp::State::Established)
     }
 
     /// The router.
@@ -273,7 +325,14 @@ impl World {
 
     fn next_moment(&self) -> Option<Instant> {
         let packet = self.packets.keys().next().map(|(at, _)| *at);
-        [packet, self.node.as_ref().and_then(Node::poll_timeout), self.router.poll_timeout()].into_iter().flatten().min()
+        [
+            packet,
+            self.node.as_ref().and_then(Node::poll_timeout),
+            self.router.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn fire(&mut self) {
@@ -317,7 +376,9 @@ impl World {
 
     fn drain_host(&mut self) -> bool {
         let mut moved = false;
-        let Some(mut node) = self.node.take() else { return false };
+        let Some(mut node) = self.node.take() else {
+            return false;
+        };
         loop {
             while let Some(transmit) = node.poll_transmit(self.now) {
                 moved = true;
@@ -367,7 +428,10 @@ impl World {
     }
 
     fn connect(&mut self, node: &mut Node, conn: ConnId) {
-        let up = self.kernel.link(self.eth0).is_some_and(|l| l.up && l.carrier);
+        let up = self
+            .kernel
+            .link(self.eth0)
+            .is_some_and(|l| l.up && l.carrier);
         if !up {
             return node.handle_connect_failed(self.now, conn, "no route to host");
         }
@@ -376,9 +440,29 @@ impl World {
         self.pairs.insert(conn, router);
         let host_end = SocketAddr::from((HOST_ADDR, 40_000));
         let router_end = SocketAddr::from((ROUTER_ADDR, 179));
-        node.handle_connected(self.now, conn, ConnInfo { local: host_end, remote: router_end, ifindex: self.eth0 });
-        self.router.handle_accepted(self.now, router, ConnInfo { local: router_end, remote: host_end, ifindex: 1 });
-        let addresses = LocalAddresses { v4: Some(ROUTER_ADDR), v6_global: None, v6_link_local: None };
+        node.handle_connected(
+            self.now,
+            conn,
+            ConnInfo {
+                local: host_end,
+                remote: router_end,
+                ifindex: self.eth0,
+            },
+        );
+        self.router.handle_accepted(
+            self.now,
+            router,
+            ConnInfo {
+                local: router_end,
+                remote: host_end,
+                ifindex: 1,
+            },
+        );
+        let addresses = LocalAddresses {
+            v4: Some(ROUTER_ADDR),
+            v6_global: None,
+            v6_link_local: None,
+        };
         self.router.set_local_addresses(self.now, router, addresses);
     }
 
@@ -391,7 +475,9 @@ impl World {
                     self.send(Packet::ToHost(host, transmit.bytes));
                 }
             }
-            let Some(action) = self.router.poll_action() else { break };
+            let Some(action) = self.router.poll_action() else {
+                break;
+            };
             moved = true;
             if let BgpAction::Close { conn, farewell } = action
                 && let Some(host) = self.host_of(conn)
@@ -405,7 +491,10 @@ impl World {
     }
 
     fn host_of(&self, router: ConnId) -> Option<ConnId> {
-        self.pairs.iter().find(|(_, r)| **r == router).map(|(h, _)| *h)
+        self.pairs
+            .iter()
+            .find(|(_, r)| **r == router)
+            .map(|(h, _)| *h)
     }
 
     fn send(&mut self, packet: Packet) {
@@ -419,7 +508,11 @@ impl World {
             protocol: 112,
             listen: Listen::Never,
             networks: self.config.networks.clone(),
-            peers: [(peer("tor"), peer_config("tor", IpAddr::V4(ROUTER_ADDR), 65000, false))].into(),
+            peers: [(
+                peer("tor"),
+                peer_config("tor", IpAddr::V4(ROUTER_ADDR), 65000, false),
+            )]
+            .into(),
             policies: Vec::new(),
             sources: self.config.sources.clone(),
             withdraw_without_carrier: true,
@@ -432,7 +525,8 @@ impl Kept {
     fn take(&mut self, record: Record) {
         match record {
             Record::Intent(IntentRecord::Put(source, instance)) => {
-                self.instances.insert((source, instance.name.clone()), instance);
+                self.instances
+                    .insert((source, instance.name.clone()), instance);
             }
             Record::Intent(IntentRecord::Gone(source, instance)) => {
                 self.instances.remove(&(source, instance));
@@ -450,30 +544,75 @@ impl Kept {
     }
 }
 
-fn router(seed: u64) -> Speaker {
+fn router(world: &WorldConfig) -> Speaker {
     let now = Instant::from_nanos(1_000_000_000);
-    let mut router = Speaker::new(speaker_config(65000, ROUTER_ADDR), seed ^ 0x5eed, StartKind::Cold);
+    let mut router = Speaker::new(
+        speaker_config(65000, ROUTER_ADDR),
+        world.seed ^ 0x5eed,
+        StartKind::Cold,
+    );
     let mut config = peer_config("hv", IpAddr::V4(HOST_ADDR), 64612, true);
     config.import = policy("all");
-    config.export = policy("none");
+    config.export = policy(if world.router_announces_default {
+        "claims"
+    } else {
+        "none"
+    });
     router.set_peer(now, config);
+    if world.router_announces_default {
+        router.announce(now, default_route());
+        router.set_restart_done(now);
+    }
     let remote = SocketAddr::from((HOST_ADDR, 179));
-    router.set_peer_endpoint(now, &peer("hv"), Some(Endpoint { remote, local: None, ifindex: 1 }));
+    router.set_peer_endpoint(
+        now,
+        &peer("hv"),
+        Some(Endpoint {
+            remote,
+            local: None,
+            ifindex: 1,
+        }),
+    );
     router
 }
 
+fn default_route() -> tapway_bgp::Announcement {
+    tapway_bgp::Announcement {
+        id: tapway_bgp::AnnouncementId {
+            domain: tapway_model::Domain::MAIN,
+            prefix: Prefix::DEFAULT_V4,
+        },
+        kind: tapway_model::ClaimKind::Route,
+        network: tapway_model::NetworkName::new("default").expect("a plain name"),
+        peers: None,
+        instances: Vec::new(),
+        tags: Vec::new(),
+        next_hop: None,
+    }
+}
+
 fn speaker_config(asn: u32, router_id: Ipv4Addr) -> SpeakerConfig {
-    SpeakerConfig { asn, router_id, graceful_restart: Some(graceful_restart()) }
+    SpeakerConfig {
+        asn,
+        router_id,
+        graceful_restart: Some(graceful_restart()),
+    }
 }
 
 fn graceful_restart() -> GracefulRestart {
-    GracefulRestart { time: Duration::from_secs(120), notification: false }
+    GracefulRestart {
+        time: Duration::from_secs(120),
+        notification: false,
+    }
 }
 
 fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig {
     PeerConfig {
         name: peer(name),
-        address: PeerAddress::Ip { addr, interface: None },
+        address: PeerAddress::Ip {
+            addr,
+            interface: None,
+        },
         port: 179,
         local_address: None,
         asn: PeerAsn::Number(asn),
@@ -488,7 +627,11 @@ fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig 
         next_hop: PeerNextHop::default(),
         import: policy("default-route"),
         export: policy("claims"),
-        install: None,
+        install: (!passive).then_some(tapway_bgp::config::Install {
+            table: 254,
+            metric: None,
+            prefsrc: None,
+        }),
         prefix_limit: 100_000,
         graceful_restart: Some(graceful_restart()),
         disabled: false,
@@ -530,5 +673,11 @@ pub fn instance(name: &str, interface: &str, addresses: &[&str]) -> Instance {
         addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
         ..NicSpec::default()
     };
-    InstanceSpec { name: name.to_owned(), nic: vec![nic], claim: Vec::new() }.parse().expect("a good instance")
+    InstanceSpec {
+        name: name.to_owned(),
+        nic: vec![nic],
+        claim: Vec::new(),
+    }
+    .parse()
+    .expect("a good instance")
 }

@@ -224,8 +224,12 @@ impl SourcesSection {
                 grace: grace(section.grace.as_deref(), "files.grace")?,
             }),
         };
-        let api = self.api.as_ref().and_then(|s| s.grace.as_deref());
-        Ok((files, grace(api, "api.grace")?))
+        // What the API applied is kept whole: its listing is complete from the start.
+        let api = match self.api.as_ref().and_then(|s| s.grace.as_deref()) {
+            Some(text) => grace(Some(text), "api.grace")?,
+            None => Duration::ZERO,
+        };
+        Ok((files, api))
     }
 }
 

@@ -39,7 +39,7 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert!(config.router.withdraw_without_carrier);
     assert_eq!(config.state_dir, Path::new("/var/lib/tapway"));
     assert_eq!(config.api.socket, Path::new("/run/tapway/tapway.sock"));
-    assert_eq!(config.api_grace, Duration::from_secs(30));
+    assert_eq!(config.api_grace, Duration::ZERO);
     assert!(config.source_files.is_none() && config.api.http.is_none());
     let peer = &config.peers["tor1"];
     assert_eq!(peer.asn, PeerAsn::Number(65000));

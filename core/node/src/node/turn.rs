@@ -26,6 +26,7 @@ impl Node {
                 break;
             }
         }
+        self.release_imports(now);
         while let Some(record) = self.intent.poll_record() {
             self.out.push_back(Action::Record(Record::Intent(record)));
         }
@@ -195,7 +196,22 @@ impl Node {
         moved
     }
 
+    /// Lets go of an earlier run's received routes, once the peers have sent theirs again.
+    fn release_imports(&mut self, now: Instant) {
+        for family in Family::ALL {
+            let waits = now < self.held_until && self.speaker.awaits_first_routes(family);
+            if self.imports.holds(family) && !waits {
+                self.imports.release(family);
+                self.import(family);
+                self.take_notices(now);
+            }
+        }
+    }
+
     pub(super) fn import(&mut self, family: Family) {
+        if self.imports.holds(family) && !self.stopping {
+            return;
+        }
         let routes = if self.stopping {
             Vec::new()
         } else {
