@@ -126,14 +126,20 @@ impl Netns {
         )
     }
 
-    /// Routes as `ip route` prints them, IPv4 then IPv6, one each: `ns.routes("proto 112")`.
+    /// Routes as `ip route` prints them, IPv4 then IPv6, one each: `ns.routes("proto 112")`, or those
+    /// of the family of a prefix: `ns.routes("203.0.113.1")`.
     ///
     /// # Panics
     /// When `ip` fails.
     #[track_caller]
     pub fn routes(&self, which: &str) -> Vec<String> {
-        ["-4", "-6"]
-            .into_iter()
+        let families: &[&str] = match which {
+            w if w.contains(':') => &["-6"],
+            w if w.contains('.') => &["-4"],
+            _ => &["-4", "-6"],
+        };
+        families
+            .iter()
             .flat_map(|family| {
                 let text = self.ip(&format!("{family} -oneline route show {which}"));
                 text.lines()

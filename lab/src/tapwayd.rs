@@ -152,6 +152,11 @@ impl Tapwayd {
         }
     }
 
+    /// The folder of the command line that is used here.
+    pub fn programs() -> Option<PathBuf> {
+        Some(program("tapway", "TAPWAY_BIN").parent()?.to_path_buf())
+    }
+
     /// Its process, when it was started and not ended by this value.
     pub fn process(&mut self) -> Option<&mut Proc> {
         self.process.as_mut()

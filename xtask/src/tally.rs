@@ -13,11 +13,12 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Takes in a line of cargo test's or cargo nextest's output.
-    pub(crate) fn read(&mut self, line: &str) {
-        let line = line.trim();
+    pub(crate) fn read(&mut self, whole: &str) {
+        // nextest shows what a failed test printed indented; cargo test does not indent its own lines.
+        let (line, indented) = (whole.trim(), whole.starts_with(' '));
         // `test result: ok. 6 passed; 0 failed; 0 ignored; ...` and
         // `Summary [  24.4s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 0 skipped`
-        if line.starts_with("test result: ") || line.starts_with("Summary [") {
+        if !indented && line.starts_with("test result: ") || line.starts_with("Summary [") {
             let words: Vec<&str> = line.split_whitespace().collect();
             for pair in words.windows(2) {
                 let Ok(count) = pair[0].parse::<u64>() else {
@@ -29,9 +30,10 @@ impl Tally {
                     _ => {}
                 }
             }
-        } else if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        } else if !indented
+            && let Some(name) = line
+                .strip_prefix("test ")
+                .and_then(|rest| rest.strip_suffix(" ... FAILED"))
         {
             self.name(name);
         } else if ["FAIL [", "TIMEOUT [", "SIGKILL [", "SIGABRT [", "SIGSEGV ["]
@@ -83,7 +85,7 @@ mod tests {
                 vec![],
             ),
             (
-                "        FAIL [   0.005s] ( 1/18) tapway-lab x::y\n   TIMEOUT [  60.0s] (2/18) tapway-lab::interop z\n     Summary [  24.412s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 3 skipped\n        FAIL [   0.005s] ( 1/18) tapway-lab x::y",
+                "        FAIL [   0.005s] ( 1/18) tapway-lab x::y\n    test x::y ... FAILED\n    test result: FAILED. 0 passed; 1 failed;\n   TIMEOUT [  60.0s] (2/18) tapway-lab::interop z\n     Summary [  24.412s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 3 skipped\n        FAIL [   0.005s] ( 1/18) tapway-lab x::y",
                 16,
                 2,
                 vec!["tapway-lab x::y", "tapway-lab::interop z"],

@@ -28,6 +28,9 @@ pub(crate) const ROUTERS: usize = 2;
 pub(crate) const HYPERVISORS: usize = 3;
 pub(crate) const GUESTS: usize = 6;
 
+/// The guest that arrives last, by its place.
+pub(crate) const LAST: usize = GUESTS - 1;
+
 /// A machine that runs tapwayd.
 pub(crate) struct Router {
     pub(crate) name: String,
@@ -157,26 +160,23 @@ impl Network {
 
     /// Prints commands to look around.
     pub(crate) fn show_around(&self) {
-        println!("\nTo look around:");
+        println!("\nTo look around, choose a machine and ask it:");
+        if let Some(folder) = Tapwayd::programs() {
+            println!("  PATH=$PATH:{}", folder.display());
+        }
         for router in self.hypervisors.iter().chain(&self.routers) {
             let socket = router.tapwayd.socket();
             println!(
-                "  export TAPWAY_SOCKET={}   # {}",
-                socket.display(),
-                router.name
+                "  alias {}='tapway --socket {}'",
+                router.name,
+                socket.display()
             );
         }
-        let (host, guest) = (&self.hypervisors[0], &self.guests[0]);
-        let (ns, target) = (host.ns.name(), self.guests[5].v4());
-        println!("  tapway peer list; tapway instance list; tapway announcement list");
-        println!(
-            "  tapway explain {}; tapway doctor; tapway watch",
-            guest.v4()
-        );
-        println!(
-            "  ip -n {ns} route; ip -n {} route",
-            self.routers[0].ns.name()
-        );
+        let (guest, target) = (&self.guests[0], self.guests[LAST].v4());
+        println!("  hv1 peer list; hv1 instance list; r1 route list; hv1 watch");
+        println!("  hv1 explain {}; hv1 doctor", guest.v4());
+        println!("  ip -n {} route", self.hypervisors[0].ns.name());
+        println!("  ip -n {} route", self.routers[0].ns.name());
         println!("  ip netns exec {} ping {target}", guest.ns.name());
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tapway_lab::{PingReport, Pinger, wait_for};
 
-use crate::network::{GUESTS, HYPERVISORS, Network, Router};
+use crate::network::{HYPERVISORS, LAST, Network, Router};
 use crate::screen::{Screen, lost};
 
 /// How long anything may take.
@@ -13,9 +13,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// How many answered pings show that traffic flows: more than a second of it.
 const A_WHILE: usize = 120;
-
-/// The guest that arrives last, by its place.
-const LAST: usize = GUESTS - 1;
 
 /// Tells the whole story.
 pub(crate) fn tell(network: &mut Network, screen: &mut Screen) {
