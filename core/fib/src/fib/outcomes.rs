@@ -99,11 +99,13 @@ impl Fib {
             self.scan.want(now);
         }
         if slot.disturbed {
-            if slot.have.is_none() {
-                slot.perhaps = Some(Arc::clone(object));
-            }
             if slot.foreign == Foreign::Seen {
                 self.scan.want(now);
+            }
+            if slot.have.is_none() || slot.unsure {
+                slot.perhaps = Some(Arc::clone(object));
+                slot.unsure = false;
+                self.put_have(id, None);
             }
             return;
         }
