@@ -2,6 +2,7 @@
 //!
 //! RFC 4271 §4.2 and 6.2, RFC 5492, 6286, 6793, 2918, 7313, 4724, 8538, 7911, 8654, 8950.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -9,7 +10,7 @@ use core::time::Duration;
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
     AddPathDirection, AddPathFamily, AfiSafi, Capabilities, Capability, DecodeContext,
-    EncodeContext, ErrorCode, ExtendedNextHop, GracefulFamily, Notification, Open, PerFamily,
+    EncodeContext, ErrorCode, ExtendedNextHop, GracefulFamily, NotificationError, Open, PerFamily,
 };
 use tapway_model::Family;
 
@@ -124,12 +125,12 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
 /// What `ours` and `theirs` agree on.
 ///
 /// # Errors
-/// The NOTIFICATION to send when the session cannot be.
+/// When the session cannot be: what to send, and what to tell our own operator.
 pub(crate) fn negotiate(
     ours: &Open,
     theirs: &Open,
     peer: &PeerConfig,
-) -> Result<Negotiated, Notification> {
+) -> Result<Negotiated, NotificationError> {
     let internal = theirs.asn == ours.asn;
     let right_as = match peer.asn {
         PeerAsn::Number(asn) => theirs.asn == asn,
@@ -137,11 +138,21 @@ pub(crate) fn negotiate(
         PeerAsn::External => !internal,
     };
     if !right_as {
-        return Err(Notification::new(ErrorCode::BAD_PEER_AS));
+        let expected = match peer.asn {
+            PeerAsn::Number(asn) => format!("{asn}"),
+            PeerAsn::Internal => format!("ours, {}", ours.asn),
+            PeerAsn::External => format!("any but ours, {}", ours.asn),
+        };
+        let text = format!("the peer says it is AS {}, expected {expected}", theirs.asn);
+        return Err(NotificationError::new(ErrorCode::BAD_PEER_AS, &[], text));
     }
     // RFC 6286 §2.2: the same identifier is an error only within an AS.
     if internal && theirs.router_id == ours.router_id {
-        return Err(Notification::new(ErrorCode::BAD_BGP_ID));
+        let text = format!(
+            "the peer has our own identifier, {}; give one of the two another router_id",
+            ours.router_id
+        );
+        return Err(NotificationError::new(ErrorCode::BAD_BGP_ID, &[], text));
     }
     let decode = DecodeContext::negotiated(&ours.capabilities, &theirs.capabilities, internal);
     if !Family::ALL.iter().any(|f| decode.families[*f]) {
@@ -164,17 +175,15 @@ pub(crate) fn negotiate(
 }
 
 /// Unsupported Capability, with those that we miss (RFC 5492 §5).
-fn unsupported(peer: &PeerConfig) -> Notification {
+fn unsupported(peer: &PeerConfig) -> NotificationError {
     let mut data = Vec::new();
     for family in &peer.families {
         let AfiSafi { afi, safi } = (*family).into();
         let [high, low] = afi.to_be_bytes();
         data.extend_from_slice(&[1, 4, high, low, 0, safi]);
     }
-    Notification {
-        error: ErrorCode::UNSUPPORTED_CAPABILITY,
-        data,
-    }
+    let text = "no address family in common; see families here and at the peer";
+    NotificationError::new(ErrorCode::UNSUPPORTED_CAPABILITY, &data, text)
 }
 
 fn restart(ours: &Open, theirs: &Open, decode: &DecodeContext) -> Option<PeerRestart> {

@@ -16,6 +16,7 @@ use crate::config::Reach;
 use crate::session::collision::{Opener, Rank, survivor};
 use crate::session::fsm::{Event, State};
 use crate::session::open::Negotiated;
+use crate::session::timers::Timer;
 use crate::session::{Connection, Session};
 
 /// Until a session is this old, a second connection is more likely a collision than a peer that restarted.
@@ -189,22 +190,18 @@ impl Peer {
         now: Instant,
         endpoint: Option<Endpoint>,
     ) {
-        if self.endpoint == endpoint {
+        let flapped = core::mem::take(&mut self.link_lost);
+        if self.endpoint == endpoint && !(flapped && self.main.state == State::Idle) {
             return;
         }
         let old = core::mem::replace(&mut self.endpoint, endpoint);
-        shared.listen_changed = true;
-        let same_place =
-            |a: &Endpoint, b: &Endpoint| a.remote == b.remote && a.ifindex == b.ifindex;
-        let moved = match (&old, &endpoint) {
-            (Some(old), Some(new)) => !same_place(old, new),
-            _ => true,
-        };
+        shared.listen_changed |= old != endpoint;
         let far = matches!(self.config.reach, Reach::Multihop(_));
-        if self.established() && far && (endpoint.is_none() || old.is_none() || !moved) {
-            return;
-        }
-        if self.established() && !moved {
+        let goes_on = match (&old, &endpoint) {
+            (Some(old), Some(new)) => old.remote == new.remote && old.ifindex == new.ifindex,
+            _ => far,
+        };
+        if self.established() && goes_on {
             return;
         }
         if self.main.state != State::Idle || self.other.is_some() {
@@ -239,9 +236,17 @@ impl Peer {
             .and_then(|c| c.info)
             .map(|i| i.ifindex);
         let by_endpoint = self.endpoint.map(|e| interface(e.remote, e.ifindex));
-        if by_conn == Some(ifindex) || by_endpoint == Some(ifindex) {
-            // Forgotten, so that the same endpoint starts the session when the link is back.
-            self.set_endpoint(shared, now, None);
+        if by_conn != Some(ifindex) && by_endpoint != Some(ifindex) {
+            return;
+        }
+        self.stop(shared, now, None, DownReason::Unreachable);
+        self.forget_routes(shared);
+        self.link_lost = true;
+        if self.endpoint.is_some() {
+            // The link may be back before anybody says that the endpoint is gone.
+            self.backoff.fail(now, None);
+            let wait = shared.jitter.shorten(self.backoff.idle_hold());
+            self.main.timers.set(Timer::IdleHold, now + wait);
         }
     }
 }

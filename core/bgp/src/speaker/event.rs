@@ -22,6 +22,8 @@ pub struct Notification {
     pub text: String,
     /// The operator's message (RFC 9003).
     pub message: Option<String>,
+    /// What exactly was wrong, where we sent it because of the peer's message. It is not on the wire.
+    pub detail: Option<String>,
 }
 
 impl fmt::Display for Notification {
@@ -32,6 +34,9 @@ impl fmt::Display for Notification {
         }
         if let Some(message) = &self.message {
             write!(f, ": {message:?}")?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod receive;
 mod send;
 mod shared;
 mod stale;
+mod timeout;
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -175,8 +176,8 @@ impl Speaker {
         });
     }
 
-    /// A link went down: direct sessions over it end at once. The endpoints of their peers are forgotten
-    /// and must be told again when the link is back.
+    /// A link went down: direct sessions over it end at once. They come back when the endpoint is told
+    /// again, even if it is the same one, or, when nobody says that it is gone, by themselves.
     pub fn handle_link_down(&mut self, now: Instant, ifindex: u32) {
         self.each(now, |peer, shared| peer.link_down(shared, now, ifindex));
     }

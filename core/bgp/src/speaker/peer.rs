@@ -18,7 +18,6 @@ use crate::rib::adj_in::{AdjIn, Paths};
 use crate::rib::adj_out::AdjOut;
 use crate::session::fsm::{self, State};
 use crate::session::pace::Backoff;
-use crate::session::timers::Timer;
 use crate::session::{Connection, Fired, Session, Surroundings};
 
 /// Which of a peer's connections.
@@ -37,6 +36,8 @@ pub(crate) enum Cause {
     Plain,
     /// The NOTIFICATION to send.
     Send(wire::Notification),
+    /// What the peer did wrong; makes the NOTIFICATION to send.
+    Fault(wire::NotificationError),
     /// Why the session ends, when nothing is sent.
     Down(DownReason),
 }
@@ -68,6 +69,8 @@ pub(crate) struct Peer {
     pub(crate) backoff: Backoff,
     /// Its connections are refused until the hold-off is over: it went over the prefix limit.
     pub(crate) refusing: bool,
+    /// Its link went down, and its endpoint was not told since.
+    pub(crate) link_lost: bool,
     /// What is known of the session that the received routes came by.
     pub(crate) source: Source,
     pub(crate) paths: Paths,
@@ -92,6 +95,7 @@ impl Peer {
             other: None,
             backoff: Backoff::default(),
             refusing: false,
+            link_lost: false,
             source: Source::default(),
             paths: Paths::default(),
             adj_in: PerFamily::default(),
@@ -151,11 +155,16 @@ impl Peer {
         cause: Cause,
     ) -> Fired {
         let us = shared.ourselves();
-        let (notification, reason) = match cause {
-            Cause::Plain => (None, None),
-            Cause::Send(notification) => (Some(notification), None),
-            Cause::Down(reason) => (None, Some(reason)),
-        };
+        let (mut notification, mut detail, mut reason) = (None, None, None);
+        match cause {
+            Cause::Plain => {}
+            Cause::Send(to_send) => notification = Some(to_send),
+            Cause::Fault(error) => {
+                notification = Some((&error).into());
+                detail = Some(error.text.into_owned());
+            }
+            Cause::Down(why) => reason = Some(why),
+        }
         let session = match (slot, &mut self.other) {
             (Slot::Main, _) => &mut self.main,
             (Slot::Other, Some(other)) => other,
@@ -182,7 +191,10 @@ impl Peer {
             }
             conn
         });
-        let sent = fired.notified.as_ref().map(describe);
+        let sent = fired.notified.as_ref().map(|n| Notification {
+            detail,
+            ..describe(n)
+        });
         if let Some(notification) = &sent {
             self.history.last_sent = Some((now, notification.clone()));
         }
@@ -417,46 +429,6 @@ impl Peer {
         self.refusing = true;
     }
 
-    /// When something happens by itself.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        let other = self.other.as_ref().and_then(|o| o.timers.next());
-        [
-            self.main.timers.next(),
-            other,
-            self.restart_until,
-            self.stale_until,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    /// Lets happen what is due.
-    pub(crate) fn timeout(&mut self, shared: &mut Shared, now: Instant) {
-        for slot in [Slot::Other, Slot::Main] {
-            while let Some(timer) = self.session_mut(slot).and_then(|s| s.timers.expire(now)) {
-                self.expired(shared, now, slot, timer);
-            }
-        }
-        self.give_up_stale(shared, now);
-    }
-
-    fn expired(&mut self, shared: &mut Shared, now: Instant, slot: Slot, timer: Timer) {
-        let event = match timer {
-            Timer::IdleHold => {
-                self.refusing = false;
-                return self.start(shared, now);
-            }
-            Timer::ConnectRetry if self.config.passive || self.endpoint.is_none() => return,
-            Timer::ConnectRetry => fsm::Event::ConnectRetryExpires,
-            Timer::Hold => fsm::Event::HoldExpires,
-            Timer::Keepalive => fsm::Event::KeepaliveExpires,
-            Timer::SendHold => fsm::Event::SendHoldExpires,
-        };
-        let reason = DownReason::ConnectFailed("no answer".to_string());
-        self.drive(shared, now, slot, event, Cause::Down(reason));
-    }
-
     /// Tells a change of state, if there was one.
     pub(crate) fn note_state(&mut self, shared: &mut Shared, now: Instant) {
         let to = self.state();
@@ -482,5 +454,6 @@ pub(crate) fn describe(notification: &wire::Notification) -> Notification {
         hard: notification.error == ErrorCode::CEASE_HARD_RESET,
         text: error.to_string(),
         message: notification.message(),
+        detail: None,
     }
 }

@@ -68,7 +68,7 @@ impl Peer {
                         now,
                         slot,
                         fsm::Event::HeaderError,
-                        Cause::Send(error.into()),
+                        Cause::Fault(error),
                     );
                     return;
                 }
@@ -128,7 +128,7 @@ impl Peer {
                         now,
                         slot,
                         fsm::Event::UpdateError,
-                        Cause::Send(error.into()),
+                        Cause::Fault(error),
                     );
                 }
             },
@@ -151,7 +151,7 @@ impl Peer {
                             now,
                             slot,
                             fsm::Event::UpdateError,
-                            Cause::Send(error.into()),
+                            Cause::Fault(error),
                         );
                     }
                 }
@@ -172,17 +172,17 @@ impl Peer {
         };
         let result = match wire::Open::decode(body) {
             Ok(theirs) => negotiate(&ours, &theirs, &self.config),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         let negotiated = match result {
             Ok(negotiated) => negotiated,
-            Err(notification) => {
+            Err(error) => {
                 self.drive(
                     shared,
                     now,
                     slot,
                     fsm::Event::OpenError,
-                    Cause::Send(notification),
+                    Cause::Fault(error),
                 );
                 return;
             }

@@ -7,5 +7,6 @@ pub(crate) mod net;
 mod refresh;
 mod restart;
 mod routes;
+mod several;
 mod speed;
 mod walk;

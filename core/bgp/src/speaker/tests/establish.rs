@@ -158,8 +158,9 @@ fn wrong_settings_are_told_and_do_not_hammer() {
             net.states().iter().all(|s| *s < State::Established),
             "{what}"
         );
-        let last = net.peer(0).last_sent.map(|(_, n)| (n.code, n.subcode));
-        assert_eq!(last, Some(sent), "{what}");
+        let last = net.peer(0).last_sent.unwrap().1;
+        assert_eq!((last.code, last.subcode), sent, "{what}");
+        assert!(last.detail.is_some(), "{what}: {last}");
         let connects = net.nodes[0].connects.len() + net.nodes[1].connects.len();
         assert!(connects < 30, "{what}: {connects} connections in a minute");
     }
@@ -237,6 +238,9 @@ fn link_down_ends_the_session_at_once() {
     assert_eq!(net.nodes[0].speaker.installable(Family::Ipv4).len(), 1);
     net.nodes[0].changed.clear();
     net.link_down(0);
+    net.settle();
+    let now = net.now;
+    net.speaker(0).set_peer_endpoint(now, &name("peer"), None);
     net.settle();
     assert_eq!(net.peer(0).state, State::Idle);
     assert!(last_down(&net, 0).contains("link down"));
@@ -413,4 +417,21 @@ fn a_passive_peer_that_may_connect_now_does() {
     net.speaker(0).set_peer(now, peer_config(1, Transport::V4));
     net.run(SECOND);
     assert_eq!(net.states(), [State::Established; 2]);
+}
+
+#[test]
+fn a_link_that_flaps_unseen_is_no_end() {
+    // Nobody says that the endpoint was gone in between; or it is told once more.
+    for told in [false, true] {
+        let mut net = established(Transport::V4, |_, _, p| p.passive = false);
+        net.link_down(0);
+        assert_eq!(net.peer(0).state, State::Idle);
+        if told {
+            net.reach(0, Transport::V4);
+            net.run(Duration::from_millis(50));
+            assert!(net.nodes[0].connects.len() > 1, "at once");
+        }
+        net.run(3 * SECOND);
+        assert_eq!(net.states(), [State::Established; 2], "told {told}");
+    }
 }

@@ -1,0 +1,287 @@
+//! One speaker, several peers: shared default routes, conflicts, turns.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use tapway_bgp_wire::{
+    AsPath, Attributes, EncodeContext, NextHop, UpdateBuilder, encode_keepalive,
+};
+use tapway_model::{Domain, Family, Instant, NetworkName, Prefix};
+
+use super::net::*;
+use crate::config::{Install, PeerConfig};
+use crate::session::open::{Ourselves, our_open};
+use crate::*;
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+/// A speaker with established sessions to `tor1`, `tor2`, …: nodes 1, 2, …
+fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Speaker {
+    let mut speaker = Speaker::new(speaker_config(0), 3, StartKind::Cold);
+    speaker.set_restart_done(NOW);
+    for node in 1..=count {
+        let mut peer = PeerConfig {
+            name: tor(node),
+            passive: true,
+            install: install(),
+            ..peer_config(node, Transport::V4)
+        };
+        change(node, &mut peer);
+        speaker.set_peer(NOW, peer);
+        let remote = at(node, Transport::V4, 179);
+        speaker.set_peer_endpoint(
+            NOW,
+            &tor(node),
+            Some(Endpoint {
+                remote,
+                local: None,
+                ifindex: node as u32,
+            }),
+        );
+        let info = ConnInfo {
+            local: at(0, Transport::V4, 179),
+            remote,
+            ifindex: node as u32,
+        };
+        speaker.handle_accepted(NOW, conn(node), info);
+        speaker.set_local_addresses(NOW, conn(node), addresses(0));
+        let them = Ourselves {
+            asn: asn(node),
+            router_id: Ipv4Addr::new(192, 0, 2, node as u8 + 1),
+            restarting: false,
+            forwarding: Default::default(),
+        };
+        let mut bytes = Vec::new();
+        our_open(&them, &peer_config(0, Transport::V4)).encode(&mut bytes);
+        encode_keepalive(&mut bytes);
+        speaker.handle_data(NOW, conn(node), &bytes);
+        assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
+    }
+    drain(&mut speaker);
+    speaker
+}
+
+fn tor(node: usize) -> tapway_model::PeerName {
+    name(&alloc::format!("tor{node}"))
+}
+
+fn conn(node: usize) -> ConnId {
+    ConnId::Incoming(node as u64)
+}
+
+/// Whom bytes go to, in order.
+fn drain(speaker: &mut Speaker) -> Vec<ConnId> {
+    let mut all = Vec::new();
+    while let Some(transmit) = speaker.poll_transmit(NOW) {
+        all.push(transmit.conn);
+    }
+    while speaker.poll_action().is_some() {}
+    all
+}
+
+fn send(speaker: &mut Speaker, node: usize, prefix: &str, change: impl FnOnce(&mut Attributes)) {
+    let mut attributes = Attributes {
+        as_path: AsPath::sequence([asn(node)]),
+        ..Attributes::default()
+    };
+    change(&mut attributes);
+    let next_hop = NextHop::V4(addresses(node).v4.unwrap());
+    let mut bytes = Vec::new();
+    let prefix: Prefix = prefix.parse().unwrap();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&attributes, next_hop, [prefix])
+        .unwrap();
+    speaker.handle_data(NOW, conn(node), &bytes);
+}
+
+/// `peer next-hop dev` of the default routes.
+fn defaults(speaker: &Speaker) -> Vec<String> {
+    let text = |i: Installable| {
+        alloc::format!(
+            "{} {} {} {}",
+            i.install.table,
+            i.peer,
+            i.next_hop,
+            i.ifindex
+        )
+    };
+    speaker
+        .installable(Family::Ipv4)
+        .into_iter()
+        .map(text)
+        .collect()
+}
+
+#[test]
+fn equal_default_routes_share_and_better_ones_win() {
+    let mut speaker = with(3, |_, _| {});
+    send(&mut speaker, 1, "0.0.0.0/0", |_| {});
+    assert_eq!(defaults(&speaker), ["254 tor1 198.51.100.2 1"]);
+    send(&mut speaker, 2, "0.0.0.0/0", |_| {});
+    assert_eq!(
+        defaults(&speaker),
+        ["254 tor1 198.51.100.2 1", "254 tor2 198.51.100.3 2"]
+    );
+    // A longer path does not share.
+    send(&mut speaker, 3, "0.0.0.0/0", |a| {
+        a.as_path.prepend(asn(3), 1)
+    });
+    assert_eq!(defaults(&speaker).len(), 2);
+    speaker.handle_closed(NOW, conn(1), "gone");
+    // Kept while the peer restarts: still there.
+    assert_eq!(defaults(&speaker).len(), 2);
+    speaker.handle_link_down(NOW, 1);
+    assert_eq!(defaults(&speaker), ["254 tor2 198.51.100.3 2"]);
+    assert!(speaker.remove_peer(NOW, &tor(2)));
+    assert_eq!(defaults(&speaker), ["254 tor3 198.51.100.4 3"]);
+    let changed: BTreeSet<Family> = core::iter::from_fn(|| speaker.poll_action())
+        .filter_map(|a| match a {
+            Action::InstallableChanged(family) => Some(family),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changed, [Family::Ipv4].into());
+}
+
+#[test]
+fn tables_and_peers_that_install_nothing_are_apart() {
+    let mut speaker = with(3, |node, peer| {
+        peer.install = match node {
+            1 => install(),
+            2 => Some(Install {
+                table: 90,
+                metric: Some(7),
+                prefsrc: Some("2001:db8::1".parse().unwrap()),
+            }),
+            _ => None,
+        };
+    });
+    for node in 1..=3 {
+        send(&mut speaker, node, "0.0.0.0/0", |_| {});
+    }
+    assert_eq!(
+        defaults(&speaker),
+        ["90 tor2 198.51.100.3 2", "254 tor1 198.51.100.2 1"]
+    );
+    let settings = &speaker.installable(Family::Ipv4)[0].install;
+    assert_eq!(
+        (settings.metric, settings.prefsrc),
+        (Some(7), None),
+        "no IPv6 source for an IPv4 route"
+    );
+}
+
+#[test]
+fn every_peer_gets_its_turn() {
+    let mut speaker = with(3, |_, _| {});
+    for i in 0..10_000u32 {
+        speaker.announce(
+            NOW,
+            announcement(&alloc::format!(
+                "10.{}.{}.{}/32",
+                i >> 16,
+                (i >> 8) & 255,
+                i & 255
+            )),
+        );
+    }
+    let turns = drain(&mut speaker);
+    assert_eq!(turns.len(), 9, "three batches each");
+    for round in turns.chunks(3) {
+        assert_eq!(round.iter().collect::<BTreeSet<_>>().len(), 3, "{turns:?}");
+    }
+    // One that is blocked holds nobody up.
+    speaker.handle_blocked(NOW, conn(2));
+    speaker.announce(NOW, announcement("203.0.113.1/32"));
+    let turns: BTreeSet<ConnId> = drain(&mut speaker).into_iter().collect();
+    assert_eq!(turns, [conn(1), conn(3)].into());
+}
+
+#[test]
+fn a_conflict_is_one_only_towards_peers_that_see_both() {
+    let mut speaker = with(2, |_, _| {});
+    let seen_by = |peer: usize, domain: u32| Announcement {
+        id: AnnouncementId {
+            domain: Domain(domain),
+            prefix: "203.0.113.1/32".parse().unwrap(),
+        },
+        network: NetworkName::new(&alloc::format!("net{domain}")).unwrap(),
+        peers: Some(Arc::from([tor(peer)])),
+        ..announcement("203.0.113.1/32")
+    };
+    let (first, second) = (seen_by(1, 10), seen_by(2, 20));
+    speaker.announce(NOW, first.clone());
+    speaker.announce(NOW, second.clone());
+    let conflicts = |s: &mut Speaker| {
+        core::iter::from_fn(|| s.poll_action())
+            .filter(|a| matches!(a, Action::Event(Event::Conflict { .. })))
+            .count()
+    };
+    assert_eq!(conflicts(&mut speaker), 0);
+    drain(&mut speaker);
+    for (node, sent, hidden) in [(1, &first, &second), (2, &second, &first)] {
+        assert!(matches!(
+            speaker.why_not_sent(&tor(node), &sent.id),
+            NotSent::Sent(_)
+        ));
+        assert!(matches!(
+            speaker.why_not_sent(&tor(node), &hidden.id),
+            NotSent::NotForPeer(_)
+        ));
+    }
+    let third = Announcement {
+        peers: None,
+        ..seen_by(1, 30)
+    };
+    speaker.announce(NOW, third.clone());
+    assert_eq!(conflicts(&mut speaker), 2);
+    assert_eq!(
+        speaker.why_not_sent(&tor(2), &third.id),
+        NotSent::Conflict(second.id)
+    );
+    assert_eq!(speaker.announcements().count(), 3);
+    assert_eq!(first.id.to_string(), "203.0.113.1/32 (table 10)");
+}
+
+/// A peer's connection is known by its address, and link-local ones by their link, too.
+#[test]
+fn link_local_peers_are_told_apart_by_their_link() {
+    let mut speaker = Speaker::new(speaker_config(0), 3, StartKind::Cold);
+    for link in 1..=2u32 {
+        let peer = PeerConfig {
+            name: tor(link as usize),
+            passive: true,
+            ..peer_config(1, Transport::LinkLocal)
+        };
+        speaker.set_peer(NOW, peer);
+        let remote = "[fe80::1]:179".parse().unwrap();
+        speaker.set_peer_endpoint(
+            NOW,
+            &tor(link as usize),
+            Some(Endpoint {
+                remote,
+                local: None,
+                ifindex: link,
+            }),
+        );
+    }
+    let info = |ifindex| ConnInfo {
+        local: "[fe80::2]:179".parse().unwrap(),
+        remote: "[fe80::1]:4000".parse().unwrap(),
+        ifindex,
+    };
+    speaker.handle_accepted(NOW, conn(9), info(2));
+    let states: Vec<State> = speaker.peers().map(|p| p.state).collect();
+    assert_eq!(states, [State::Active, State::OpenSent]);
+    speaker.handle_accepted(NOW, conn(10), info(3));
+    let closed = core::iter::from_fn(|| speaker.poll_action()).any(|a| {
+        a == Action::Close {
+            conn: conn(10),
+            farewell: Vec::new(),
+        }
+    });
+    assert!(closed);
+}
