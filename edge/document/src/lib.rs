@@ -18,4 +18,4 @@ mod sections;
 pub use file::{read_secret, read_text};
 pub use parse::{Document, parse, parse_json};
 pub use problem::Problem;
-pub use sections::Sections;
+pub use sections::{Named, Sections};

@@ -20,6 +20,9 @@ pub struct Sections<'t> {
     known: Vec<String>,
 }
 
+/// Tables `[key.NAME]` with their names, each as it could be read.
+pub type Named<T> = Vec<(String, Result<T, Problem>)>;
+
 impl<'t> Sections<'t> {
     /// Reads a text. `file` is its name in problems.
     ///
@@ -53,10 +56,7 @@ impl<'t> Sections<'t> {
     ///
     /// # Errors
     /// When `key` is not a table.
-    pub fn take_named<T: DeserializeOwned>(
-        &mut self,
-        key: &str,
-    ) -> Result<Vec<(String, Result<T, Problem>)>, Problem> {
+    pub fn take_named<T: DeserializeOwned>(&mut self, key: &str) -> Result<Named<T>, Problem> {
         self.known.push(key.to_string());
         let Some(value) = remove(&mut self.root, key) else {
             return Ok(Vec::new());
