@@ -470,12 +470,10 @@ impl Walk {
         let mirrored: Vec<Key> = self.fib.ours().map(Object::key).collect();
         let ours = self.kernel.objects().filter(|o| protocol(o) == OURS);
         let there: Vec<Key> = ours.map(Object::key).collect();
-        // What was written at the moment its link went down is looked at again when it comes up.
-        let excused = |key: &Key| self.wants.get(key).is_some_and(|want| self.is_down(want));
-        let missing = there
-            .iter()
-            .any(|key| !mirrored.contains(key) && !excused(key));
-        if missing || mirrored.iter().any(|key| !there.contains(key)) {
+        // What crossed with its link going down is looked at again when it comes up.
+        let excused = |key: &&Key| self.wants.get(*key).is_some_and(|want| self.is_down(want));
+        let strange = |key: &&Key| mirrored.contains(key) != there.contains(key) && !excused(key);
+        if mirrored.iter().chain(&there).any(|key| strange(&key)) {
             self.fail(&format!("mirror {mirrored:?}\nkernel {there:?}"));
         }
         for link in self.kernel.links() {
