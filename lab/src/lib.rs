@@ -14,6 +14,7 @@ mod netns;
 pub mod peers;
 mod ping;
 mod process;
+pub mod scenario;
 pub mod sim;
 pub mod tapwayd;
 mod toml_text;

@@ -1,12 +1,35 @@
-//! One hypervisor on a virtual clock: the main job, fault by fault.
+//! The scenarios on a virtual clock, and what only a simulation can see: what was not done, and what
+//! happens in ten minutes. The same scenarios with the real daemon: `namespace_scenarios.rs`.
 
 use std::time::Duration;
 
 use tapway_fib::{Key, Object};
 use tapway_intent::SourceEvent;
+use tapway_lab::scenario::{self, Simulated};
 use tapway_lab::sim::{World, WorldConfig, instance, prefix};
-use tapway_model::InstanceName;
 use tapway_node::Start;
+
+macro_rules! on_the_simulated_stage {
+    ($($name:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            scenario::$name(&mut Simulated::new());
+        })*
+    };
+}
+
+on_the_simulated_stage!(
+    comes_and_goes,
+    waits_for_its_interface,
+    link_flaps,
+    recreated,
+    renamed,
+    repaired,
+    dies_and_comes_back,
+    dead_source,
+    foreign_route,
+    leaves,
+);
 
 fn web1() -> tapway_model::Instance {
     instance("web1", "tap0", &["203.0.113.1", "2001:db8:7100::/64"])
@@ -19,90 +42,6 @@ fn world_with_web1() -> World {
     world.list("files", &[web1()]);
     world.advance(Duration::from_millis(10));
     world
-}
-
-#[test]
-fn a_claim_is_wired_then_announced_and_withdrawn_when_it_goes() {
-    let mut world = world_with_web1();
-    let both = [prefix("203.0.113.1/32"), prefix("2001:db8:7100::/64")].into();
-    assert_eq!(world.received(), both);
-    assert_eq!(world.wired(), both);
-    let sysctl = |world: &World, path: &str| world.kernel.sysctl(path).map(str::to_owned);
-    assert_eq!(
-        sysctl(&world, "ipv4/conf/all/forwarding").as_deref(),
-        Some("1")
-    );
-    assert_eq!(
-        sysctl(&world, "ipv6/conf/all/forwarding").as_deref(),
-        Some("1")
-    );
-    world.say(
-        "files",
-        SourceEvent::Gone(InstanceName::new("web1").unwrap()),
-    );
-    world.advance(Duration::from_millis(10));
-    assert!(world.received().is_empty());
-    // Nothing of ours is pruned before the grace is over, but a claim that was taken back is gone.
-    assert!(world.wired().is_empty());
-}
-
-#[test]
-fn a_claim_waits_for_its_interface() {
-    let mut world = World::new(WorldConfig::default());
-    world.list("files", &[web1()]);
-    world.advance(Duration::from_secs(1));
-    assert!(world.received().is_empty());
-    world.plug("tap0");
-    world.advance(Duration::from_millis(10));
-    assert_eq!(world.received().len(), 2);
-}
-
-#[test]
-fn lost_carrier_and_a_downed_link_withdraw_at_once_and_come_back() {
-    let mut world = world_with_web1();
-    let tap0 = world.index("tap0").unwrap();
-    world.kernel.set_carrier(tap0, false);
-    world.advance(Duration::from_millis(5));
-    assert!(world.received().is_empty());
-    world.kernel.set_carrier(tap0, true);
-    world.advance(Duration::from_millis(5));
-    assert_eq!(world.received().len(), 2);
-    world.kernel.set_up(tap0, false);
-    world.advance(Duration::from_millis(5));
-    assert!(world.received().is_empty());
-    world.kernel.set_up(tap0, true);
-    world.advance(Duration::from_millis(5));
-    assert_eq!(world.received().len(), 2);
-    assert_eq!(world.wired().len(), 2);
-}
-
-#[test]
-fn a_recreated_interface_gets_its_routes_back() {
-    let mut world = world_with_web1();
-    let old = world.index("tap0").unwrap();
-    world.kernel.delete_link(old);
-    world.advance(Duration::from_millis(5));
-    assert!(world.received().is_empty());
-    let new = world.plug("tap0");
-    assert_ne!(old, new);
-    world.advance(Duration::from_millis(5));
-    assert_eq!(world.received().len(), 2);
-    assert_eq!(world.wired().len(), 2);
-}
-
-#[test]
-fn a_renamed_interface_takes_its_claims_along() {
-    let mut world = world_with_web1();
-    let index = world.index("tap0").unwrap();
-    world.kernel.rename(index, "tap9".parse().unwrap());
-    world.advance(Duration::from_millis(5));
-    assert!(
-        world.received().is_empty(),
-        "the claim names tap0, which is gone"
-    );
-    world.kernel.rename(index, "tap0".parse().unwrap());
-    world.advance(Duration::from_millis(5));
-    assert_eq!(world.received().len(), 2);
 }
 
 #[test]
@@ -178,35 +117,6 @@ fn what_nobody_claims_after_a_restart_goes_after_the_grace() {
             .received(&"hv".parse().unwrap())
             .all(|r| !r.stale)
     );
-}
-
-#[test]
-fn a_foreign_route_is_never_touched() {
-    let mut world = World::new(WorldConfig::default());
-    let tap0 = world.plug("tap0");
-    let foreign = Object::Route(tapway_fib::Route {
-        table: 254,
-        prefix: prefix("203.0.113.1/32"),
-        metric: 10,
-        kind: tapway_fib::RouteKind::Unicast,
-        scope: 253,
-        next_hops: vec![tapway_fib::NextHop {
-            index: tap0,
-            via: None,
-            onlink: false,
-            weight: 1,
-        }],
-        prefsrc: None,
-        protocol: 4,
-    });
-    world.kernel.put(&foreign).unwrap();
-    world.list("files", &[web1()]);
-    world.advance(Duration::from_secs(1));
-    assert_eq!(world.kernel.object(&foreign.key()), Some(&foreign));
-    assert_eq!(world.received(), [prefix("2001:db8:7100::/64")].into());
-    world.kernel.delete(&foreign.key());
-    world.advance(Duration::from_secs(60));
-    assert_eq!(world.received().len(), 2);
 }
 
 #[test]
