@@ -6,11 +6,13 @@
 //! the kernel's EEXIST then says that it is there after all (and a scan says whose it is).
 
 mod events;
+mod index;
 mod link_events;
 mod outcomes;
 mod scan;
 mod sysctls;
 mod untold;
+mod verdict;
 mod view;
 
 use alloc::boxed::Box;
@@ -30,8 +32,9 @@ use crate::notice::{Batch, BatchId, Notice};
 use crate::slot::{Act, Foreign, Slot, SlotId, Slots, Trouble};
 use crate::stage::Stage;
 use crate::world::World;
-use crate::{Change, IfIndex, Key, Object, RouteKind};
+use crate::{Change, IfIndex, Key, Object};
 use scan::Scan;
+use verdict::Verdict;
 
 /// How long messages from before a removal of ours may come in after its outcome.
 const DOUBT: Duration = Duration::from_secs(5);
@@ -63,19 +66,6 @@ pub struct Fib {
     notices: VecDeque<Notice>,
     /// The latest time we were told.
     now: Instant,
-}
-
-/// What is to be done with a slot now.
-enum Verdict {
-    /// Nothing is known of it, or wanted.
-    Idle,
-    /// As wanted.
-    InSync,
-    /// Something that is not ours is in the way.
-    Foreign,
-    /// Not now.
-    Wait,
-    Do(Stage, Act),
 }
 
 impl Fib {
@@ -305,183 +295,6 @@ impl Fib {
         }
     }
 
-    fn verdict(&self, id: SlotId) -> Verdict {
-        let slot = &self.slots[id];
-        if slot.flight.is_some() || !self.scan.ready {
-            return Verdict::Wait;
-        }
-        if let Key::Sysctl(path) = &slot.key {
-            return self.sysctl_verdict(slot, path);
-        }
-        match (&slot.want, &slot.have) {
-            (None, Some(have)) => self.verdict_on_leftover(slot, have),
-            (None, None) => match &slot.perhaps {
-                Some(have) if !self.is_foreign(slot) => self.verdict_on_leftover(slot, have),
-                _ => Verdict::Idle,
-            },
-            (Some(_), None) if slot.foreign != Foreign::No => Verdict::Foreign,
-            (Some(_), None) if slot.overwrite && self.scan.stale => Verdict::Wait,
-            (Some(want), None) if !slot.waits() && self.is_possible(want) => {
-                let act = if slot.overwrite {
-                    Act::Replace
-                } else {
-                    Act::Add
-                };
-                Verdict::Do(Stage::of(act, want), act)
-            }
-            (Some(want), Some(have)) if same(want, have) && !slot.unsure => {
-                if self.world.is_duplicate(have) {
-                    Verdict::Wait
-                } else {
-                    Verdict::InSync
-                }
-            }
-            (Some(want), Some(have)) if !slot.waits() && self.is_possible(want) => {
-                if same(want, have) {
-                    Verdict::Do(Stage::of(Act::Add, want), Act::Add)
-                } else if self.scan.stale {
-                    Verdict::Wait
-                } else {
-                    Verdict::Do(Stage::of(Act::Replace, want), Act::Replace)
-                }
-            }
-            _ => Verdict::Wait,
-        }
-    }
-
-    fn is_foreign(&self, slot: &Slot) -> bool {
-        slot.foreign == Foreign::Seen
-            || self.world.foreign_at(&slot.key, self.protocol) == Foreign::Seen
-    }
-
-    fn verdict_on_leftover(&self, slot: &Slot, have: &Arc<Object>) -> Verdict {
-        let in_the_way = self.is_in_the_way(slot);
-        let allowed = self.prune || slot.wanted_once || in_the_way;
-        // The kernel compares the protocol when it deletes a route or a rule; an address or neighbour
-        // may be somebody else's by now when messages were lost.
-        let safe = !self.scan.stale || matches!(**have, Object::Route(_) | Object::Rule(_));
-        if slot.waits() || !allowed || !safe {
-            return Verdict::Wait;
-        }
-        let stage = if in_the_way {
-            Stage::MakeRoom
-        } else {
-            Stage::of(Act::Remove, have)
-        };
-        Verdict::Do(stage, Act::Remove)
-    }
-
-    /// IPv6 has an address only once on an interface, whatever its length.
-    fn is_in_the_way(&self, slot: &Slot) -> bool {
-        self.siblings(&slot.key).into_iter().any(|other| {
-            let other = &self.slots[other];
-            other.key != slot.key && other.want.is_some() && other.have.is_none()
-        })
-    }
-
-    fn siblings(&self, key: &Key) -> Vec<SlotId> {
-        match key {
-            Key::Address(index, addr @ IpAddr::V6(_), _) => {
-                let (first, last) = (
-                    Key::Address(*index, *addr, 0),
-                    Key::Address(*index, *addr, 128),
-                );
-                self.slots.range(first..=last)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn settle_siblings(&mut self, key: &Key) {
-        for id in self.siblings(key) {
-            if self.slots[id].key != *key {
-                self.settle(id);
-            }
-        }
-    }
-
-    /// Whether the kernel could take it as its links are now.
-    fn is_possible(&self, want: &Object) -> bool {
-        match want {
-            Object::Sysctl(_) | Object::Rule(_) => true,
-            Object::Address(address) => self.links.get(address.index).is_some(),
-            Object::Neighbour(neighbour) => self.links.is_up(neighbour.index),
-            Object::Route(route) => {
-                route.kind != RouteKind::Unicast
-                    || route
-                        .next_hops
-                        .iter()
-                        .all(|hop| self.links.is_up(hop.index))
-            }
-        }
-    }
-
-    /// The object that a change of this kind is about.
-    fn object_of(&self, id: SlotId, act: Act) -> Option<Arc<Object>> {
-        let slot = &self.slots[id];
-        match (&slot.key, act) {
-            (_, Act::Remove) => slot.have.as_ref().or(slot.perhaps.as_ref()).cloned(),
-            (Key::Sysctl(path), _) if slot.want.is_none() => self.old_sysctl(path),
-            _ => slot.want.clone(),
-        }
-    }
-
-    fn put_want(&mut self, id: SlotId, want: Option<Arc<Object>>) {
-        self.index(id, want.as_deref());
-        let old = mem::replace(&mut self.slots[id].want, want);
-        self.unindex(id, old.as_deref());
-    }
-
-    fn put_have(&mut self, id: SlotId, have: Option<Arc<Object>>) {
-        let slot = &self.slots[id];
-        let known = match (&have, &slot.want) {
-            (Some(have), Some(want)) => Arc::ptr_eq(have, want),
-            _ => false,
-        };
-        if !known {
-            self.index(id, have.as_deref());
-        }
-        let old = mem::replace(&mut self.slots[id].have, have);
-        self.unindex(id, old.as_deref());
-    }
-
-    fn index(&mut self, id: SlotId, object: Option<&Object>) {
-        let Some(object) = object else { return };
-        for index in legs(object) {
-            self.by_link.insert((index, id));
-        }
-        if let Some(addr) = prefsrc(object) {
-            self.by_prefsrc.insert((addr, id));
-        }
-    }
-
-    /// Drops the indexes of a value that the slot had, as far as no other value of it needs them.
-    fn unindex(&mut self, id: SlotId, old: Option<&Object>) {
-        let Some(old) = old else { return };
-        let slot = &self.slots[id];
-        let flight = slot.flight.as_ref().map(|(_, object)| object);
-        let left = || {
-            [slot.want.as_ref(), slot.have.as_ref(), flight]
-                .into_iter()
-                .flatten()
-        };
-        for index in legs(old) {
-            if !left().any(|object| legs(object).any(|i| i == index)) {
-                self.by_link.remove(&(index, id));
-            }
-        }
-        if let Some(addr) = prefsrc(old)
-            && !left().any(|object| prefsrc(object) == Some(addr))
-        {
-            self.by_prefsrc.remove(&(addr, id));
-        }
-    }
-
-    fn on_link(&self, index: IfIndex) -> Vec<SlotId> {
-        let slots = self.by_link.range((index, 0)..=(index, SlotId::MAX));
-        slots.map(|(_, id)| *id).collect()
-    }
-
     /// What was in the way is gone.
     fn way_is_free(&mut self, id: SlotId) {
         if self.slots[id].foreign != Foreign::No {
@@ -521,23 +334,5 @@ fn change(act: Act, object: Object) -> Change {
         Act::Add => Change::Add(object),
         Act::Replace => Change::Replace(object),
         Act::Remove => Change::Remove(object),
-    }
-}
-
-/// The interfaces that an object needs.
-fn legs(object: &Object) -> impl Iterator<Item = IfIndex> + '_ {
-    let (one, many) = match object {
-        Object::Address(address) => (Some(address.index), [].as_slice()),
-        Object::Neighbour(neighbour) => (Some(neighbour.index), [].as_slice()),
-        Object::Route(route) => (None, route.next_hops.as_slice()),
-        Object::Sysctl(_) | Object::Rule(_) => (None, [].as_slice()),
-    };
-    one.into_iter().chain(many.iter().map(|hop| hop.index))
-}
-
-fn prefsrc(object: &Object) -> Option<IpAddr> {
-    match object {
-        Object::Route(route) => route.prefsrc,
-        _ => None,
     }
 }

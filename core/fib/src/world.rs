@@ -159,18 +159,19 @@ impl World {
         self.permanents.get(&(index, addr)).is_some()
     }
 
-    /// The kernel flushed the neighbours of a link; which were routers.
-    pub(crate) fn flush_neighbours(&mut self, index: IfIndex) -> Vec<IpAddr> {
-        self.permanents.remove_range(neighbours_of(index));
+    /// The kernel flushed the neighbours of a link; which were routers. (It tells of each: what others
+    /// made permanent is believed to be there until then.)
+    pub(crate) fn flush_routers(&mut self, index: IfIndex) -> Vec<IpAddr> {
         let gone = self.routers.remove_range(neighbours_of(index));
         gone.into_iter().map(|((_, addr), ())| addr).collect()
     }
 
-    /// The link is gone, and its addresses with it.
+    /// The link is gone, and its addresses and neighbours with it.
     pub(crate) fn drop_link(&mut self, index: IfIndex) {
         let first = (index, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let last = (index, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)), u8::MAX);
         self.addresses.remove_range(first..=last);
+        self.permanents.remove_range(neighbours_of(index));
         self.silenced.remove(&index);
     }
 

@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use tapway_model::Instant;
 
+use super::index::legs;
 use super::outcomes::LAST_RETRY;
 use super::scan::Gone;
-use super::{Fib, legs, trouble};
+use super::{Fib, trouble};
 use crate::compare::{NUD_PERMANENT, normal, same};
 use crate::slot::{Act, Foreign, SlotId};
 use crate::world::Put;

@@ -5,8 +5,9 @@ use alloc::sync::Arc;
 
 use tapway_model::{Family, IfName, Instant};
 
+use super::Fib;
+use super::index::legs;
 use super::scan::Gone;
-use super::{Fib, legs};
 use crate::compare::normal;
 use crate::slot::SlotId;
 use crate::{IfIndex, Key, Link, LinkChange, Notice, Object, Route};
@@ -69,17 +70,12 @@ impl Fib {
     }
 
     fn flush_routers(&mut self, index: IfIndex) {
-        for addr in self.world.flush_neighbours(index) {
+        for addr in self.world.flush_routers(index) {
             self.notices.push_back(Notice::RouterNeighbour {
                 index,
                 addr,
                 present: false,
             });
-        }
-        for id in self.on_link(index) {
-            if matches!(self.slots[id].key, Key::Neighbour(..)) {
-                self.way_is_free(id);
-            }
         }
     }
 

@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 
 use tapway_model::Instant;
 
-use super::{Fib, Verdict};
+use super::Fib;
+use super::verdict::Verdict;
 use crate::compare::same;
 use crate::slot::{Act, Slot, SlotId};
 use crate::stage::Stage;

@@ -6,8 +6,9 @@ use core::net::IpAddr;
 
 use tapway_model::Family;
 
+use super::Fib;
+use super::index::prefsrc;
 use super::scan::Gone;
-use super::{Fib, prefsrc};
 use crate::links::Links;
 use crate::slot::{Foreign, SlotId};
 use crate::world::World;
