@@ -96,7 +96,13 @@ impl Connections {
     ) {
         let peers = node.speaker().listen_peers();
         let remote = accepted.peer.ip();
-        if let Some(peer) = peers.iter().find(|p| p.remote.ip() == remote) {
+        let arrived = accepted.ifindex.unwrap_or(0);
+        // The same link-local address may be a peer's on each of several links.
+        let peer = peers.iter().find(|p| {
+            let same_link = p.ifindex == arrived || p.ifindex == 0 || arrived == 0;
+            p.remote.ip() == remote && same_link
+        });
+        if let Some(peer) = peer {
             let options = TcpOptions {
                 ttl: peer.ttl,
                 min_ttl: peer.min_ttl,
@@ -109,18 +115,13 @@ impl Connections {
         }
         self.next_incoming += 1;
         let conn = ConnId::Incoming(self.next_incoming);
-        let ifindex = accepted.ifindex.unwrap_or(0);
         let info = ConnInfo {
             local: accepted.local,
             remote: accepted.peer,
-            ifindex,
+            ifindex: peer.map_or(arrived, |p| p.ifindex),
         };
-        self.add(conn, accepted.fd, ifindex, false, poller);
-        let ifindex = peers
-            .iter()
-            .find(|p| p.remote.ip() == remote)
-            .map_or(ifindex, |p| p.ifindex);
-        node.handle_accepted(now, conn, ConnInfo { ifindex, ..info });
+        self.add(conn, accepted.fd, arrived, false, poller);
+        node.handle_accepted(now, conn, info);
     }
 
     /// A connection is ready.

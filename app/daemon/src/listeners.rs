@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
+use tapway_model::IfName;
 use tapway_node::{Listener, PeerKey};
 use tapway_sys::poll::{Interest, Poller};
 use tapway_sys::tcp;
@@ -17,6 +18,7 @@ const BACKLOG: i32 = 1024;
 struct Open {
     fd: OwnedFd,
     token: u64,
+    device: Option<IfName>,
     keys: Vec<PeerKey>,
 }
 
@@ -32,8 +34,10 @@ pub struct Listeners {
 impl Listeners {
     /// Listens on exactly these.
     pub fn set(&mut self, wanted: &[Listener], poller: &Poller) {
-        self.open
-            .retain(|addr, _| wanted.iter().any(|w| w.addr == *addr));
+        self.open.retain(|addr, open| {
+            let same = |w: &&Listener| w.addr == *addr && w.device == open.device;
+            wanted.iter().any(|w| same(&w))
+        });
         self.failed.clear();
         for listener in wanted {
             if let Err(error) = self.open_one(listener, poller) {
@@ -64,7 +68,11 @@ impl Listeners {
             open.keys.clone_from(&wanted.keys);
             return Ok(());
         }
-        let fd = tcp::tcp_listen(wanted.addr, None, BACKLOG)?;
+        let fd = tcp::tcp_listen(
+            wanted.addr,
+            wanted.device.as_ref().map(IfName::as_str),
+            BACKLOG,
+        )?;
         for key in &wanted.keys {
             set_key(&fd, key.addr, Some(key.password.expose().as_bytes()))?;
         }
@@ -76,6 +84,7 @@ impl Listeners {
             Open {
                 fd,
                 token,
+                device: wanted.device.clone(),
                 keys: wanted.keys.clone(),
             },
         );

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use tapway_bgp::config::{PeerConfig, Policy, SpeakerConfig};
-use tapway_model::{Network, PeerName, SourceName};
+use tapway_model::{IfName, Network, PeerName, SourceName};
 
 /// Where the fabric's speaker listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub struct NodeConfig {
 pub struct Listener {
     /// Address and port; the scope of a link-local address is its interface's index.
     pub addr: SocketAddr,
+    /// The one interface that its peers are on; what comes in elsewhere is not for it. Absent: peers
+    /// several hops away may come in anywhere.
+    pub device: Option<IfName>,
     /// TCP MD5 keys to put on it.
     pub keys: Vec<PeerKey>,
 }

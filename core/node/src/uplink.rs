@@ -3,7 +3,7 @@
 //! Everything is worked out from the kernel's links and addresses and from the neighbours that said they
 //! are routers (RFC 4861, the R flag), which is how an unnumbered peer's link-local address is learned.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -199,23 +199,37 @@ pub(crate) fn listeners<'a>(
     fib: &Fib,
     unfit: &Unfit<'_>,
 ) -> Vec<Listener> {
-    let mut addrs: BTreeSet<SocketAddr> = BTreeSet::new();
+    // By address, the interfaces that its peers are on; 0 stands for any.
+    let mut found: BTreeMap<SocketAddr, BTreeSet<IfIndex>> = BTreeMap::new();
     match listen {
         Listen::Never => {}
-        Listen::On(list) => addrs.extend(list.iter().copied()),
+        Listen::On(list) => found.extend(list.iter().map(|addr| (*addr, BTreeSet::new()))),
         Listen::Auto => {
             for (peer, endpoint) in peers.clone() {
-                addrs.extend(auto(peer, endpoint, guest_interfaces, fib, unfit));
+                let on = endpoint.map_or(0, |e| e.ifindex);
+                for addr in auto(peer, endpoint, guest_interfaces, fib, unfit) {
+                    found.entry(addr).or_default().insert(on);
+                }
             }
         }
     }
-    addrs
-        .into_iter()
-        .map(|addr| Listener {
-            addr,
-            keys: keys_for(addr, peers.clone()),
-        })
-        .collect()
+    let listener = |(addr, on): (SocketAddr, BTreeSet<IfIndex>)| Listener {
+        addr,
+        device: only(&on)
+            .and_then(|index| fib.link(index))
+            .map(|link| link.name.clone()),
+        keys: keys_for(addr, peers.clone()),
+    };
+    found.into_iter().map(listener).collect()
+}
+
+/// The one interface that packets for a listener come in on. A host takes packets for any of its
+/// addresses on any interface: without this, a guest could reach the fabric's speaker.
+fn only(on: &BTreeSet<IfIndex>) -> Option<IfIndex> {
+    match on.iter().collect::<Vec<_>>().as_slice() {
+        [index] if **index != 0 => Some(**index),
+        _ => None,
+    }
 }
 
 fn auto(
