@@ -6,9 +6,9 @@ use core::net::IpAddr;
 
 use tapway_model::Family;
 
-use super::Fib;
 use super::index::prefsrc;
 use super::scan::Gone;
+use super::{DOUBT, Fib};
 use crate::links::Links;
 use crate::slot::{Foreign, SlotId};
 use crate::world::World;
@@ -75,6 +75,7 @@ impl Fib {
                 have => {
                     let had = have.is_some_and(|object| prefsrc(object) == Some(addr));
                     let written = slot.written().is_some_and(|o| prefsrc(o) == Some(addr));
+                    self.doubt(id);
                     self.lose(id, had, written);
                 }
             }
@@ -98,6 +99,9 @@ impl Fib {
             let had = slot.have.as_ref().is_some_and(dead);
             let written = slot.written().is_some_and(dead);
             if had || written {
+                if self.links.is_up(index) {
+                    self.doubt(id);
+                }
                 self.lose(id, had, written);
             }
         }
@@ -126,6 +130,13 @@ impl Fib {
             self.notices
                 .push_back(Notice::ForeignDefaultChanged(family));
         }
+    }
+
+    /// That an object went with an address is a conclusion: there may be another address that we were
+    /// not told of yet.
+    fn doubt(&mut self, id: SlotId) {
+        let slot = &mut self.slots[id];
+        slot.fresh_until = slot.fresh_until.max(self.now + DOUBT);
     }
 
     /// The kernel dropped, by nobody's fault, what we had, or what is being written.
