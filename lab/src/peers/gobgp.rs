@@ -1,7 +1,7 @@
 //! GoBGP: its configuration, its process, its answers.
 //!
 //! GoBGP writes nothing to the kernel. For a route of its own it gives the session's own address as
-//! next hop whatever the family, so IPv6 routes of its own need a session over IPv6.
+//! next hop whatever the family, unless it is told one: [`Router::next_hops`].
 
 use std::fmt::Write as _;
 use std::fs;
@@ -78,7 +78,10 @@ impl GoBgp {
     #[track_caller]
     fn rib(&self, what: &str, prefix: Prefix) {
         let family = word(prefix.family());
-        if let Err(e) = self.gobgp(&format!("global rib -a {family} {what} {prefix}")) {
+        let own = &self.router.next_hops;
+        let hop = own.iter().find(|a| Family::of(a) == prefix.family());
+        let hop = hop.map(|a| format!(" nexthop {a}")).unwrap_or_default();
+        if let Err(e) = self.gobgp(&format!("global rib -a {family} {what} {prefix}{hop}")) {
             panic!("gobgp cannot {what} {prefix}: {e}");
         }
     }

@@ -17,6 +17,9 @@ pub struct Router {
     pub neighbors: Vec<Neighbor>,
     /// Prefixes that it originates.
     pub originates: Vec<Prefix>,
+    /// The next hops of what it originates, one for a family. Only GoBGP needs them: it gives the
+    /// session's own address otherwise, whatever the family.
+    pub next_hops: Vec<IpAddr>,
     /// Whether it puts what it learns into the kernel. GoBGP cannot.
     pub install: bool,
 }
@@ -30,6 +33,7 @@ impl Router {
             port: 179,
             neighbors: Vec::new(),
             originates: Vec::new(),
+            next_hops: Vec::new(),
             install: false,
         }
     }
@@ -51,6 +55,20 @@ impl Router {
         match prefix.parse() {
             Ok(prefix) => self.originates.push(prefix),
             Err(e) => panic!("{prefix}: {e}"),
+        }
+        self
+    }
+
+    /// Gives what it originates this next hop, as [`Router::next_hops`] says.
+    ///
+    /// # Panics
+    /// When it is no address.
+    #[must_use]
+    #[track_caller]
+    pub fn next_hop(mut self, address: &str) -> Router {
+        match address.parse() {
+            Ok(address) => self.next_hops.push(address),
+            Err(e) => panic!("{address}: {e}"),
         }
         self
     }

@@ -1,0 +1,69 @@
+//! One session with both families: what the peer learns, and when it loses it.
+
+use serde_json::json;
+use tapway_api::peer::SessionState;
+use tapway_lab::wait_for;
+
+use super::fabric::{Fabric, OLD, SOON, Transport, WEB, all, old, wait_kernel, wait_routes};
+
+with_every_peer_and_transport!(comes_and_goes);
+
+/// Instances come by file and by API and go; packets reach the guest; a lost link ends the session.
+fn comes_and_goes(program: &'static str, transport: Transport) {
+    let fabric = Fabric::new(program, transport);
+    let peer = fabric.start_peer(fabric.neighbor());
+    let tapwayd = fabric.start_tapwayd(json!({}));
+
+    let seen = wait_routes(&*peer, &WEB);
+    for (prefix, allowed) in WEB.iter().zip(fabric.next_hops()) {
+        let route = seen.route(prefix);
+        assert_eq!(route.as_path, [64612], "{prefix}");
+        assert!(
+            !route.next_hops.is_empty() && route.next_hops.iter().all(|h| allowed.contains(h)),
+            "{prefix} via {:?}, not {allowed:?}",
+            route.next_hops
+        );
+    }
+    for default in wait_kernel(&fabric.host, "default proto 112", 2) {
+        assert!(default.contains("metric 20"), "{default}");
+    }
+    fabric.wait_reachable();
+
+    tapwayd.put(&old());
+    wait_routes(&*peer, &all(&[&WEB, &OLD]));
+    tapwayd.delete("old");
+    wait_routes(&*peer, &WEB);
+    wait_kernel(&fabric.host, "dev tap1 proto 112", 0);
+
+    tapwayd.apply(&old());
+    wait_routes(&*peer, &all(&[&WEB, &OLD]));
+    let removed = tapwayd.tapway(&["instance", "remove", "old"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    wait_routes(&*peer, &WEB);
+
+    // Over IPv6 only the carrier is lost, else the link is taken down.
+    let (cut, interface) = match transport {
+        Transport::Ipv6 => (&fabric.router, "down0"),
+        Transport::Ipv4 | Transport::LinkLocal => (&fabric.host, "up0"),
+    };
+    cut.link_set(interface, "down");
+    wait_for(SOON, "the lost link ends the session", || {
+        let peers = tapwayd.peers();
+        let told = peers[0].last_error.as_deref().unwrap_or_default();
+        if peers[0].state != SessionState::Established && told.contains("link down") {
+            Ok(())
+        } else {
+            Err(format!("{peers:#?}"))
+        }
+    });
+    wait_kernel(&fabric.host, "default proto 112", 0);
+    if program != "gobgp" {
+        peer.wait_until("host", SOON, "sees the link down too", &mut |v| {
+            !v.established
+        });
+    }
+    cut.link_set(interface, "up");
+    wait_routes(&*peer, &WEB);
+    wait_kernel(&fabric.host, "default proto 112", 2);
+    fabric.wait_reachable();
+}
