@@ -66,11 +66,7 @@ impl World {
     /// Whether it was there.
     pub(crate) fn drop_address(&mut self, address: &Address) -> bool {
         let key = (address.index, address.addr, address.len);
-        let was = self.addresses.remove(&key).is_some();
-        if address.addr.is_ipv4() && !self.has_ipv4(address.index) {
-            self.silenced.insert(address.index);
-        }
-        was
+        self.addresses.remove(&key).is_some()
     }
 
     pub(crate) fn address(&self, index: IfIndex, addr: IpAddr, len: u8) -> Option<&Address> {
@@ -85,15 +81,20 @@ impl World {
             .map(|(_, address)| address)
     }
 
-    fn has_ipv4(&self, index: IfIndex) -> bool {
-        self.addresses(index)
-            .next()
-            .is_some_and(|address| address.addr.is_ipv4())
+    /// This address, on whatever interface.
+    pub(crate) fn all_with(&self, addr: IpAddr) -> impl Iterator<Item = &Address> {
+        self.addresses
+            .values()
+            .filter(move |address| address.addr == addr)
     }
 
-    /// Whether any interface has this address.
-    pub(crate) fn is_local(&self, addr: IpAddr) -> bool {
-        self.addresses.values().any(|address| address.addr == addr)
+    /// Says whether the last IPv4 address of a link went away.
+    pub(crate) fn silence(&mut self, index: IfIndex, silent: bool) {
+        if silent {
+            self.silenced.insert(index);
+        } else {
+            self.silenced.remove(&index);
+        }
     }
 
     pub(crate) fn is_silenced(&self, index: IfIndex) -> bool {

@@ -215,7 +215,7 @@ impl Fib {
             self.slot_absent(now, id, ours);
         }
         if let Object::Address(address) = object {
-            self.address_gone(address);
+            self.address_gone(address, true);
         }
     }
 

@@ -162,7 +162,7 @@ impl Fib {
         slot.unsure = false;
         self.put_have(id, None);
         if let Object::Address(address) = &**object {
-            self.address_gone(address);
+            self.address_gone(address, false);
         }
     }
 

@@ -32,8 +32,9 @@ impl Ways<'_> {
 }
 
 impl Fib {
-    /// An address is gone, and what the kernel takes along.
-    pub(super) fn address_gone(&mut self, address: &Address) {
+    /// An address is gone, and what the kernel takes along. By a message, it may have gone before we
+    /// wrote another one that seems to be left; by an outcome, the order is known.
+    pub(super) fn address_gone(&mut self, address: &Address, by_message: bool) {
         let Address {
             index, addr, len, ..
         } = *address;
@@ -47,17 +48,34 @@ impl Fib {
             }
             self.settle(id);
         }
-        if addr.is_ipv4() && self.world.is_silenced(index) {
+        let is_left =
+            |other: &Address| other.addr.is_ipv4() && !(by_message && self.is_fresh(other));
+        if addr.is_ipv4() && !self.world.addresses(index).any(is_left) {
+            self.world.silence(index, true);
             self.lose_dead(index, Family::Ipv4);
+            let silent = !self
+                .world
+                .addresses(index)
+                .any(|other| other.addr.is_ipv4());
+            self.world.silence(index, silent);
         }
-        self.lose_prefsrc(addr);
+        self.lose_prefsrc(addr, by_message);
+    }
+
+    /// Whether we wrote it so lately that older messages may come in.
+    fn is_fresh(&self, address: &Address) -> bool {
+        let key = Key::Address(address.index, address.addr, address.len);
+        self.slots
+            .get(&key)
+            .is_some_and(|slot| slot.fresh_until > self.now)
     }
 
     /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
-    fn lose_prefsrc(&mut self, addr: IpAddr) {
+    fn lose_prefsrc(&mut self, addr: IpAddr, by_message: bool) {
         let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
         let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
-        if ids.is_empty() || self.world.is_local(addr) {
+        let is_left = |other: &Address| !(by_message && self.is_fresh(other));
+        if ids.is_empty() || self.world.all_with(addr).any(is_left) {
             return;
         }
         for id in ids {
