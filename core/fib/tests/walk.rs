@@ -243,6 +243,10 @@ impl Walk {
         for change in &batch.changes {
             self.check_own(change);
             let outcome = self.kernel.apply(change);
+            if let (Change::Add(object), Outcome::Done) = (change, &outcome) {
+                // Nothing was there: what was told of has gone untold.
+                self.told.remove(&object.key());
+            }
             self.log(|| format!("apply {change} -> {outcome:?}"));
             outcomes.push(outcome);
         }
