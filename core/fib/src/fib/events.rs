@@ -216,6 +216,11 @@ impl Fib {
         }
         if let Object::Address(address) = object {
             self.address_gone(address, true);
+            // Ours may have been put in its place since.
+            let have = self.slots.get(&key).and_then(|slot| slot.have.clone());
+            if let Some(Object::Address(ours)) = have.as_deref() {
+                self.address_put(ours);
+            }
         }
     }
 

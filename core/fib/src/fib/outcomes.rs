@@ -125,7 +125,7 @@ impl Fib {
     }
 
     /// The kernel's message about it was kept from us: we wrote it ourselves.
-    fn address_put(&mut self, address: &Address) {
+    pub(super) fn address_put(&mut self, address: &Address) {
         let mut address = address.clone();
         address.flags |= address_flags::PERMANENT;
         match address.addr {
