@@ -215,6 +215,8 @@ impl Fib {
             self.slot_absent(now, id, ours);
         }
         if let Object::Address(address) = object {
+            // Lines of a scan may still tell of routes that went along.
+            self.scan.note_gone(|| Gone::Link(address.index));
             self.address_gone(address, true);
             // Ours may have been put in its place since.
             let have = self.slots.get(&key).and_then(|slot| slot.have.clone());

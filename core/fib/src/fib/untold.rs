@@ -49,7 +49,7 @@ impl Fib {
             self.settle(id);
         }
         let is_left =
-            |other: &Address| other.addr.is_ipv4() && !(by_message && self.is_fresh(other));
+            |other: &Address| other.addr.is_ipv4() && !(by_message && self.is_doubtful(other));
         if addr.is_ipv4() && !self.world.addresses(index).any(is_left) {
             self.world.silence(index, true);
             self.lose_dead(index, Family::Ipv4);
@@ -62,8 +62,12 @@ impl Fib {
         self.lose_prefsrc(addr, by_message);
     }
 
-    /// Whether we wrote it so lately that older messages may come in.
-    fn is_fresh(&self, address: &Address) -> bool {
+    /// Whether an address that seems to be left may not have been there at the time of a message: we
+    /// wrote it so lately that older messages may come in, or it may be gone by a message that was lost.
+    fn is_doubtful(&self, address: &Address) -> bool {
+        if self.scan.running || self.scan.stale {
+            return true;
+        }
         let key = Key::Address(address.index, address.addr, address.len);
         self.slots
             .get(&key)
@@ -74,7 +78,7 @@ impl Fib {
     fn lose_prefsrc(&mut self, addr: IpAddr, by_message: bool) {
         let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
         let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
-        let is_left = |other: &Address| !(by_message && self.is_fresh(other));
+        let is_left = |other: &Address| !(by_message && self.is_doubtful(other));
         if ids.is_empty() || self.world.all_with(addr).any(is_left) {
             return;
         }
