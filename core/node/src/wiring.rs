@@ -181,7 +181,8 @@ fn wire_nics(
     let mut legs: Vec<Leg> = Vec::new();
     let mut reason = None;
     for holder in nics {
-        let Some(own) = &holder.interface else {
+        // An authorisation alone sends nothing to a guest.
+        let Some(own) = holder.interface.as_ref().filter(|_| holder.is_wired()) else {
             continue;
         };
         let name = network.bridge.as_ref().unwrap_or(own);
@@ -198,10 +199,11 @@ fn wire_nics(
         legs.push(Leg {
             holder,
             link,
-            healthy: trouble.is_none(),
+            healthy: trouble.is_none() && is_here(holder.state),
         });
     }
-    // A shared prefix goes where it can arrive; one that can arrive nowhere stays wired as it is.
+    // A shared prefix goes where it can arrive, not to a guest that is only about to be here; one that
+    // can arrive nowhere stays wired as it is.
     if legs.iter().any(|leg| leg.healthy) {
         legs.retain(|leg| leg.healthy);
         reason = None;
