@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -240,7 +241,13 @@ fn view(protocol: &str, routes: &str) -> PeerView {
             continue;
         };
         match first {
-            "BGP.next_hop:" => route.next_hops = words.filter_map(|w| w.parse().ok()).collect(),
+            // A link-local address alone is shown in the second place, behind an empty one.
+            "BGP.next_hop:" => {
+                route.next_hops = words
+                    .filter_map(|w| w.parse().ok())
+                    .filter(|hop: &IpAddr| !hop.is_unspecified())
+                    .collect();
+            }
             "BGP.as_path:" => route.as_path = words.filter_map(|w| w.parse().ok()).collect(),
             "BGP.med:" => route.med = words.next().and_then(|w| w.parse().ok()),
             "BGP.community:" => {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -142,7 +143,14 @@ impl Peer for Frr {
         )
         .expect("vtysh.conf");
         chown_to_frr(self.dir.path());
+        let zserv = self.dir.path().join("zserv.api");
+        // A killed zebra leaves it.
+        let _ = fs::remove_file(&zserv);
         let zebra = self.daemon(ns, "zebra", "", &[]);
+        // A bgpd that finds no zebra tries again ten seconds later, and knows no interface till then.
+        wait_for(Duration::from_secs(20), "zebra listens", || {
+            UnixStream::connect(&zserv).map(drop)
+        });
         let port = self.router.port.to_string();
         let bgpd = self.daemon(ns, "bgpd", &config(&self.router), &["-p", &port]);
         self.processes = vec![bgpd, zebra];

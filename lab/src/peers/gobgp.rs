@@ -225,7 +225,9 @@ fn view(neighbor: &Value, tables: &[Value], log: &str) -> PeerView {
     };
     for (prefix, paths) in tables.iter().filter_map(Value::as_object).flatten() {
         let Ok(prefix) = prefix.parse() else { continue };
-        let from = |path: &&Value| address.is_some() && path["neighbor-ip"].as_str() == address;
+        // Paths name a link-local neighbour without its interface.
+        let bare = address.map(|a| a.split('%').next().unwrap_or(a));
+        let from = |path: &&Value| bare.is_some() && path["neighbor-ip"].as_str() == bare;
         if let Some(path) = paths.as_array().into_iter().flatten().find(from) {
             view.routes.insert(prefix, route(path));
         }

@@ -42,15 +42,15 @@ fn comes_and_goes(program: &'static str, transport: Transport) {
     wait_routes(&*peer, &WEB);
 
     // Over IPv6 only the carrier is lost, else the link is taken down.
-    let (cut, interface) = match transport {
-        Transport::Ipv6 => (&fabric.router, "down0"),
-        Transport::Ipv4 | Transport::LinkLocal => (&fabric.host, "up0"),
+    let (cut, interface, reason) = match transport {
+        Transport::Ipv6 => (&fabric.router, "down0", "interface up0 has no carrier"),
+        Transport::Ipv4 | Transport::LinkLocal => (&fabric.host, "up0", "interface up0 is down"),
     };
     cut.link_set(interface, "down");
     wait_for(SOON, "the lost link ends the session", || {
         let peers = tapwayd.peers();
-        let told = peers[0].last_error.as_deref().unwrap_or_default();
-        if peers[0].state != SessionState::Established && told.contains("link down") {
+        let told = peers[0].last_error.as_deref();
+        if peers[0].state != SessionState::Established && told == Some(reason) {
             Ok(())
         } else {
             Err(format!("{peers:#?}"))
