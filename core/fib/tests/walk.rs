@@ -79,7 +79,10 @@ impl Walk {
             walk.kernel.set_up(index, true);
         }
         // From this the reconciler learns that the kernel tells the protocol of addresses.
-        walk.kernel.put(&address(1, "10.9.9.9/32")).unwrap();
+        let ours = address(1, "10.9.9.9/32");
+        walk.fib
+            .handle_event(walk.now, KernelEvent::Present(ours.clone()));
+        walk.fib.handle_event(walk.now, KernelEvent::Absent(ours));
         for _ in 0..10 {
             if let Some(leftover) = walk.any_object() {
                 walk.kernel.put(&leftover).ok();
