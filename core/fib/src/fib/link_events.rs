@@ -64,7 +64,7 @@ impl Fib {
         self.scan.note_gone(|| Gone::Link(index));
         self.tell(LinkChange::Down(index));
         for family in Family::ALL {
-            self.lose_dead(index, family);
+            self.lose_dead(index, family, false);
         }
         self.flush_routers(index);
     }
@@ -101,7 +101,7 @@ impl Fib {
         self.flush_routers(index);
         self.world.drop_link(index);
         for family in Family::ALL {
-            self.lose_dead(index, family);
+            self.lose_dead(index, family, false);
         }
         for id in self.on_link(index) {
             self.lose_link(id, index);

@@ -52,7 +52,7 @@ impl Fib {
             |other: &Address| other.addr.is_ipv4() && !(by_message && self.is_doubtful(other));
         if addr.is_ipv4() && !self.world.addresses(index).any(is_left) {
             self.world.silence(index, true);
-            self.lose_dead(index, Family::Ipv4);
+            self.lose_dead(index, Family::Ipv4, true);
             let silent = !self
                 .world
                 .addresses(index)
@@ -106,7 +106,7 @@ impl Fib {
 
     /// Routes through a link go when it was their last way out, and its neighbours. Default routes of
     /// others as well.
-    pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family) {
+    pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family, concluded: bool) {
         for id in self.on_link(index) {
             let ways = Ways {
                 links: &self.links,
@@ -121,7 +121,7 @@ impl Fib {
             let had = slot.have.as_ref().is_some_and(dead);
             let written = slot.written().is_some_and(dead);
             if had || written {
-                if self.links.is_up(index) {
+                if concluded {
                     self.doubt(id);
                 }
                 self.lose(id, had, written);
