@@ -126,7 +126,7 @@ impl Fib {
         let (id, _) = self.slots.find_or_make(key);
         let slot = &mut self.slots[id];
         let changed = !slot.have.as_ref().is_some_and(|have| same(have, &object));
-        if changed && slot.have.is_some() {
+        if changed && (slot.have.is_some() || slot.foreign == Foreign::Seen) {
             self.scan.note_changed(slot.seen);
         }
         let undone = slot.told && slot.want.as_ref().is_some_and(|want| !same(want, &object));
