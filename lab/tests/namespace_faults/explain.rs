@@ -1,0 +1,330 @@
+//! `tapway explain`, with each link of the chain really broken.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+use tapway_api::explain::{LinkState, Stage};
+use tapway_lab::wait_for;
+
+use crate::bed::{Bed, SOON, instance};
+
+/// Waits until the chain for `prefix` breaks at `stage` (nowhere: `None`) with these words in its
+/// sentence, and checks what a person reads and the exit code.
+#[track_caller]
+fn breaks(bed: &Bed, prefix: &str, stage: Option<Stage>, words: &[&str]) {
+    wait_for(
+        SOON,
+        format!("{prefix} breaks at {stage:?} with {words:?}"),
+        || {
+            let explained = bed.explain(prefix);
+            let broken = explained.first_broken.map(|i| &explained.links[i]);
+            let text = broken.map_or(&explained.verdict, |b| &b.summary);
+            if broken.map(|b| b.stage) == stage && words.iter().all(|w| text.contains(w)) {
+                Ok(())
+            } else {
+                Err(format!("{explained:#?}"))
+            }
+        },
+    );
+    let explained = bed.explain(prefix);
+    let human = bed.tapwayd.tapway(&["explain", prefix]);
+    println!("{}", human.out);
+    let Some(broken) = explained.first_broken.map(|i| &explained.links[i]) else {
+        assert_eq!(human.code, 0, "{human:?}");
+        assert!(!human.out.contains("✗"), "{}", human.out);
+        return;
+    };
+    assert_eq!(human.code, 1, "{human:?}");
+    let (head, end) = human
+        .out
+        .rsplit_once("The first broken link is the ")
+        .expect("the broken link's name");
+    assert!(end.contains(&broken.summary), "{}", human.out);
+    assert!(
+        head.contains(&format!("✗ {}", end.split(':').next().unwrap_or_default())),
+        "{}",
+        human.out
+    );
+    let remedy = broken.remedy.as_deref().unwrap_or_default();
+    assert!(
+        !remedy.is_empty() || !broken.detail.is_empty(),
+        "no remedy: {broken:?}"
+    );
+    assert!(end.contains(remedy), "{}", human.out);
+    // What comes after a broken link that all depends on is not guessed at.
+    let at = explained.first_broken.unwrap_or_default();
+    if broken.stage != Stage::Peer {
+        let after = &explained.links[at + 1..];
+        assert!(
+            after.iter().all(|l| l.state == LinkState::Skipped),
+            "{after:?}"
+        );
+    }
+}
+
+const A: &str = "203.0.113.1";
+const A6: &str = "2001:db8:77::1";
+
+fn one_guest() -> Bed {
+    let bed = Bed::new();
+    bed.plug("tap0");
+    bed.guest("tap0", &[A, A6]);
+    breaks(&bed, A, None, &["wired and announced to 1 of 1 peers"]);
+    breaks(&bed, A6, None, &["wired and announced to 1 of 1 peers"]);
+    bed
+}
+
+#[test]
+fn no_source_claims_it() {
+    let bed = one_guest();
+    breaks(
+        &bed,
+        "203.0.113.77",
+        Some(Stage::Claim),
+        &["no source says that anybody owns 203.0.113.77/32"],
+    );
+    bed.tapwayd.delete("tap0");
+    breaks(&bed, A, Some(Stage::Claim), &["no source says"]);
+}
+
+#[test]
+fn the_conflict_is_lost() {
+    let bed = one_guest();
+    bed.plug("tap1");
+    // A subnet around the other's address: what is inside of it is refused to it.
+    bed.guest("tap1", &["203.0.113.0/28"]);
+    breaks(
+        &bed,
+        "203.0.113.0/28",
+        Some(Stage::Conflict),
+        &["refused", "tap0", "was first"],
+    );
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+}
+
+#[test]
+fn outside_allow() {
+    let bed = Bed::with(
+        json!({"network": {"public": {"allow": ["192.0.2.0/24"]}}}),
+        &[],
+    );
+    bed.plug("tap0");
+    let text = instance("tap0", &[A]).replace("mac =", "network = \"public\"\nmac =");
+    bed.tapwayd.put_text("tap0", &text);
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Claim),
+        &[
+            "203.0.113.1/32 is claimed, but the claim is not used: ",
+            "outside what network public allows (192.0.2.0/24)",
+        ],
+    );
+    let remedy = bed.explain(A).links[0].remedy.clone();
+    assert_eq!(
+        remedy.as_deref(),
+        Some("extend allow in [network.public] or remove the claim")
+    );
+}
+
+#[test]
+fn the_interface() {
+    let bed = one_guest();
+    bed.guests.link_set("tap0", "down");
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Interface),
+        &["interface tap0 has no carrier"],
+    );
+    bed.host.link_set("tap0", "down");
+    breaks(&bed, A, Some(Stage::Interface), &["interface tap0 is down"]);
+    bed.host.link_del("tap0");
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Interface),
+        &["interface tap0 does not exist"],
+    );
+    bed.plug("tap0");
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+}
+
+#[test]
+fn a_foreign_route_is_in_the_way() {
+    let bed = Bed::new();
+    bed.host.ip("route add blackhole 203.0.113.1 metric 10");
+    bed.plug("tap0");
+    bed.guest("tap0", &[A]);
+    breaks(
+        &bed,
+        A,
+        Some(Stage::KernelRoute),
+        &["somebody else's object is where route 203.0.113.1/32 dev tap0"],
+    );
+}
+
+#[test]
+fn the_kernel_refuses() {
+    let bed = Bed::new();
+    bed.plug("tap0");
+    bed.host.sysctl("net/ipv6/conf/tap0/disable_ipv6", "1");
+    bed.guest("tap0", &[A, A6]);
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+    breaks(
+        &bed,
+        A6,
+        Some(Stage::KernelRoute),
+        &[
+            "the kernel refuses route 2001:db8:77::1/128 dev tap0",
+            "IPv6 is disabled",
+        ],
+    );
+    bed.host.sysctl("net/ipv6/conf/tap0/disable_ipv6", "0");
+    breaks(&bed, A6, None, &["1 of 1 peers"]);
+}
+
+#[test]
+fn somebody_turns_forwarding_off_again_and_again() {
+    let bed = one_guest();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            bed.host.run_in(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = std::fs::write("/proc/sys/net/ipv4/ip_forward", "0");
+                    std::thread::park_timeout(std::time::Duration::from_millis(2));
+                }
+            });
+        });
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            breaks(
+                &bed,
+                A,
+                Some(Stage::KernelRoute),
+                &["net.ipv4.conf.all.forwarding is not 1"],
+            );
+        }));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = seen {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    // What the remedy says.
+    bed.host.sysctl("net/ipv4/conf/all/forwarding", "1");
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+}
+
+#[test]
+fn the_session_is_down() {
+    let mut bed = one_guest();
+    bed.router.stop();
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Peer),
+        &["the session with tor is not up"],
+    );
+    bed.router.restart(&bed.tor);
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+    bed.tor.link_set("down0", "down");
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Peer),
+        &["the session with tor is not up"],
+    );
+    let human = bed.tapwayd.tapway(&["explain", A]).out;
+    assert!(human.contains("interface up0 has no carrier"), "{human}");
+}
+
+#[test]
+fn no_next_hop_of_the_family() {
+    let bed = one_guest();
+    bed.host.ip("-6 address flush dev up0");
+    breaks(
+        &bed,
+        A6,
+        Some(Stage::Peer),
+        &["there is no next hop that tor would accept"],
+    );
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+    bed.announces(&["203.0.113.1/32"]);
+    bed.host.address("up0", "2001:db8:f::1/127");
+    breaks(&bed, A6, None, &["1 of 1 peers"]);
+    bed.announces(&["203.0.113.1/32", "2001:db8:77::1/128"]);
+}
+
+#[test]
+fn filtered_by_policy() {
+    let bed = Bed::with(
+        json!({
+            "policy": {"some": {"rules": [
+                {"match": {"prefixes": ["203.0.113.0/30 le 32"]}, "action": "reject"},
+                {"match": {"prefixes": ["203.0.113.0/24 le 32"]}, "action": "accept"},
+            ]}},
+            "peer": {"tor": {"export": "some"}},
+        }),
+        &[],
+    );
+    bed.plug("tap0");
+    bed.guest("tap0", &[A, "203.0.113.9", A6]);
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Peer),
+        &["policy some keeps it from tor: rule 1 rejects it"],
+    );
+    breaks(
+        &bed,
+        A6,
+        Some(Stage::Peer),
+        &["policy some keeps it from tor: no rule accepts it"],
+    );
+    breaks(&bed, "203.0.113.9", None, &["1 of 1 peers"]);
+    bed.announces(&["203.0.113.9/32"]);
+}
+
+#[test]
+fn not_shown_to_any_peer() {
+    let bed = Bed::prepared(
+        json!({
+            "network": {"inner": {"peers": ["other"]}},
+            "peer": {"other": {"address": "198.51.100.9", "asn": 65009, "multihop": 2}},
+        }),
+        &[],
+    );
+    bed.plug("tap0");
+    let text = instance("tap0", &[A]).replace("mac =", "network = \"inner\"\nmac =");
+    bed.tapwayd.put_text("tap0", &text);
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Peer),
+        &["the session with other is not up"],
+    );
+    let explained = bed.explain(A);
+    let tor = explained
+        .links
+        .iter()
+        .find(|l| l.peer.as_ref().is_some_and(|p| p.as_str() == "tor"));
+    let tor = tor.expect("a line for tor");
+    assert_eq!(tor.state, LinkState::NotApplicable);
+    assert_eq!(tor.summary, "network inner is not shown to tor");
+}
+
+#[test]
+fn an_arriving_guest() {
+    let bed = Bed::new();
+    bed.plug("tap0");
+    let text = instance("tap0", &[A]).replace("mac =", "state = \"arriving\"\nmac =");
+    bed.tapwayd.put_text("tap0", &text);
+    breaks(
+        &bed,
+        A,
+        Some(Stage::Announcement),
+        &["the guest is still arriving"],
+    );
+    bed.guest("tap0", &[A]);
+    breaks(&bed, A, None, &["1 of 1 peers"]);
+}

@@ -1,0 +1,14 @@
+//! What goes wrong on a real host, done to the real daemon in namespaces: the kernel's state changed
+//! behind its back, sources that die, input that is wrong, and links of the chain that break.
+//!
+//! The daemon under test runs without its periodic scan, so whatever is repaired is repaired on the
+//! kernel's notification.
+
+mod bed;
+mod explain;
+mod input;
+mod kernel;
+mod overrun;
+mod restart;
+mod router_advertisement;
+mod sources;

@@ -1,0 +1,267 @@
+//! What a stop, a crash and a shutdown leave in the kernel, and who may start beside whom.
+
+use std::path::Path;
+
+use serde_json::json;
+use tapway_lab::{Netns, Proc, Tapwayd, wait_for};
+
+use crate::bed::{Bed, SOON};
+
+/// `ip monitor`, from its start to [`Recorder::end`].
+struct Recorder {
+    process: Proc,
+    marks: u8,
+    _folder: tempfile::TempDir,
+}
+
+impl Recorder {
+    fn start(ns: &Netns) -> Recorder {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let mut command = ns.command("ip");
+        command.args([
+            "-details",
+            "-timestamp",
+            "monitor",
+            "link",
+            "address",
+            "route",
+            "rule",
+            "neigh",
+            "netconf",
+            "nexthop",
+        ]);
+        let process = Proc::spawn("ip monitor", &mut command, &folder.path().join("log"));
+        let mut recorder = Recorder {
+            process,
+            marks: 0,
+            _folder: folder,
+        };
+        recorder.mark(ns);
+        recorder
+    }
+
+    /// Changes something of nobody's and waits until it is recorded: all before it is, too.
+    fn mark(&mut self, ns: &Netns) {
+        self.marks += 1;
+        let mark = format!("240.99.0.{}", self.marks);
+        wait_for(SOON, "the recorder hears", || {
+            // Again and again: at first it may not listen yet.
+            ns.try_exec(&format!("ip route add blackhole {mark}"));
+            ns.try_exec(&format!("ip route del blackhole {mark}"));
+            if self.process.log().contains(&mark) {
+                Ok(())
+            } else {
+                Err("nothing")
+            }
+        });
+    }
+
+    /// All that was recorded but the marks.
+    fn end(mut self, ns: &Netns) -> Vec<String> {
+        self.mark(ns);
+        let log = self.process.log();
+        let mut lines = Vec::new();
+        for line in log.lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with("Timestamp") && !line.contains("240.99.0.") {
+                lines.push(line.to_string());
+            }
+        }
+        lines
+    }
+}
+
+fn everything(bed: &Bed) -> String {
+    [
+        "-4 route show table all proto 112",
+        "-6 route show table all proto 112",
+        "address show",
+        "neigh show nud permanent",
+        "-4 rule show",
+        "-6 rule show",
+    ]
+    .map(|what| {
+        let lines = bed.host.ip(what);
+        format!("# {}\n{lines}", what.trim_end_matches(" proto 112"))
+    })
+    .concat()
+}
+
+fn busy() -> Bed {
+    let bed = Bed::with(json!({"network": {"blue": {"table": 90}}}), &[]);
+    bed.plug("tap0");
+    bed.plug("tap1");
+    bed.guest(
+        "tap0",
+        &["203.0.113.1", "2001:db8:77::1", "2001:db8:78::/64"],
+    );
+    bed.tapwayd.put_text(
+        "tap1",
+        "name = \"tap1\"\n[[nic]]\ninterface = \"tap1\"\nnetwork = \"blue\"\naddresses = [\"192.0.2.90\"]\nroutes = [\"192.0.2.96/28\"]\n\
+         [[claim]]\nowner = \"host\"\nprefix = \"192.0.2.53/32\"\n",
+    );
+    bed.announces(&ANNOUNCED);
+    bed
+}
+
+const ANNOUNCED: [&str; 6] = [
+    "203.0.113.1/32",
+    "2001:db8:77::1/128",
+    "2001:db8:78::/64",
+    "192.0.2.90/32",
+    "192.0.2.96/28",
+    "192.0.2.53/32",
+];
+
+/// Restarts the daemon in `how` and proves that the kernel was not touched.
+fn restart_is_silent(how: impl FnOnce(&mut Bed)) {
+    let mut bed = busy();
+    let before = everything(&bed);
+    let sysctls = || {
+        [
+            "net/ipv4/conf/all/forwarding",
+            "net/ipv6/conf/all/forwarding",
+        ]
+        .map(|p| bed.host.read_sysctl(p))
+    };
+    assert_eq!(sysctls(), ["1", "1"]);
+    let recorder = Recorder::start(&bed.host);
+    how(&mut bed);
+    bed.tapwayd.wait_established(SOON);
+    bed.announces(&ANNOUNCED);
+    // Past the grace: leftovers would be pruned now.
+    wait_for(SOON, "the grace is over", || {
+        let status = bed.tapwayd.status();
+        if status.grace_left_s.is_none() && status.warm_start {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
+    });
+    let heard = recorder.end(&bed.host);
+    let touched: Vec<&String> = heard
+        .iter()
+        .filter(|line| {
+            let ours = [
+                "112",
+                "tap0",
+                "tap1",
+                "203.0.113",
+                "169.254.0.1",
+                "forwarding",
+                "lookup 90",
+                "table 90",
+            ];
+            // The kernel itself may learn that a guest's neighbour is stale; permanent ones are ours.
+            ours.iter().any(|o| line.contains(o))
+                && (!line.contains("lladdr") || line.contains("PERMANENT"))
+        })
+        .collect();
+    assert!(touched.is_empty(), "the kernel was touched: {touched:#?}");
+    assert_eq!(everything(&bed), before);
+}
+
+#[test]
+fn a_crash_leaves_the_kernel_alone() {
+    restart_is_silent(Bed::crash);
+}
+
+#[test]
+fn a_stop_leaves_the_kernel_alone() {
+    restart_is_silent(|bed| {
+        bed.tapwayd.stop();
+        bed.tapwayd.restart(&bed.host);
+    });
+}
+
+#[test]
+fn the_recorder_sees_what_is_touched() {
+    let bed = busy();
+    let recorder = Recorder::start(&bed.host);
+    bed.tapwayd.delete("tap1");
+    bed.announces(&ANNOUNCED[..3]);
+    bed.wired_in("90", &[]);
+    let heard = recorder.end(&bed.host).join("\n");
+    for text in ["192.0.2.90 dev tap1", "192.0.2.53", "proto 112"] {
+        assert!(heard.contains(text), "no {text} in {heard}");
+    }
+}
+
+#[test]
+fn shutdown_takes_all_of_ours_and_nothing_else() {
+    let mut bed = busy();
+    bed.host
+        .ip_batch("route add blackhole 198.18.0.0/15\naddress add 203.0.113.250/32 dev tap0\n");
+    bed.host.ip("rule add priority 29999 lookup 91 protocol 4");
+    let answer = bed.tapwayd.tapway(&["shutdown", "--message", "moved away"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!(bed.tapwayd.process().expect("started").wait(SOON).success());
+    bed.announces(&[]);
+    let left = everything(&bed);
+    for ours in [
+        "proto 112",
+        "169.254.0.1",
+        "fe80::1/",
+        "203.0.113.1 ",
+        "192.0.2.53",
+        "lookup 90",
+    ] {
+        assert!(!left.contains(ours), "{ours} is left in {left}");
+    }
+    for foreign in ["203.0.113.250", "29999"] {
+        assert!(left.contains(foreign), "{foreign} is gone from {left}");
+    }
+    assert_eq!(bed.host.routes("198.18.0.0/15").len(), 1);
+    for path in [
+        "net/ipv4/conf/all/forwarding",
+        "net/ipv6/conf/all/forwarding",
+    ] {
+        assert_eq!(bed.host.read_sysctl(path), "0", "{path}");
+    }
+    // The next start is a cold one, and all comes back.
+    bed.tapwayd.restart(&bed.host);
+    assert!(!bed.tapwayd.status().warm_start);
+    bed.announces(&ANNOUNCED);
+}
+
+#[test]
+fn a_second_daemon_names_the_first() {
+    let mut bed = Bed::new();
+    let pid = bed.tapwayd.process().expect("it runs").pid();
+    assert_eq!(bed.tapwayd.status().pid, pid);
+
+    let refused = |second: &mut Tapwayd, ns: &Netns| {
+        second.launch(ns);
+        let status = second.process().expect("started").wait(SOON);
+        assert_eq!(status.code(), Some(1));
+        second.log()
+    };
+    // The same protocol number in one namespace.
+    let mut second = Tapwayd::prepare(&bed.host, Bed::config(json!({})));
+    let log = refused(&mut second, &bed.host);
+    let said = format!("another tapwayd (pid {pid}) owns kernel objects with protocol number 112");
+    assert!(log.contains(&said), "{log}");
+
+    // The same state directory, from another namespace.
+    let other = Netns::new("other");
+    let mut third = Tapwayd::prepare(&other, Bed::config(json!({})));
+    std::fs::remove_dir_all(third.state()).ok();
+    std::os::unix::fs::symlink(bed.tapwayd.state(), third.state()).expect("a symbolic link");
+    let log = refused(&mut third, &other);
+    assert!(
+        log.contains(&format!("pid {pid}")) && names(&log, &third.state()),
+        "{log}"
+    );
+
+    // Another number gets along.
+    let mut fourth = Tapwayd::prepare(
+        &bed.host,
+        json!({"router": {"asn": 64613, "router_id": "192.0.2.12", "protocol": 113}}),
+    );
+    fourth.restart(&bed.host);
+    assert!(bed.tapwayd.is_running());
+    assert_eq!(bed.tapwayd.status().pid, pid);
+}
+
+fn names(log: &str, path: &Path) -> bool {
+    log.contains(&path.display().to_string())
+}
