@@ -286,7 +286,12 @@ impl Daemon {
         if let Err(error) = self.settings.remove_policy(name) {
             return responder.send(Err(error));
         }
-        self.node.remove_policy(now(), name);
+        match self.settings.policy_in_force(name) {
+            Some(of_file) => self.node.set_policy(now(), of_file),
+            None => {
+                self.node.remove_policy(now(), name);
+            }
+        }
         self.drain();
         self.store.write(Write::Policy(name.clone(), None));
         self.answer_when_kept(

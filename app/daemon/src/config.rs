@@ -92,6 +92,8 @@ pub struct Known {
     pub policies: BTreeSet<PolicyName>,
     /// Peers.
     pub peers: BTreeSet<PeerName>,
+    /// What exists is not known yet: any name may.
+    pub any: bool,
 }
 
 /// Reads and checks a configuration file and the password files that it names.
@@ -163,6 +165,7 @@ impl Checker<'_> {
                 .cloned()
                 .collect(),
             peers: known.peers.iter().chain(&peers.names).cloned().collect(),
+            any: known.any,
         };
         let found = cross::check(&peers.values, &networks.values, &defined);
         for error in found {

@@ -203,7 +203,7 @@ impl Daemon {
             self.next_watchdog,
             self.goodbye.as_ref().map(Goodbye::deadline),
             self.listeners
-                .any_failed()
+                .needs_care()
                 .then_some(self.next_housekeeping),
         ]
         .into_iter()
@@ -288,7 +288,9 @@ impl Daemon {
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    // Out of descriptors, most likely: the listeners rest until housekeeping.
+                    tracing::warn!(%error, "cannot accept connections for now");
+                    self.listeners.rest(&self.poller);
                     return;
                 }
             }
@@ -298,6 +300,8 @@ impl Daemon {
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.read() {
             match signal {
+                // A goodbye that is under way is finished: half of it would leave peers with our routes.
+                Signal::Terminate | Signal::Interrupt if self.goodbye.is_some() => {}
                 Signal::Terminate | Signal::Interrupt => {
                     tracing::info!(
                         "stopping; the kernel stays wired and peers keep our routes for the restart time"
@@ -308,10 +312,45 @@ impl Daemon {
                 Signal::PowerFail => self.begin_shutdown("the host is going down", None),
                 Signal::Hangup => {
                     self.notifier.reloading();
-                    self.reload();
+                    let checked = self.reload();
+                    self.tell_reload(&checked);
                     self.notifier.ready();
                 }
             }
+        }
+    }
+
+    fn tell_reload(&self, checked: &tapway_api::config::Checked) {
+        let name = &checked.name;
+        for problem in &checked.problems {
+            let place = problem
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            self.tell(event(
+                "config.refused",
+                Level::Warning,
+                name,
+                format!("{place}: {}; nothing was changed", problem.message),
+            ));
+        }
+        for line in &checked.needs_restart {
+            self.tell(event(
+                "config.restart",
+                Level::Warning,
+                name,
+                format!("{line}; it takes effect at the next start"),
+            ));
+        }
+        if checked.loaded {
+            let count = checked.changes.len();
+            self.tell(event(
+                "config.loaded",
+                Level::Info,
+                name,
+                format!("read again; {count} changes"),
+            ));
         }
     }
 
@@ -452,7 +491,7 @@ impl Daemon {
         }
         if self.next_housekeeping <= now {
             self.next_housekeeping = now + HOUSEKEEPING;
-            if self.listeners.any_failed() {
+            if self.listeners.needs_care() {
                 let wanted = self.node.listeners().to_vec();
                 self.listeners.set(&wanted, &self.poller);
             }

@@ -70,40 +70,39 @@ impl Daemon {
     /// Whether the loop is over, and how.
     pub(crate) fn exit(&mut self) -> Option<Exit> {
         let goodbye = self.goodbye.as_mut()?;
-        let late = goodbye.deadline <= now();
-        match goodbye.stage {
-            Stage::Restart => Some(Exit::Restart),
-            Stage::Peers => {
-                if late
-                    || self
-                        .node
-                        .speaker()
-                        .peers()
-                        .all(|peer| peer.connection.is_none())
-                {
-                    goodbye.stage = Stage::Kernel;
-                    goodbye.deadline = now() + KERNEL;
-                    self.node.unwire(now());
-                    self.drain();
-                }
-                None
-            }
-            Stage::Kernel => {
-                let left = self.node.fib().plan().len();
-                if left > 0 && !late {
-                    return None;
-                }
-                if left > 0 {
-                    tracing::warn!(left, "the kernel did not let go of everything in time");
-                }
-                self.store.gone();
-                for responder in goodbye.responders.drain(..) {
-                    responder.send(Ok(ApiReply::done(
-                        "everything is withdrawn and removed; tapwayd has ended",
-                    )));
-                }
-                Some(Exit::Gone)
-            }
+        if let Stage::Restart = goodbye.stage {
+            return Some(Exit::Restart);
         }
+        let late = goodbye.deadline <= now();
+        if let Stage::Peers = goodbye.stage {
+            if !late
+                && self
+                    .node
+                    .speaker()
+                    .peers()
+                    .any(|peer| peer.connection.is_some())
+            {
+                return None;
+            }
+            goodbye.stage = Stage::Kernel;
+            goodbye.deadline = now() + KERNEL;
+            self.node.unwire(now());
+            self.drain();
+        }
+        let goodbye = self.goodbye.as_mut()?;
+        let left = self.node.fib().plan().len();
+        if left > 0 && goodbye.deadline > now() {
+            return None;
+        }
+        if left > 0 {
+            tracing::warn!(left, "the kernel did not let go of everything in time");
+        }
+        self.store.gone();
+        for responder in goodbye.responders.drain(..) {
+            responder.send(Ok(ApiReply::done(
+                "everything is withdrawn and removed; tapwayd has ended",
+            )));
+        }
+        Some(Exit::Gone)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use tapway_model::IfName;
 use tapway_node::{Listener, PeerKey};
@@ -29,6 +29,7 @@ pub struct Listeners {
     next_token: u64,
     /// What could not be opened, and why.
     failed: BTreeMap<SocketAddr, String>,
+    resting: bool,
 }
 
 impl Listeners {
@@ -39,6 +40,11 @@ impl Listeners {
             wanted.iter().any(|w| same(&w))
         });
         self.failed.clear();
+        if std::mem::take(&mut self.resting) {
+            for open in self.open.values() {
+                let _ = poller.modify(&open.fd, open.token, Interest::READ);
+            }
+        }
         for listener in wanted {
             if let Err(error) = self.open_one(listener, poller) {
                 let text = if error.kind() == std::io::ErrorKind::AddrInUse {
@@ -68,14 +74,13 @@ impl Listeners {
             open.keys.clone_from(&wanted.keys);
             return Ok(());
         }
-        let fd = tcp::tcp_listen(
-            wanted.addr,
-            wanted.device.as_ref().map(IfName::as_str),
-            BACKLOG,
-        )?;
-        for key in &wanted.keys {
-            set_key(&fd, key.addr, Some(key.password.expose().as_bytes()))?;
-        }
+        let device = wanted.device.as_ref().map(IfName::as_str);
+        let fd = tcp::tcp_listen(wanted.addr, device, BACKLOG, |fd| {
+            wanted
+                .keys
+                .iter()
+                .try_for_each(|key| set_key(fd, key.addr, Some(key.password.expose().as_bytes())))
+        })?;
         self.next_token += 1;
         let token = token::LISTENER | self.next_token;
         poller.add(&fd, token, Interest::READ)?;
@@ -104,13 +109,22 @@ impl Listeners {
         self.failed.iter().map(|(addr, why)| (addr, why.as_str()))
     }
 
-    /// Whether somewhere another program was in the way, or an address was not there yet.
-    pub fn any_failed(&self) -> bool {
-        !self.failed.is_empty()
+    /// Whether [`Listeners::set`] should be called again soon: another program was in the way, an
+    /// address was not there yet, or the sockets rest.
+    pub fn needs_care(&self) -> bool {
+        !self.failed.is_empty() || self.resting
+    }
+
+    /// Takes no connections until [`Listeners::set`] is called again; the kernel keeps them.
+    pub fn rest(&mut self, poller: &Poller) {
+        self.resting = true;
+        for open in self.open.values() {
+            let _ = poller.modify(&open.fd, open.token, Interest::NONE);
+        }
     }
 }
 
-fn set_key(fd: &OwnedFd, addr: IpAddr, key: Option<&[u8]>) -> std::io::Result<()> {
+fn set_key(fd: impl AsFd, addr: IpAddr, key: Option<&[u8]>) -> std::io::Result<()> {
     let len = if addr.is_ipv4() { 32 } else { 128 };
     tcp::set_md5_key(fd, addr, len, key)
 }

@@ -53,13 +53,17 @@ pub struct Applied<T> {
 }
 
 impl Settings {
-    /// Reads the file that the command line names.
+    /// Reads the file that the command line names. What the API applied in earlier runs is not known
+    /// before [`Settings::with_kept`], so names of it are checked there.
     ///
     /// # Errors
     /// Everything that is wrong with it, one line each.
     pub fn load(args: &Args) -> anyhow::Result<Settings> {
-        let config =
-            config::load(&args.config, &Known::default()).map_err(|problems| all(&problems))?;
+        let any = Known {
+            any: true,
+            ..Known::default()
+        };
+        let config = config::load(&args.config, &any).map_err(|problems| all(&problems))?;
         Ok(Settings {
             path: args.config.clone(),
             socket: args.socket.clone(),
@@ -93,6 +97,14 @@ impl Settings {
                     .problems
                     .push(kept_problem("peer", name.as_str(), &error)),
             }
+        }
+        // Now every name is known. One that is missing is no reason not to start: what the API defined
+        // may be lost, and the other peers are not.
+        if let Err(problems) = config::load(&self.path, &self.known_of_api()) {
+            let problems = problems
+                .iter()
+                .map(|p| problem(ProblemKind::Config, p, None));
+            self.problems.extend(problems);
         }
         self.problems.extend(
             kept.problems
@@ -142,7 +154,7 @@ impl Settings {
     pub fn node_config(&self, kept: &Kept, scan: &[KernelEvent]) -> anyhow::Result<NodeConfig> {
         let router_id = match self.config.router.router_id.or(kept.router_id) {
             Some(id) => id,
-            None => router_id::choose(scan, &self.peers(), &self.config.networks)?,
+            None => router_id::choose(scan, &self.peers(), &self.config.networks, self.protocol())?,
         };
         let mut sources: BTreeMap<SourceName, Duration> = BTreeMap::new();
         sources.insert(self.api_source(), self.config.api_grace);
@@ -182,8 +194,18 @@ impl Settings {
         of_api.chain(&self.config.policies).cloned().collect()
     }
 
+    /// What exists beside the file.
+    fn known_of_api(&self) -> Known {
+        Known {
+            policies: self.api_policies.keys().cloned().collect(),
+            peers: self.api_peers.keys().cloned().collect(),
+            any: false,
+        }
+    }
+
     fn known(&self) -> Known {
         Known {
+            any: false,
             policies: self
                 .policies_in_force()
                 .into_iter()
@@ -324,7 +346,24 @@ impl Settings {
                 reason,
             })?;
         }
+        let same = |other: &&PeerConfig| other.name != *name && other.address == peer.address;
+        if let Some(other) = self.peers().values().find(same) {
+            return Err(SpecError {
+                key: "address".to_owned(),
+                reason: format!(
+                    "peer {} is there already; one of the two must go",
+                    other.name
+                ),
+            });
+        }
         Ok(peer)
+    }
+
+    /// The policy of this name that is in force, by file or API.
+    pub fn policy_in_force(&self, name: &PolicyName) -> Option<Policy> {
+        self.policies_in_force()
+            .into_iter()
+            .find(|p| p.name == *name)
     }
 
     fn parse_policy(&self, name: &PolicyName, value: Value) -> Result<Policy, SpecError> {

@@ -102,6 +102,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 /// What the kernel holds, from `ScanBegin` to `ScanEnd`.
 fn first_scan(monitor: &mut Monitor) -> anyhow::Result<Vec<KernelEvent>> {
     let deadline: Instant = now() + FIRST_SCAN;
+    let mut poller = Poller::new()?;
+    poller.add(&*monitor, token::MONITOR, Interest::READ)?;
+    let mut ready = Vec::new();
     let mut events = Vec::new();
     loop {
         let status = monitor.read(now(), SLICE, &mut events)?;
@@ -117,7 +120,8 @@ fn first_scan(monitor: &mut Monitor) -> anyhow::Result<Vec<KernelEvent>> {
             );
         }
         if !status.more {
-            monitor.request_scan();
+            // The dump is made on a thread of its own; its slices make the descriptor readable.
+            poller.wait(Some(Duration::from_millis(100)), &mut ready)?;
         }
     }
 }

@@ -166,20 +166,27 @@ impl Node {
             format!("no source says that anybody owns {asked}{within}"),
             "give an instance this address, or ask the source that should know it",
         );
-        if !unused.is_empty() {
-            step.summary = format!("{asked} is claimed{within}, but the claim is not used");
-            step.remedy = None;
-            step.detail = unused.iter().map(ToString::to_string).collect();
+        if let Some(first) = unused.first() {
+            // Problems end with what to do about them.
+            let text = first.to_string();
+            let (why, remedy) = text.rsplit_once("; ").unwrap_or((&text, "see its source"));
+            step.summary = format!("{asked} is claimed{within}, but the claim is not used: {why}");
+            step.remedy = Some(remedy.to_string());
+            step.detail = unused[1..].iter().map(ToString::to_string).collect();
+            return step;
         }
         for source in self.intent().sources(now) {
             step.detail.push(match source.state {
                 SourceState::Waiting => {
                     format!("source {} has not said all it knows yet", source.name)
                 }
-                SourceState::Live => format!(
-                    "source {} is live with {} instances",
-                    source.name, source.instances
-                ),
+                SourceState::Live => {
+                    let plural = if source.instances == 1 { "" } else { "s" };
+                    format!(
+                        "source {} is live with {} instance{plural}",
+                        source.name, source.instances
+                    )
+                }
                 SourceState::Dead { reason, .. } => {
                     format!("source {} is dead: {reason}", source.name)
                 }
@@ -315,7 +322,12 @@ impl Node {
             Status::Foreign => Step::broken(
                 Stage::KernelRoute,
                 format!("somebody else's object is where {what} should be"),
-                "remove it (tapway never touches what is not its own)",
+                match key {
+                    Key::Route(table, prefix, _) => format!(
+                        "remove it; `ip route show table {table} exact {prefix}` shows it, and tapway never touches what is not its own"
+                    ),
+                    _ => "remove it; tapway never touches what is not its own".to_string(),
+                },
             ),
             Status::NotWanted => Step::broken(
                 Stage::KernelRoute,
@@ -328,13 +340,18 @@ impl Node {
             Family::Ipv4 => forwarding::IPV4,
             Family::Ipv6 => forwarding::IPV6,
         };
-        if step.verdict == Verdict::Ok
-            && guest_route
-            && !self.fib().in_sync(&Key::Sysctl(path.to_string()))
-        {
+        let sysctl = Key::Sysctl(path.to_string());
+        if step.verdict == Verdict::Ok && guest_route && !self.fib().in_sync(&sysctl) {
             let name = format!("net.{}", path.replace('/', "."));
+            let mut detail = vec![step.summary];
+            if let Status::Failed {
+                message: Some(why), ..
+            } = self.fib().status(&sysctl)
+            {
+                detail.push(why);
+            }
             step = Step {
-                detail: vec![step.summary],
+                detail,
                 ..Step::broken(
                     Stage::KernelRoute,
                     format!("the route is there, but {name} is not 1: the host does not forward"),

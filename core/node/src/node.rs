@@ -73,6 +73,11 @@ pub struct Node {
     advertised: Vec<IfIndex>,
     uplinks_dirty: bool,
     settled: bool,
+    pruning: bool,
+    /// Silent sources that the operator gave up.
+    forgotten: BTreeSet<SourceName>,
+    /// Everything was given back: nothing is wanted any more.
+    released: bool,
     /// Received routes of an earlier run are held no longer than this.
     held_until: Instant,
     stopping: bool,
@@ -100,8 +105,11 @@ impl Node {
             intent.restore(source, instance);
         }
         let mut fib = Fib::new(config.protocol);
+        let mut out = VecDeque::new();
         for (path, old) in &restored.sysctls {
             fib.record_old_sysctl(path, old.clone());
+            // Known, it can be put back, also when nothing wants it in this run.
+            out.push_back(Action::WatchSysctl(path.clone()));
         }
         for event in scan {
             fib.handle_event(now, event);
@@ -125,6 +133,9 @@ impl Node {
             advertised: Vec::new(),
             uplinks_dirty: true,
             settled: false,
+            pruning: false,
+            forgotten: BTreeSet::new(),
+            released: false,
             held_until: now
                 + config
                     .speaker
@@ -132,7 +143,7 @@ impl Node {
                     .map_or(RESTART_TIME, |g| g.time),
             stopping: false,
             old_sysctls: restored.sysctls.into_iter().collect(),
-            out: VecDeque::new(),
+            out,
             config,
         };
         node.imports.adopt(&mut node.fib);
@@ -158,7 +169,8 @@ impl Node {
         node
     }
 
-    /// A family's forwarding was preserved when every route that its claims want is there already.
+    /// A family's forwarding was preserved when routes of its claims are there. Single ones that went
+    /// meanwhile are put back before the first OPEN is sent; when all are gone, something took them.
     pub(super) fn start_kind(&self, start: Start) -> StartKind {
         if start == Start::Cold {
             return StartKind::Cold;
@@ -166,14 +178,19 @@ impl Node {
         let preserved = Family::ALL
             .into_iter()
             .filter(|family| {
-                self.claims
+                let of_family = self
+                    .claims
                     .states
                     .iter()
-                    .filter(|((_, prefix), _)| prefix.family() == *family)
-                    .all(|(_, state)| match &state.gate {
-                        Gate::Kernel(key) => self.fib.in_sync(key),
-                        Gate::Open | Gate::Shut(_) => true,
-                    })
+                    .filter(|((_, p), _)| p.family() == *family);
+                let mut keys = of_family.filter_map(|(_, state)| match &state.gate {
+                    Gate::Kernel(key) => Some(key),
+                    Gate::Open | Gate::Shut(_) => None,
+                });
+                let first = keys.next();
+                first.is_none_or(|key| {
+                    self.fib.in_sync(key) || keys.any(|key| self.fib.in_sync(key))
+                })
             })
             .collect();
         StartKind::Warm { preserved }
@@ -188,6 +205,7 @@ impl Node {
     /// The operator drops what a silent source said last.
     pub fn forget_source(&mut self, now: Instant, source: &SourceName) {
         self.intent.forget(now, source);
+        self.forgotten.insert(source.clone());
         self.turn(now);
     }
 
@@ -269,8 +287,14 @@ impl Node {
             if let Some(batch) = self.fib.poll_batch(now, BATCH) {
                 return Some(Action::Kernel(batch));
             }
-            // Working out the batch may have had something to tell.
-            if !self.take_notices(now) {
+            // Working out the batch, or the bytes to send, may have had something to tell.
+            let mut told = self.take_notices(now);
+            told |= self.take_bgp();
+            if self.forwarding.answered() {
+                told = true;
+                self.update_forwarding();
+            }
+            if !told {
                 return None;
             }
             self.turn(now);

@@ -239,13 +239,13 @@ fn auto(
     fib: &Fib,
     unfit: &Unfit<'_>,
 ) -> Vec<SocketAddr> {
-    if let Some(local) = peer.local_address {
-        let scope = endpoint.map_or(0, |e| e.ifindex);
-        return [socket(local, BGP_PORT, scope)].into();
-    }
+    // While nothing leads to the peer, it is not known where it could come from.
     let Some(endpoint) = endpoint else {
         return Vec::new();
     };
+    if let Some(local) = peer.local_address {
+        return [socket(local, BGP_PORT, endpoint.ifindex)].into();
+    }
     let family = Family::of(&endpoint.remote.ip());
     let link_local = is_link_local(&endpoint.remote.ip());
     fib.links()

@@ -202,11 +202,13 @@ fn wire_nics(
             healthy: trouble.is_none() && is_here(holder.state),
         });
     }
-    // A shared prefix goes where it can arrive, not to a guest that is only about to be here; one that
-    // can arrive nowhere stays wired as it is.
+    // A shared prefix goes where it can arrive, not to a guest that is only about to be here. One that
+    // can arrive nowhere stays wired as far as the kernel takes it: not through a link that is down.
     if legs.iter().any(|leg| leg.healthy) {
         legs.retain(|leg| leg.healthy);
         reason = None;
+    } else if legs.iter().any(|leg| leg.link.up) {
+        legs.retain(|leg| leg.link.up);
     }
     let mut objects = Vec::new();
     let Some(route) = route(claim, &legs, network.domain, rules) else {

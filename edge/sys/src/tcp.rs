@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -92,14 +92,16 @@ pub fn tcp_connect(
     Ok(socket.into())
 }
 
-/// Listens. The address need not be there yet (`IP_FREEBIND`); IPv6 takes no IPv4.
+/// Listens. The address need not be there yet (`IP_FREEBIND`); IPv6 takes no IPv4. `prepare` gets the
+/// bound socket before it listens: keys that are set there are on it before the first handshake.
 ///
 /// # Errors
-/// `AddrInUse` when somebody else listens there; when an option cannot be set.
+/// `AddrInUse` when somebody else listens there; when an option cannot be set; what `prepare` says.
 pub fn tcp_listen(
     addr: SocketAddr,
     bind_device: Option<&str>,
     backlog: i32,
+    prepare: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
 ) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -117,6 +119,7 @@ pub fn tcp_listen(
     }
     socket.set_tcp_nodelay(true)?;
     socket.bind(&addr.into())?;
+    prepare(socket.as_fd())?;
     socket.listen(backlog)?;
     Ok(socket.into())
 }

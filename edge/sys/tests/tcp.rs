@@ -91,7 +91,7 @@ impl Pair {
     /// Listens at the other end.
     fn listen(&self, addr: &str, device: Option<&str>) -> OwnedFd {
         let addr: SocketAddr = addr.parse().unwrap();
-        tapway_sys::netns::in_path(&self.other, || tcp::tcp_listen(addr, device, 8))
+        tapway_sys::netns::in_path(&self.other, || tcp::tcp_listen(addr, device, 8, |_| Ok(())))
             .unwrap()
             .unwrap()
     }
@@ -237,7 +237,7 @@ fn refusals_come_back() {
         assert!(tcp::tcp_connect(None, "192.0.2.2:179".parse().unwrap(), &options).is_err());
         let _first = pair.listen("192.0.2.2:179", None);
         let second = tapway_sys::netns::in_path(&pair.other, || {
-            tcp::tcp_listen("192.0.2.2:179".parse().unwrap(), None, 8)
+            tcp::tcp_listen("192.0.2.2:179".parse().unwrap(), None, 8, |_| Ok(()))
         });
         assert_eq!(second.unwrap().unwrap_err().kind(), ErrorKind::AddrInUse);
         // An address that is not there yet.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -41,6 +43,7 @@ pub fn run(
         shelf,
         held: BTreeMap::new(),
         last_words: None,
+        device: None,
     };
     while !control.stopped() {
         if let Err(error) = source.follow()? {
@@ -60,6 +63,9 @@ struct Source<'c, E> {
     held: BTreeMap<String, Instant>,
     /// Why it is dead, as said.
     last_words: Option<String>,
+    /// The device of the last listing that had files: what an unmounted disk leaves is an empty
+    /// directory on another one, and that says nothing.
+    device: Option<u64>,
 }
 
 impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
@@ -72,6 +78,13 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             Ok(both) => both,
             Err(error) => return Ok(Err(error)),
         };
+        if files.is_empty() && self.is_elsewhere() {
+            let why = "it is empty and on another disk than before; is its disk mounted?";
+            return Ok(Err(io::Error::new(io::ErrorKind::NotFound, why)));
+        }
+        if !files.is_empty() {
+            self.device = device(&self.path);
+        }
         self.held.clear();
         self.last_words = None;
         let events = self.shelf.list(files);
@@ -155,7 +168,8 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
     /// Returns when the directory may be there again.
     fn wait_for_directory(&self) {
         let watch = Watch::above(&self.path);
-        if Watch::directory(&self.path).is_ok() && std::fs::read_dir(&self.path).is_ok() {
+        let listed = Watch::directory(&self.path).and_then(|_| list(&self.path));
+        if listed.is_ok_and(|files| !files.is_empty() || !self.is_elsewhere()) {
             return;
         }
         match &watch {
@@ -163,6 +177,11 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             Err(_) => self.wait(&self.control.bell(), Some(LOOK_AGAIN)),
         }
         self.control.take_refresh();
+    }
+
+    /// Whether the path leads to another disk than the one that had files.
+    fn is_elsewhere(&self) -> bool {
+        self.device.is_some() && device(&self.path) != self.device
     }
 
     /// Until something happens in the directory, the bell rings, or the time is over.
@@ -178,6 +197,10 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             self.control.silence();
         }
     }
+}
+
+fn device(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).map(|m| m.dev()).ok()
 }
 
 #[cfg(test)]

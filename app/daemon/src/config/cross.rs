@@ -32,7 +32,7 @@ pub(super) fn check(peers: &[PeerConfig], networks: &[Network], known: &Known) -
     }
     for (i, network) in networks.iter().enumerate() {
         for (at, peer) in network.peers.iter().flatten().enumerate() {
-            if !known.peers.contains(peer) {
+            if !known.any && !known.peers.contains(peer) {
                 errors.push(wrong(
                     format!("network.{}.peers[{at}]", network.name),
                     format!("there is no peer {peer}; define [peer.{peer}] or remove the name"),
@@ -63,7 +63,8 @@ pub(super) fn check(peers: &[PeerConfig], networks: &[Network], known: &Known) -
 /// # Errors
 /// When nothing defines it.
 pub fn policy_exists(policy: &PolicyName, known: &Known) -> Result<(), String> {
-    if BUILT_IN_POLICIES.contains(&policy.as_str()) || known.policies.contains(policy) {
+    let known_name = known.any || known.policies.contains(policy);
+    if known_name || BUILT_IN_POLICIES.contains(&policy.as_str()) {
         return Ok(());
     }
     let mut names: Vec<&str> = BUILT_IN_POLICIES.to_vec();

@@ -33,8 +33,8 @@ impl Settings {
             .clone()
             .unwrap_or_else(|| self.path.display().to_string());
         let result = match &body.text {
-            Some(text) => config::check(&name, text, &self.known()),
-            None => config::load(&self.path, &self.known()),
+            Some(text) => config::check(&name, text, &self.known_of_api()),
+            None => config::load(&self.path, &self.known_of_api()),
         };
         self.checked(name, &result)
     }
@@ -42,7 +42,7 @@ impl Settings {
     /// Reads the file again. A file with a mistake changes nothing.
     pub fn reload(&mut self, node: &NodeConfig) -> (Checked, Option<Change>) {
         let name = self.path.display().to_string();
-        let result = config::load(&self.path, &self.known());
+        let result = config::load(&self.path, &self.known_of_api());
         let mut checked = self.checked(name, &result);
         self.problems.retain(|p| p.kind != ProblemKind::Config);
         match result {
@@ -51,6 +51,8 @@ impl Settings {
                 self.config = Config {
                     router: self.config.router.clone(),
                     source_files: self.config.source_files.clone(),
+                    api_grace: self.config.api_grace,
+                    state_dir: self.config.state_dir.clone(),
                     api: self.config.api.clone(),
                     ..config
                 };

@@ -16,6 +16,7 @@ pub(super) fn choose(
     scan: &[KernelEvent],
     peers: &BTreeMap<PeerName, PeerConfig>,
     networks: &[Network],
+    protocol: u8,
 ) -> anyhow::Result<Ipv4Addr> {
     let links: BTreeMap<IfIndex, &Link> = scan
         .iter()
@@ -35,6 +36,8 @@ pub(super) fn choose(
         })
     };
     let usable = |address: &Address| match address.addr {
+        // What we put there is a service or anycast address: other hosts may have it as well.
+        IpAddr::V4(_) if address.protocol == protocol => None,
         IpAddr::V4(a) => {
             let global = !a.is_loopback() && !a.is_link_local() && !a.is_unspecified();
             (global && !gateways.contains(&address.addr)).then_some(a)
@@ -115,10 +118,10 @@ mod tests {
             address(1, "127.0.0.1", 8),
             address(1, "169.254.0.1", 32),
         ];
-        let by_machine = choose(&scan, &peers, &networks).map(|id| id.to_string());
+        let by_machine = choose(&scan, &peers, &networks, 112).map(|id| id.to_string());
         scan.push(address(1, "192.0.2.11", 32));
         assert_eq!(
-            choose(&scan, &peers, &networks).unwrap().to_string(),
+            choose(&scan, &peers, &networks, 112).unwrap().to_string(),
             "192.0.2.11"
         );
         assert_ne!(by_machine.unwrap_or_default(), "192.0.2.11");

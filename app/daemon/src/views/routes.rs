@@ -42,15 +42,14 @@ pub fn routes(node: &Node, query: &RouteQuery) -> List<Route> {
         .announcements()
         .filter(|a| wanted(&a.id.prefix))
         .map(own);
-    let installed = Family::ALL
-        .into_iter()
-        .flat_map(|f| node.speaker().installable(f));
-    let best = installed.filter(|i| wanted(&i.prefix)).filter_map(|i| {
-        let route = node
-            .speaker()
-            .received(&i.peer)
-            .find(|r| r.prefix == i.prefix)?;
-        Some(received(&i.peer, &route, true))
+    let installed = installed(node);
+    let peers = node.config().peers.keys();
+    let best = peers.flat_map(|peer| {
+        let installed = &installed;
+        let routes = node.speaker().received(peer).filter(|r| wanted(&r.prefix));
+        routes
+            .filter(move |r| r.refused.is_none() && installed.contains(&(peer.clone(), r.prefix)))
+            .map(move |r| received(peer, &r, true))
     });
     page.of(own.chain(best))
 }

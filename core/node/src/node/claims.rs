@@ -14,7 +14,11 @@ impl Node {
     /// Works out again what one claim needs, and announces or withdraws it.
     pub(super) fn refresh(&mut self, id: ClaimId, now: Instant) {
         let rules = self.rules();
-        let Some(effective) = self.intent.effective(id.0, &id.1) else {
+        let effective = self
+            .intent
+            .effective(id.0, &id.1)
+            .filter(|_| !self.released);
+        let Some(effective) = effective else {
             self.withdraw(id, "no source claims it any more", now);
             self.claims.remove(id, &mut self.fib);
             return;

@@ -71,6 +71,7 @@ impl Node {
     /// Takes all of ours out of the kernel.
     pub fn unwire(&mut self, now: Instant) {
         self.stopping = true;
+        self.released = true;
         self.fib.release();
         self.turn(now);
     }

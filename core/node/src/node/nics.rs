@@ -3,7 +3,9 @@
 use super::{NETWORK_RULE_PRIORITY, Node};
 use crate::wiring::{self};
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
+use tapway_bgp::Endpoint;
 use tapway_bgp::config::PeerAddress;
 use tapway_fib::{IfIndex, Key, Object};
 use tapway_model::{Domain, Family, IfName, Network, NetworkName};
@@ -13,19 +15,22 @@ impl Node {
     pub(super) fn refresh_nic(&mut self, name: &IfName) {
         let rules = self.rules();
         let mut objects: Vec<Object> = Vec::new();
-        if let Some(nic) = self.intent.nic(name) {
+        let network = self.intent.nic(name).map(|nic| nic.network.clone());
+        if let Some(network) = network.filter(|_| !self.released) {
             if self.nic_interfaces.insert(name.clone()) {
-                self.forwarding.need(&mut self.fib);
+                if self.forwarding.need(&mut self.fib) {
+                    self.update_forwarding();
+                }
                 self.uplinks_dirty |= self.is_uplink(name);
             }
-            if let Some(network) = self.networks.get(&nic.network) {
+            if let Some(network) = self.networks.get(&network) {
                 let on = network.bridge.as_ref().unwrap_or(name);
                 if let Some(link) = self.fib.link_named(on) {
                     objects = wiring::gateway(network, link.index, rules);
                 }
             }
         } else if self.nic_interfaces.remove(name) {
-            self.uplinks_dirty |= self.fib.link_named(name).is_some();
+            self.uplinks_dirty |= self.is_uplink(name);
         }
         let keys: Vec<Key> = objects.iter().map(Object::key).collect();
         let old = if keys.is_empty() {
@@ -49,10 +54,22 @@ impl Node {
         }
     }
 
-    pub(super) fn is_guest_link(&self, index: IfIndex) -> bool {
-        self.fib.link(index).is_some_and(|link| {
-            self.nic_interfaces.contains(&link.name) && !self.is_uplink(&link.name)
-        })
+    /// Whether news of this interface can change where peers are or where to listen. A guest's interface
+    /// cannot: thousands of them come and go, and none may cost a look at all others.
+    pub(super) fn matters_to_peers(&self, index: IfIndex) -> bool {
+        let Some(link) = self.fib.link(index) else {
+            return self
+                .endpoints
+                .values()
+                .flatten()
+                .any(|e| e.ifindex == index);
+        };
+        if self.is_uplink(&link.name) {
+            return true;
+        }
+        let open =
+            |e: &Result<Endpoint, String>| e.as_ref().is_ok_and(|e| e.ifindex == 0) || e.is_err();
+        !self.nic_interfaces.contains(&link.name) && self.endpoints.values().any(open)
     }
 
     /// Whether a peer is reached over this interface, or configured on it.
@@ -81,19 +98,13 @@ impl Node {
         }
     }
 
-    pub(super) fn is_wired_interface(&self, name: &IfName) -> bool {
-        self.nic_interfaces.contains(name)
-            || self
-                .networks
-                .values()
-                .any(|n| n.bridge.as_ref() == Some(name))
-    }
-
-    pub(super) fn refresh_all_nics_on(&mut self, name: &IfName) {
-        if self.nic_interfaces.contains(name) {
-            self.refresh_nic(name);
-        } else {
+    /// Refreshes the NICs that the state of this interface matters to.
+    pub(super) fn refresh_nics_on(&mut self, name: &IfName) {
+        let is_bridge = |n: &Network| n.bridge.as_ref() == Some(name);
+        if self.networks.values().any(is_bridge) {
             self.refresh_all_nics();
+        } else if self.nic_interfaces.contains(name) {
+            self.refresh_nic(name);
         }
     }
 

@@ -32,15 +32,24 @@ impl Node {
         }
         if !self.settled && self.intent.settled(now) {
             self.settled = true;
-            self.fib.allow_prune();
             self.speaker.set_restart_done(now);
-            self.event(
-                Level::Info,
-                "start.settled",
-                "tapwayd",
-                "every source has spoken or had its grace; leftovers are pruned".into(),
-            );
+            let text = "every source has spoken or had its grace; End-of-RIB may be sent";
+            self.event(Level::Info, "start.settled", "tapwayd", text.into());
         }
+        if self.settled && !self.pruning && self.all_have_spoken(now) {
+            self.pruning = true;
+            self.fib.allow_prune();
+        }
+    }
+
+    /// What nobody claims is only known when every source has said all, or was forgotten: what an earlier
+    /// run left in the kernel may be all that is left of a source whose memory was lost.
+    fn all_have_spoken(&self, now: Instant) -> bool {
+        self.intent.sources(now).all(|source| {
+            !source.enabled
+                || source.last_complete.is_some()
+                || self.forgotten.contains(&source.name)
+        })
     }
 
     pub(super) fn take_changes(&mut self, now: Instant) -> bool {
@@ -81,7 +90,7 @@ impl Node {
                     self.gate(id, now);
                 }
                 if self.forwarding.waits_for(&key) {
-                    self.forwarding.update(&mut self.fib);
+                    self.update_forwarding();
                 }
             }
             Notice::Repaired(key) => {
@@ -118,10 +127,10 @@ impl Node {
             }
             Notice::Link(change) => self.take_link(change, now),
             Notice::AddressesChanged(index) | Notice::RouterNeighbour { index, .. } => {
-                self.uplinks_dirty |= !self.is_guest_link(index);
+                self.uplinks_dirty |= self.matters_to_peers(index);
             }
             Notice::ForeignDefaultChanged(family) => {
-                self.forwarding.update(&mut self.fib);
+                self.update_forwarding();
                 self.import(family);
             }
             Notice::SysctlUnknown { path } => self.out.push_back(Action::WatchSysctl(path)),
@@ -145,32 +154,35 @@ impl Node {
 
     pub(super) fn take_link(&mut self, change: LinkChange, now: Instant) {
         let mut names: Vec<IfName> = Vec::new();
-        match &change {
-            LinkChange::Renamed { from, to, .. } => names.extend([from.clone(), to.clone()]),
+        let index = match &change {
+            LinkChange::Renamed { index, from, to } => {
+                names.extend([from.clone(), to.clone()]);
+                *index
+            }
             LinkChange::Gone { index, name } => {
                 names.push(name.clone());
                 self.speaker.handle_link_down(now, *index);
+                *index
             }
             LinkChange::Down(index) | LinkChange::Carrier(index, false) => {
                 names.extend(self.fib.link(*index).map(|l| l.name.clone()));
                 self.speaker.handle_link_down(now, *index);
+                *index
             }
-            LinkChange::New(index)
-            | LinkChange::Up(index)
-            | LinkChange::Carrier(index, true)
-            | LinkChange::Changed(index) => {
-                names.extend(self.fib.link(*index).map(|l| l.name.clone()))
+            LinkChange::New(index) | LinkChange::Up(index) | LinkChange::Carrier(index, true) => {
+                names.extend(self.fib.link(*index).map(|l| l.name.clone()));
+                *index
             }
-        }
+            // Neither MTU, MAC nor master changes what is wanted.
+            LinkChange::Changed(_) => return,
+        };
+        self.uplinks_dirty |= self.matters_to_peers(index);
         for name in names {
-            // A guest's interface is no uplink: thousands of them come and go.
-            self.uplinks_dirty |= !self.nic_interfaces.contains(&name) || self.is_uplink(&name);
+            self.uplinks_dirty |= self.is_uplink(&name);
             for id in self.claims.of_interface(&name) {
                 self.refresh(id, now);
             }
-            if self.is_wired_interface(&name) {
-                self.refresh_all_nics_on(&name);
-            }
+            self.refresh_nics_on(&name);
         }
     }
 
@@ -219,7 +231,9 @@ impl Node {
         };
         if routes.iter().any(|route| route.prefix.len() != 0) {
             // A router for others forwards, even without a guest of its own.
-            self.forwarding.need(&mut self.fib);
+            if self.forwarding.need(&mut self.fib) {
+                self.update_forwarding();
+            }
         }
         self.imports
             .set(family, &routes, self.config.protocol, &mut self.fib);

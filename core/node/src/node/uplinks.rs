@@ -56,11 +56,44 @@ impl Node {
         for (name, endpoint) in changed {
             self.speaker.set_peer_endpoint(now, &name, endpoint);
         }
+        self.update_forwarding();
         let conns: Vec<(ConnId, IpAddr, IfIndex)> =
             self.conns.iter().map(|(c, (a, i))| (*c, *a, *i)).collect();
         for (conn, local, ifindex) in conns {
             let addresses = self.local_addresses(local, ifindex);
             self.speaker.set_local_addresses(now, conn, addresses);
+        }
+    }
+
+    /// Turns forwarding on as far as that is safe yet.
+    pub(super) fn update_forwarding(&mut self) {
+        let on_links = self
+            .endpoints
+            .values()
+            .flatten()
+            .filter_map(|e| self.fib.link(e.ifindex));
+        let named = self
+            .config
+            .peers
+            .values()
+            .filter_map(|peer| match &peer.address {
+                PeerAddress::Interface(on)
+                | PeerAddress::Ip {
+                    interface: Some(on),
+                    ..
+                } => Some(on),
+                PeerAddress::Ip {
+                    interface: None, ..
+                } => None,
+            });
+        let guests = self.guest_interfaces();
+        let uplinks = on_links.map(|l| &l.name).chain(named);
+        let uplinks = uplinks
+            .filter(|name| !guests.contains(*name))
+            .cloned()
+            .collect();
+        for path in self.forwarding.update(&uplinks, &mut self.fib) {
+            self.out.push_back(Action::WatchSysctl(path));
         }
     }
 

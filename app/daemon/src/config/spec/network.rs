@@ -15,7 +15,7 @@ use crate::config::value::{NotYet, NumberOrWord};
 #[serde(deny_unknown_fields, default)]
 #[expect(
     missing_docs,
-    reason = "each key is described in docs/configuration and in Network"
+    reason = "each key is described in docs/guide.md and in Network"
 )]
 pub struct NetworkSpec {
     #[serde(skip_serializing_if = "Option::is_none")]

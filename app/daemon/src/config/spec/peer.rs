@@ -23,7 +23,7 @@ use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
 #[serde(deny_unknown_fields, default)]
 #[expect(
     missing_docs,
-    reason = "each key is described in docs/configuration and in PeerConfig"
+    reason = "each key is described in docs/guide.md and in PeerConfig"
 )]
 pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -38,7 +38,7 @@ pub struct RuleSpec {
 #[serde(deny_unknown_fields, default)]
 #[expect(
     missing_docs,
-    reason = "each key is described in docs/configuration and in Match"
+    reason = "each key is described in docs/guide.md and in Match"
 )]
 pub struct MatchSpec {
     #[serde(skip_serializing_if = "Texts::is_empty")]
@@ -64,7 +64,7 @@ pub struct MatchSpec {
 #[serde(deny_unknown_fields, default)]
 #[expect(
     missing_docs,
-    reason = "each key is described in docs/configuration and in Set"
+    reason = "each key is described in docs/guide.md and in Set"
 )]
 pub struct SetSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
