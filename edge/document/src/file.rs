@@ -1,7 +1,7 @@
 //! Files that are read: never more than allowed, never what is no file, never an open secret.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -39,16 +39,26 @@ fn too_large(name: &str, len: u64, limit: u64) -> Problem {
         .with_remedy("split it or move it elsewhere")
 }
 
-/// Reads at most `limit` bytes: the file may grow while it is read.
-fn read(file: File, name: &str, len: u64, limit: u64) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Problem::new(name, format!("cannot be read: {e}")))?;
-    if bytes.len() as u64 > limit {
-        return Err(too_large(name, bytes.len() as u64, limit));
+/// Reads at most `limit` bytes: the file may grow while it is read. One call does for a file that
+/// does not, because less than was asked for means that there is no more.
+fn read(mut file: File, name: &str, len: u64, limit: u64) -> Result<Vec<u8>, Problem> {
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0) + 1];
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..]) {
+            Ok(more) => filled += more,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Problem::new(name, format!("cannot be read: {e}"))),
+        }
+        if filled as u64 > limit {
+            return Err(too_large(name, filled as u64, limit));
+        }
+        if filled < bytes.len() {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+        bytes.resize(bytes.len() * 2, 0);
     }
-    Ok(bytes)
 }
 
 /// The text of a regular file of at most `limit` bytes. A larger one is refused unread.
@@ -171,6 +181,22 @@ mod tests {
         let problem = read_text(&path, 1 << 20).unwrap_err();
         assert!(problem.reason.contains("has 100000000 bytes"), "{problem}");
         assert!(problem.remedy.is_some());
+    }
+
+    #[test]
+    fn a_file_that_grows_is_read_up_to_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "log", &[b'x'; 5000], 0o600);
+        for (known, limit, read_len) in [
+            (5000, 9000, Some(5000)),
+            (10, 9000, Some(5000)),
+            (0, 5000, Some(5000)),
+            (6000, 9000, Some(5000)),
+            (10, 3000, None),
+        ] {
+            let result = read(File::open(&path).unwrap(), "log", known, limit);
+            assert_eq!(result.ok().map(|b| b.len()), read_len, "{known} {limit}");
+        }
     }
 
     #[test]
