@@ -146,8 +146,11 @@ impl Runner<'_> {
             return Ok(Tally::default());
         }
         let mut command = if self.nextest {
-            let mut command = cargo("nextest run --workspace --no-fail-fast --status-level fail");
+            // Unit tests are many and quick; of the others each one shows that something moves.
+            let shown = if sources { "fail" } else { "pass" };
+            let mut command = cargo("nextest run --workspace --no-fail-fast --status-level");
             command
+                .arg(shown)
                 .arg("--config-file")
                 .arg(self.workspace.root.join(NEXTEST))
                 .args([
@@ -195,6 +198,7 @@ impl Runner<'_> {
                 tally.failed = 1;
                 tally.names.push(format!("the runner of the {name} tests"));
             }
+            eprintln!("    {} passed, {} failed", tally.passed, tally.failed);
             Ok(tally)
         })
     }
