@@ -26,6 +26,18 @@ pub fn describe(key: &Key, fib: &Fib) -> String {
     }
 }
 
+/// `EBUSY` in Linux's `errno-base.h`: what the reconciler says of an object that somebody keeps undoing.
+pub(crate) const EBUSY: i32 = 16;
+
+/// Why an object is not in the kernel, as a sentence.
+pub(crate) fn refusal(what: &str, errno: i32, message: Option<String>) -> String {
+    match message {
+        _ if errno == EBUSY => format!("another program keeps undoing {what}"),
+        Some(reason) => format!("the kernel refuses {what}: {reason}"),
+        None => format!("the kernel refuses {what}: errno {errno}"),
+    }
+}
+
 /// What an event about this key is about.
 pub(crate) fn key_subject(key: &Key) -> String {
     match key {

@@ -10,7 +10,7 @@ use tapway_fib::{Key, Status};
 use tapway_intent::{Covering, Effective, SourceState, Standing};
 use tapway_model::{Domain, Family, Instant, NetworkName, PeerName, Prefix};
 
-use crate::describe::describe;
+use crate::describe::{describe, refusal};
 use crate::forwarding;
 use crate::node::Node;
 use crate::wiring::{Blocked, Gate};
@@ -312,10 +312,7 @@ impl Node {
                 detail: vec![format!("errno {errno}, tried {attempts} times")],
                 ..Step::broken(
                     Stage::KernelRoute,
-                    format!(
-                        "the kernel refuses {what}: {}",
-                        message.unwrap_or_else(|| format!("errno {errno}"))
-                    ),
+                    refusal(&what, errno, message),
                     "mend the cause; it is tried again by itself",
                 )
             },
@@ -344,11 +341,8 @@ impl Node {
         if step.verdict == Verdict::Ok && guest_route && !self.fib().in_sync(&sysctl) {
             let name = format!("net.{}", path.replace('/', "."));
             let mut detail = vec![step.summary];
-            if let Status::Failed {
-                message: Some(why), ..
-            } = self.fib().status(&sysctl)
-            {
-                detail.push(why);
+            if let Status::Failed { errno, message, .. } = self.fib().status(&sysctl) {
+                detail.push(refusal(&describe(&sysctl, self.fib()), errno, message));
             }
             step = Step {
                 detail,

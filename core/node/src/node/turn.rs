@@ -2,12 +2,12 @@
 
 use super::Node;
 use crate::action::{Action, Level, Record};
-use crate::describe::{describe, key_subject};
+use crate::describe::{EBUSY, describe, key_subject, refusal};
 use crate::speech::bgp_event;
 use crate::wiring::ClaimId;
 use alloc::format;
 use alloc::vec::Vec;
-use tapway_fib::{LinkChange, Notice};
+use tapway_fib::{Key, LinkChange, Notice};
 use tapway_intent::Change;
 use tapway_model::{Family, IfName, Instant};
 
@@ -85,7 +85,10 @@ impl Node {
 
     pub(super) fn take_notice(&mut self, notice: Notice, now: Instant) {
         match notice {
-            Notice::InSync(key) | Notice::OutOfSync(key) => {
+            // What somebody removed is put back in the next batch. Only what is not back then is withdrawn:
+            // the network need not hear of a route that was away for a tenth of a millisecond.
+            Notice::OutOfSync(key) => self.doubtful.extend(self.claims.of_gate(&key)),
+            Notice::InSync(key) => {
                 for id in self.claims.of_gate(&key) {
                     self.gate(id, now);
                 }
@@ -94,10 +97,13 @@ impl Node {
                 }
             }
             Notice::Repaired(key) => {
-                let text = format!(
-                    "{} was removed by somebody else and has been put back",
-                    describe(&key, &self.fib)
-                );
+                let what = describe(&key, &self.fib);
+                let text = match key {
+                    Key::Sysctl(_) => {
+                        format!("{what} was changed by somebody else and has been set again")
+                    }
+                    _ => format!("{what} was removed by somebody else and has been put back"),
+                };
                 self.event(Level::Warning, "kernel.repaired", &key_subject(&key), text);
             }
             Notice::Failed {
@@ -106,12 +112,10 @@ impl Node {
                 message,
                 attempts,
             } => {
-                if attempts <= 1 {
-                    let reason = message.unwrap_or_else(|| format!("errno {errno}"));
-                    let text = format!(
-                        "the kernel refused {}: {reason}; it is tried again",
-                        describe(&key, &self.fib)
-                    );
+                // Once, not with every try; a fight with another program with every round of it.
+                if attempts <= 1 || errno == EBUSY {
+                    let what = describe(&key, &self.fib);
+                    let text = refusal(&what, errno, message) + "; it is tried again";
                     self.event(Level::Warning, "kernel.failed", &key_subject(&key), text);
                 }
             }
