@@ -686,10 +686,16 @@ fn what_the_api_applied_may_be_named() {
     let known = Known {
         policies: [PolicyName::new("mine").unwrap()].into(),
         peers: [PeerName::new("rr").unwrap()].into(),
+        any: false,
     };
     let text = peer("import = \"mine\"\n[network.n]\npeers = [\"rr\", \"tor1\"]");
     assert!(check("t", &text, &known).is_ok());
     assert_eq!(problems(&text).len(), 2);
+    let any = Known {
+        any: true,
+        ..Known::default()
+    };
+    assert!(check("t", &text, &any).is_ok());
 }
 
 #[test]
