@@ -13,6 +13,8 @@ pub(crate) struct Journal {
     restored: BTreeMap<OrderKey, u64>,
     /// Instances are being restored: a claim that goes may come back with the next of them.
     pub(crate) restoring: bool,
+    /// Claims numbered while instances are restored, which were not there before the restart.
+    passing: BTreeSet<OrderKey>,
     records: VecDeque<Record>,
 }
 
@@ -52,13 +54,17 @@ impl Journal {
             return number;
         }
         let number = self.fresh();
+        if self.restoring {
+            self.passing.insert(key.clone());
+        }
         self.write(Record::Order(OrderRecord { key, number }));
         number
     }
 
-    /// Takes back the number of a claim that is gone.
+    /// Takes back the number of a claim that is gone. One that was there only until the next instance
+    /// was restored must not come before those that are made until it is made again.
     pub(crate) fn release(&mut self, key: OrderKey, number: u64) {
-        if self.restoring {
+        if self.restoring && !self.passing.remove(&key) {
             self.restored.insert(key, number);
         } else {
             self.write(Record::OrderGone(key));
@@ -67,6 +73,7 @@ impl Journal {
 
     /// Takes back the persisted numbers that nobody came for.
     pub(crate) fn forget_restored(&mut self) {
+        self.passing.clear();
         for key in core::mem::take(&mut self.restored).into_keys() {
             self.write(Record::OrderGone(key));
         }

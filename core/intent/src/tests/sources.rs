@@ -6,9 +6,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use tapway_model::{Instance, Nic};
+use tapway_model::{Domain, Instance, Nic};
 
-use super::build::{at, intent, nic, one, source};
+use super::build::{at, intent, network, nic, one, source};
 use crate::{Intent, OrderKey, OrderRecord, Record, SourceConfig, SourceEvent, SourceState};
 
 fn web(n: u8) -> Arc<Instance> {
@@ -325,4 +325,40 @@ fn the_first_to_speak_of_a_nic_stays_the_first_after_a_restart() {
         intent.restore(source(name), say(mac));
     }
     assert_eq!(intent.nics().next().unwrap().mac.unwrap().octets()[5], 1);
+}
+
+#[test]
+fn what_counted_only_while_a_restart_was_under_way_is_first_at_nothing() {
+    let blue = || network("blue", Domain::MAIN);
+    let first = one(
+        "z",
+        Nic {
+            network: "blue".parse().unwrap(),
+            ..nic("t0", &["10.0.0.9"])
+        },
+    );
+    let second = one("a", nic("t0", &["10.0.0.1"]));
+    let mut intent = intent();
+    intent.set_networks(vec![blue()]);
+    intent.put1("files", first.clone());
+    intent.put1("files", second.clone());
+    let records = intent.records().into_iter();
+    let order = records.filter_map(|record| match record {
+        Record::Order(order) => Some(order),
+        _ => None,
+    });
+    let order: Vec<OrderRecord> = order.collect();
+
+    let mut intent = self::intent();
+    intent.set_networks(vec![blue()]);
+    intent.restore_order(order);
+    // Until `z` is there, whose network counts, `a` alone speaks of t0.
+    intent.restore(source("files"), second);
+    intent.restore(source("files"), first);
+    intent.put1("files", one("new", nic("t1", &["10.0.0.1"])));
+    intent.gone1("files", "z");
+    assert_eq!(
+        intent.conflict_text(),
+        ["nic t1 10.0.0.1/32 | nic t0 10.0.0.1/32"]
+    );
 }
