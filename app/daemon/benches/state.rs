@@ -64,7 +64,9 @@ fn main() -> anyhow::Result<()> {
         .map(|i| {
             let (sender, receiver) = channel();
             let start = Instant::now();
-            let ack = Box::new(move |_| drop(sender.send(())));
+            let ack = Box::new(move |_| {
+                let _ = sender.send(());
+            });
             let _ = opened
                 .writer
                 .append(vec![Record::Counter("c".into(), i)], Some(ack));

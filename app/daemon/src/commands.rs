@@ -38,6 +38,10 @@ impl Daemon {
             ApiRequest::InstanceRemove(name) => return self.remove_instance(&name, responder),
             ApiRequest::PeerApply(name, value) => return self.apply_peer(&name, value, responder),
             ApiRequest::PeerRemove(name) => return self.remove_peer(&name, responder),
+            ApiRequest::PeerDisable(name, body) => {
+                return self.disable_peer(&name, Some(body.message), responder);
+            }
+            ApiRequest::PeerEnable(name) => return self.disable_peer(&name, None, responder),
             ApiRequest::PolicyApply(name, value) => {
                 return self.apply_policy(&name, value, responder);
             }
@@ -89,20 +93,6 @@ impl Daemon {
                 };
                 self.node.turn(now);
                 ApiReply::done(format!("peer {name} is reset"))
-            }
-            ApiRequest::PeerDisable(name, body) => {
-                self.peer(&name)?;
-                self.node.speaker_mut().disable(now, &name, body.message);
-                self.node.turn(now);
-                ApiReply::done(format!(
-                    "peer {name} is disabled until it is enabled, or tapwayd restarts"
-                ))
-            }
-            ApiRequest::PeerEnable(name) => {
-                self.peer(&name)?;
-                self.node.speaker_mut().enable(now, &name);
-                self.node.turn(now);
-                ApiReply::done(format!("peer {name} is enabled"))
             }
             ApiRequest::PolicyList => ApiReply::Policies(List::whole(self.policies())),
             ApiRequest::PolicyShow(name) => ApiReply::Policy(
@@ -247,7 +237,36 @@ impl Daemon {
             self.drain();
         }
         self.store.write(Write::Peer(name.clone(), None));
+        self.store.write(Write::Disabled(name.clone(), false));
         self.answer_when_kept(ApiReply::done(format!("peer {name} is removed")), responder);
+    }
+
+    /// Disables a peer with a message for it, or enables it.
+    fn disable_peer(
+        &mut self,
+        name: &PeerName,
+        message: Option<Option<String>>,
+        responder: Responder,
+    ) {
+        if let Err(error) = self.peer(name) {
+            return responder.send(Err(error));
+        }
+        let now = now();
+        let disabled = message.is_some();
+        let speaker = self.node.speaker_mut();
+        match message {
+            Some(message) => speaker.disable(now, name, message),
+            None => speaker.enable(now, name),
+        };
+        self.node.turn(now);
+        self.drain();
+        self.store.write(Write::Disabled(name.clone(), disabled));
+        let done = if disabled {
+            format!("peer {name} is disabled until it is enabled")
+        } else {
+            format!("peer {name} is enabled")
+        };
+        self.answer_when_kept(ApiReply::done(done), responder);
     }
 
     fn apply_policy(&mut self, name: &PolicyName, value: Value, responder: Responder) {

@@ -418,6 +418,8 @@ impl Daemon {
                     let outcomes = self.writer.apply(&batch.changes);
                     self.node.handle_outcomes(now(), batch.id, &outcomes);
                 }
+                // Done at the head of the loop.
+                Action::Transmit => {}
                 Action::Scan => self.request_scan(),
                 Action::Bgp(action) => {
                     self.connections

@@ -4,7 +4,7 @@
 //! record of each key waits here, so that what waits is bounded by what there is to know; whoever waits
 //! for the disk is told that it is not working.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -31,6 +31,8 @@ const BOOT: &str = "boot";
 pub struct Kept {
     /// Peers applied through the API, as written.
     pub peers: BTreeMap<PeerName, Value>,
+    /// Peers that an operator disabled.
+    pub disabled: BTreeSet<PeerName>,
     /// Policies applied through the API, as written.
     pub policies: BTreeMap<PolicyName, Value>,
     /// What could not be read.
@@ -82,10 +84,12 @@ impl Kept {
     }
 }
 
-/// Something that the API applied or removed.
+/// Something that the API did.
 pub enum Write {
     /// A peer.
     Peer(PeerName, Option<Value>),
+    /// Whether a peer is disabled.
+    Disabled(PeerName, bool),
     /// A policy.
     Policy(PolicyName, Option<Value>),
 }
@@ -122,6 +126,7 @@ impl Store {
         let warm = counter(WIRED) == Some(1) && counter(BOOT) == Some(boot);
         let kept = Kept {
             peers: opened.state.peers.clone(),
+            disabled: opened.state.disabled.clone(),
             policies: opened.state.policies.clone(),
             problems: opened.problems,
             router_id: opened.state.router_id,
@@ -161,6 +166,7 @@ impl Store {
     pub fn write(&mut self, write: Write) {
         self.append(match write {
             Write::Peer(name, value) => Record::Peer(name, value),
+            Write::Disabled(name, disabled) => Record::Disabled(name, disabled),
             Write::Policy(name, value) => Record::Policy(name, value),
         });
     }

@@ -14,6 +14,8 @@ pub enum Action {
     Kernel(Batch),
     /// What is known of the kernel may be wrong: scan it all again.
     Scan,
+    /// There may be bytes for a connection again: drain `Node::poll_transmit`, then go on.
+    Transmit,
     /// Something for the BGP connections.
     Bgp(tapway_bgp::Action),
     /// Listen on exactly these.

@@ -72,6 +72,8 @@ pub struct Node {
     listeners: Vec<Listener>,
     advertised: Vec<IfIndex>,
     uplinks_dirty: bool,
+    /// Claims whose kernel object went without our doing, until the next batch is through.
+    doubtful: BTreeSet<ClaimId>,
     settled: bool,
     pruning: bool,
     /// Silent sources that the operator gave up.
@@ -132,6 +134,7 @@ impl Node {
             listeners: Vec::new(),
             advertised: Vec::new(),
             uplinks_dirty: true,
+            doubtful: BTreeSet::new(),
             settled: false,
             pruning: false,
             forgotten: BTreeSet::new(),
@@ -289,6 +292,10 @@ impl Node {
             }
             // Working out the batch, or the bytes to send, may have had something to tell.
             let mut told = self.take_notices(now);
+            for id in core::mem::take(&mut self.doubtful) {
+                told = true;
+                self.gate(id, now);
+            }
             told |= self.take_bgp();
             if self.forwarding.answered() {
                 told = true;
@@ -298,6 +305,9 @@ impl Node {
                 return None;
             }
             self.turn(now);
+            if self.out.is_empty() {
+                return Some(Action::Transmit);
+            }
         }
     }
 

@@ -217,7 +217,7 @@ fn replacing_changes_ours() {
                 .into_iter()
                 .filter(|o| o.key() == old.key())
                 .collect();
-            assert_eq!(ours, [new.clone()]);
+            assert_eq!(ours, std::slice::from_ref(&new));
             // Replacing by the same, and what has vanished.
             ns.done(&[
                 Change::Replace(new.clone()),

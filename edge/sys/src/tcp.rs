@@ -94,6 +94,7 @@ pub fn tcp_connect(
 
 /// Listens. The address need not be there yet (`IP_FREEBIND`); IPv6 takes no IPv4. `prepare` gets the
 /// bound socket before it listens: keys that are set there are on it before the first handshake.
+/// Handshakes are answered with the highest TTL, which a peer with TTL security asks for (RFC 5082 §3).
 ///
 /// # Errors
 /// `AddrInUse` when somebody else listens there; when an option cannot be set; what `prepare` says.
@@ -113,9 +114,11 @@ pub fn tcp_listen(
         socket.set_only_v6(true)?;
         socket.set_freebind_v6(true)?;
         socket.set_tclass_v6(CS6)?;
+        socket.set_unicast_hops_v6(u8::MAX.into())?;
     } else {
         socket.set_freebind_v4(true)?;
         socket.set_tos_v4(CS6)?;
+        socket.set_ttl_v4(u8::MAX.into())?;
     }
     socket.set_tcp_nodelay(true)?;
     socket.bind(&addr.into())?;

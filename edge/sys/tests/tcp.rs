@@ -354,7 +354,9 @@ fn low_ttls_are_dropped() {
             ..TcpOptions::default()
         };
         for (listener, remote) in remotes {
-            // Our own check: the other end's answer has TTL 64.
+            // Our own check, of the answer to the handshake too.
+            works(listener, remote, None, &with_ttl(255, Some(255)));
+            answer_with_ttl_254(listener, remote);
             silent_here(remote, &with_ttl(255, Some(255)));
             while tcp::accept(listener).unwrap().is_some() {}
             tcp::set_min_ttl(listener, 255).unwrap();
@@ -362,6 +364,15 @@ fn low_ttls_are_dropped() {
             works(listener, remote, None, &with_ttl(255, None));
         }
     });
+}
+
+fn answer_with_ttl_254(listener: &OwnedFd, remote: SocketAddr) {
+    let socket = socket2::SockRef::from(listener);
+    if remote.is_ipv6() {
+        socket.set_unicast_hops_v6(254).unwrap();
+    } else {
+        socket.set_ttl_v4(254).unwrap();
+    }
 }
 
 /// The answer does not reach us, whatever the other end thinks.

@@ -38,6 +38,10 @@ enum Line<'r> {
         name: Cow<'r, PeerName>,
         value: Option<Cow<'r, Value>>,
     },
+    Disabled {
+        name: Cow<'r, PeerName>,
+        disabled: bool,
+    },
     Policy {
         name: Cow<'r, PolicyName>,
         value: Option<Cow<'r, Value>>,
@@ -148,6 +152,10 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, String> {
             name: Cow::Borrowed(name),
             value: value.as_ref().map(Cow::Borrowed),
         },
+        Record::Disabled(name, disabled) => Line::Disabled {
+            name: Cow::Borrowed(name),
+            disabled: *disabled,
+        },
         Record::Policy(name, value) => Line::Policy {
             name: Cow::Borrowed(name),
             value: value.as_ref().map(Cow::Borrowed),
@@ -186,6 +194,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Record, String> {
         })),
         Line::OrderGone { key } => Record::Intent(Intent::OrderGone(key_back(key))),
         Line::Peer { name, value } => Record::Peer(name.into_owned(), value.map(Cow::into_owned)),
+        Line::Disabled { name, disabled } => Record::Disabled(name.into_owned(), disabled),
         Line::Policy { name, value } => {
             Record::Policy(name.into_owned(), value.map(Cow::into_owned))
         }
@@ -227,6 +236,10 @@ pub(super) fn slot(record: &Record) -> (Box<str>, bool) {
         Record::Peer(name, value) => {
             let _ = write!(key, "peer/{name}");
             value.is_none()
+        }
+        Record::Disabled(name, disabled) => {
+            let _ = write!(key, "disabled/{name}");
+            !disabled
         }
         Record::Policy(name, value) => {
             let _ = write!(key, "policy/{name}");

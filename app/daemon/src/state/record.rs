@@ -1,6 +1,6 @@
 //! What is kept, and how single records make it up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub enum Record {
     Intent(tapway_intent::Record),
     /// A peer applied through the API, as it was written, or that it is gone.
     Peer(PeerName, Option<Value>),
+    /// A peer that an operator disabled, or that it is so no longer.
+    Disabled(PeerName, bool),
     /// A policy applied through the API, as it was written, or that it is gone.
     Policy(PolicyName, Option<Value>),
     /// What a sysctl was before we changed it, or that it was put back. The path is below
@@ -44,6 +46,8 @@ pub struct State {
     pub order: BTreeMap<OrderKey, u64>,
     /// Peers applied through the API.
     pub peers: BTreeMap<PeerName, Value>,
+    /// Peers that an operator disabled.
+    pub disabled: BTreeSet<PeerName>,
     /// Policies applied through the API.
     pub policies: BTreeMap<PolicyName, Value>,
     /// Sysctls that were changed.
@@ -77,6 +81,12 @@ impl State {
                 self.order.remove(&key);
             }
             Record::Peer(name, value) => set(&mut self.peers, name, value),
+            Record::Disabled(name, true) => {
+                self.disabled.insert(name);
+            }
+            Record::Disabled(name, false) => {
+                self.disabled.remove(&name);
+            }
             Record::Policy(name, value) => set(&mut self.policies, name, value),
             Record::Sysctl(path, old) => set(&mut self.sysctls, path, old),
             Record::RouterId(id) => self.router_id = Some(id),
@@ -91,6 +101,7 @@ impl State {
         self.instances.values().map(BTreeMap::len).sum::<usize>()
             + self.order.len()
             + self.peers.len()
+            + self.disabled.len()
             + self.policies.len()
             + self.sysctls.len()
             + usize::from(self.router_id.is_some())

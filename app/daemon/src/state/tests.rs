@@ -89,6 +89,7 @@ fn one_of_each() -> Vec<Record> {
             "tor1".parse().unwrap(),
             Some(json!({"asn": 5, "password": "é\n\"x"})),
         ),
+        Record::Disabled("tor1".parse().unwrap(), true),
         Record::Policy("p".parse().unwrap(), Some(json!({"rules": []}))),
         Record::Sysctl(
             "ipv4/ip_forward".into(),
@@ -158,6 +159,7 @@ fn what_was_kept_is_there_again() {
         gone("api", "never-there"),
         Record::Intent(Intent::OrderGone(claim_key(Owner::Host))),
         Record::Peer("tor1".parse().unwrap(), None),
+        Record::Disabled("tor1".parse().unwrap(), false),
         Record::Policy("p".parse().unwrap(), None),
         Record::Sysctl("ipv4/ip_forward".into(), None),
         Record::Counter("starts".into(), 3),

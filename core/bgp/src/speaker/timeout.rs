@@ -7,6 +7,7 @@ use tapway_model::Instant;
 use super::event::DownReason;
 use super::peer::{Cause, Peer, Slot};
 use super::shared::Shared;
+use crate::config::Reach;
 use crate::session::fsm;
 use crate::session::timers::Timer;
 
@@ -47,7 +48,20 @@ impl Peer {
             Timer::Keepalive => fsm::Event::KeepaliveExpires,
             Timer::SendHold => fsm::Event::SendHoldExpires,
         };
-        let reason = DownReason::ConnectFailed("no answer".to_string());
+        let reason = DownReason::ConnectFailed(self.no_answer().to_string());
         self.drive(shared, now, slot, event, Cause::Down(reason));
+    }
+
+    /// What may be behind silence: a host drops without a word what is not signed with its key (RFC 2385
+    /// §4.1), or comes from too far (RFC 5082 §3).
+    fn no_answer(&self) -> &'static str {
+        match (&self.config.password, self.config.reach) {
+            (Some(_), Reach::TtlSecurity) => {
+                "no answer; the peer must have the same password, and ttl_security like here"
+            }
+            (Some(_), _) => "no answer; the peer must have the same password",
+            (None, Reach::TtlSecurity) => "no answer; the peer must have ttl_security like here",
+            (None, _) => "no answer; if the peer has a password, it must be here too",
+        }
     }
 }

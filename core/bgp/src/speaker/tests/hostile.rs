@@ -1,5 +1,6 @@
 //! A peer made of bytes: wrong, late, random.
 
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
@@ -470,6 +471,45 @@ fn listeners_know_key_and_ttl() {
     assert_eq!(peers[0].md5.as_ref().unwrap().expose(), "secret");
     assert_eq!((peers[0].ttl, peers[0].min_ttl), (255, Some(255)));
     assert!(!alloc::format!("{peers:?}").contains("secret"));
+}
+
+#[test]
+fn silence_names_what_may_be_behind_it() {
+    let key = || Some(config::Secret::new("secret".into()));
+    for (password, reach, told) in [
+        (key(), Reach::Direct, "must have the same password"),
+        (key(), Reach::TtlSecurity, "password, and ttl_security"),
+        (None, Reach::TtlSecurity, "must have ttl_security"),
+        (None, Reach::Direct, "if the peer has a password"),
+    ] {
+        let mut now = Instant::from_nanos(1_000_000_000);
+        let mut speaker = Speaker::new(speaker_config(0), 5, StartKind::Cold);
+        let mut peer = peer_config(1, Transport::V4);
+        (peer.password, peer.reach) = (password, reach);
+        speaker.set_peer(now, peer);
+        let endpoint = Endpoint {
+            remote: at(1, Transport::V4, 179),
+            local: None,
+            ifindex: IFINDEX,
+        };
+        speaker.set_peer_endpoint(now, &name("peer"), Some(endpoint));
+        let reason = core::iter::from_fn(|| {
+            let mut reason = None;
+            while let Some(action) = speaker.poll_action() {
+                if let Action::Event(Event::Down { reason: r, .. }) = action {
+                    reason = Some(r.to_string());
+                }
+            }
+            now = speaker.poll_timeout().unwrap();
+            speaker.handle_timeout(now);
+            Some(reason)
+        });
+        let reason = reason.take(10).flatten().next().unwrap();
+        assert!(
+            reason.starts_with("cannot connect: no answer") && reason.contains(told),
+            "{reason}"
+        );
+    }
 }
 
 /// xorshift64*
