@@ -119,7 +119,7 @@ impl World {
     }
 
     pub(crate) fn drop_default(&mut self, route: &Route) -> bool {
-        self.defaults.remove(&default_key(route)).is_some()
+        route.prefix.len() == 0 && self.defaults.remove(&default_key(route)).is_some()
     }
 
     pub(crate) fn defaults(&self, family: Family) -> impl Iterator<Item = &Route> {

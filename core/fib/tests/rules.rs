@@ -790,6 +790,12 @@ fn defaults_that_are_not_ours_are_told() {
         .collect();
     assert_eq!(metrics, [100]);
     assert_eq!(host.fib.foreign_defaults(Family::Ipv6).count(), 0);
+    // Another route of theirs with its metric is another route.
+    let other = foreign(route("192.0.2.64/26", 100, vec![hop(3, None)]));
+    host.kernel.put(&other).unwrap();
+    host.kernel.delete(&other.key());
+    host.hear();
+    assert_eq!(host.fib.foreign_defaults(Family::Ipv4).count(), 1);
     // Dropped untold with its link.
     host.kernel.set_up(3, false);
     host.hear();
@@ -894,4 +900,37 @@ fn release_removes_ours_and_nothing_else() {
     host.run();
     assert_eq!(host.kernel.objects().count(), 1);
     assert_eq!(host.fib.ours().count(), 0);
+}
+
+#[test]
+fn a_route_does_not_wait_where_it_was_for_the_link_where_it_belongs() {
+    let mut host = Host::new();
+    for to in ["203.0.113.1/32", "2001:db8::/64"] {
+        host.fib.set_want(direct(to, 1));
+    }
+    host.run();
+    host.kernel.set_up(2, false);
+    host.run();
+    for to in ["203.0.113.1/32", "2001:db8::/64"] {
+        host.fib.set_want(direct(to, 2));
+    }
+    assert_eq!(
+        host.run(),
+        [
+            "ip route del 203.0.113.1/32 dev tap1 proto 112 metric 10",
+            "ip -6 route del 2001:db8::/64 dev tap1 proto 112 metric 10",
+        ]
+    );
+    assert!(!host.has(&direct("203.0.113.1/32", 1)));
+    host.kernel.set_up(2, true);
+    host.run();
+    assert!(host.has(&direct("203.0.113.1/32", 2)));
+    // One that loses only some of its ways keeps the others.
+    let both = |to| route(to, 10, vec![hop(1, None), hop(2, None)]);
+    host.kernel.set_up(2, false);
+    host.fib.set_want(direct("203.0.113.1/32", 1));
+    host.run();
+    host.fib.set_want(both("203.0.113.1/32"));
+    assert_eq!(host.run(), NOTHING);
+    assert!(host.has(&direct("203.0.113.1/32", 1)));
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::Fib;
+use super::index::legs;
 use crate::compare::same;
 use crate::slot::{Act, Foreign, Slot, SlotId};
 use crate::stage::Stage;
@@ -63,6 +64,10 @@ impl Fib {
                 } else {
                     Verdict::Do(Stage::of(Act::Replace, want), Act::Replace)
                 }
+            }
+            // What takes its place has to wait for a link; packets must not go astray that long.
+            (Some(want), Some(have)) if !slot.waits() && leads_elsewhere(have, want) => {
+                Verdict::Do(Stage::of(Act::Remove, have), Act::Remove)
             }
             _ => Verdict::Wait,
         }
@@ -144,4 +149,9 @@ impl Fib {
             _ => slot.want.clone(),
         }
     }
+}
+
+/// Whether what is there leads out where what is wanted never would.
+fn leads_elsewhere(have: &Object, want: &Object) -> bool {
+    legs(have).any(|leg| legs(want).all(|other| other != leg))
 }
