@@ -76,6 +76,9 @@ impl Connections {
             }
             Action::Close { conn, farewell } => {
                 if let Some(mut conn) = self.remove(conn) {
+                    // Nothing is read any more. The acknowledgements of a peer without TTL security
+                    // must come through, or it never hears that this is over.
+                    let _ = tcp::set_min_ttl(&conn.stream, 0);
                     conn.unsent.extend(farewell);
                     // As much as the socket takes at once; the peer's hold timer covers the rest.
                     let _ = conn.stream.write(&conn.unsent);

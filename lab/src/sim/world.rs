@@ -12,7 +12,7 @@ use tapway_bgp::{
     Action as BgpAction, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, StartKind,
 };
 use tapway_fib::sim::Kernel;
-use tapway_fib::{Address, Change, IfIndex, KernelEvent, Object, Sysctl};
+use tapway_fib::{Address, Change, IfIndex, KernelEvent, Object, Outcome, Sysctl};
 use tapway_intent::{OrderRecord, Record as IntentRecord, SourceEvent};
 use tapway_model::spec::{InstanceSpec, NicSpec};
 use tapway_model::{
@@ -20,6 +20,8 @@ use tapway_model::{
     SourceName,
 };
 use tapway_node::{Action, Event, Listen, Node, NodeConfig, Record, Restored, Start};
+
+use super::Watch;
 
 /// The hypervisor's address on the link to the router.
 pub const HOST_ADDR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 11);
@@ -95,6 +97,8 @@ pub struct World {
     pub changes: Vec<Change>,
     /// Every event since it was last emptied.
     pub events: Vec<Event>,
+    /// What must hold at every moment.
+    pub watch: Watch,
 }
 
 impl World {
@@ -125,6 +129,7 @@ impl World {
         }
         let mut world = World {
             router: router(&config),
+            watch: Watch::new(&config.networks),
             config,
             now: Instant::from_nanos(1_000_000_000),
             kernel,
@@ -152,6 +157,11 @@ impl World {
         self.node.as_mut().expect("the daemon runs")
     }
 
+    /// The daemon, when it runs.
+    pub fn running(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
     /// Whether the daemon runs.
     pub fn is_running(&self) -> bool {
         self.node.is_some()
@@ -159,6 +169,7 @@ impl World {
 
     /// Starts the daemon with what the disk kept.
     pub fn start(&mut self, start: Start) {
+        self.watch.scanned();
         // Messages from before the monitor's socket was opened are nobody's.
         while self.kernel.poll_event().is_some() {}
         let restored = Restored {
@@ -193,6 +204,7 @@ impl World {
     /// The daemon dies: sockets close, what was not on disk is lost, the kernel stays.
     pub fn kill(&mut self) {
         self.node = None;
+        self.watch.closed(None);
         self.unkept.clear();
         for (host, router) in std::mem::take(&mut self.pairs) {
             self.packets.retain(
@@ -208,6 +220,18 @@ impl World {
         let now = self.now;
         self.node().handle_source(now, &name(source), event);
         self.settle();
+    }
+
+    /// The operator drops what a source has not repeated.
+    pub fn forget(&mut self, source: &str) {
+        let now = self.now;
+        self.node().forget_source(now, &name(source));
+        self.settle();
+    }
+
+    /// What the disk has of what sources said.
+    pub fn kept(&self) -> impl Iterator<Item = (&SourceName, &Arc<Instance>)> {
+        self.kept.instances.iter().map(|((s, _), i)| (s, i))
     }
 
     /// A source lists exactly these.
@@ -247,6 +271,11 @@ impl World {
             }
         }
         self.settle();
+    }
+
+    /// Whether the session's link has carrier.
+    pub fn has_uplink(&self) -> bool {
+        self.kernel.link(self.eth0).is_some_and(|l| l.carrier)
     }
 
     /// The router resets its session with a NOTIFICATION.
@@ -367,6 +396,7 @@ impl World {
                 }
             }
             Packet::HostClosed(conn) => {
+                self.watch.closed(Some(conn));
                 if let Some(node) = &mut self.node {
                     node.handle_closed(now, conn, "closed");
                 }
@@ -382,6 +412,8 @@ impl World {
         loop {
             while let Some(transmit) = node.poll_transmit(self.now) {
                 moved = true;
+                self.watch
+                    .sent(&self.kernel, transmit.conn, &transmit.bytes);
                 if let Some(router) = self.pairs.get(&transmit.conn) {
                     self.send(Packet::ToRouter(*router, transmit.bytes));
                 }
@@ -391,7 +423,12 @@ impl World {
                 self.act(&mut node, action);
             } else if let Some(event) = self.kernel.poll_event() {
                 moved = true;
+                self.watch.heard(&event);
+                let lost = event == KernelEvent::Overrun;
                 node.handle_kernel(self.now, [event]);
+                if lost {
+                    self.scan(&mut node);
+                }
             } else {
                 break;
             }
@@ -403,13 +440,15 @@ impl World {
     fn act(&mut self, node: &mut Node, action: Action) {
         match action {
             Action::Kernel(batch) => {
-                let outcomes: Vec<_> = batch.changes.iter().map(|c| self.kernel.apply(c)).collect();
+                let outcomes: Vec<_> = batch.changes.iter().map(|c| self.apply(c)).collect();
                 self.changes.extend(batch.changes);
                 node.handle_outcomes(self.now, batch.id, &outcomes);
             }
-            Action::Scan => node.handle_kernel(self.now, self.kernel.scan()),
+            Action::Transmit => {}
+            Action::Scan => self.scan(node),
             Action::Bgp(BgpAction::Connect { conn, .. }) => self.connect(node, conn),
             Action::Bgp(BgpAction::Close { conn, farewell }) => {
+                self.watch.closed(Some(conn));
                 if let Some(router) = self.pairs.remove(&conn) {
                     self.send(Packet::ToRouter(router, farewell));
                     self.send(Packet::RouterClosed(router));
@@ -425,6 +464,20 @@ impl World {
             Action::Event(event) => self.events.push(event),
             Action::Bgp(_) | Action::Listen(_) | Action::Advertise(_) => {}
         }
+    }
+
+    fn scan(&mut self, node: &mut Node) {
+        node.handle_kernel(self.now, self.kernel.scan());
+        self.watch.scanned();
+    }
+
+    fn apply(&mut self, change: &Change) -> Outcome {
+        self.watch.change(&self.kernel, change);
+        let outcome = self.kernel.apply(change);
+        if outcome == Outcome::Done {
+            self.watch.changed(&self.kernel, change);
+        }
+        outcome
     }
 
     fn connect(&mut self, node: &mut Node, conn: ConnId) {

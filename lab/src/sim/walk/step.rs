@@ -1,0 +1,267 @@
+//! The steps of a walk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapway_intent::SourceEvent;
+use tapway_model::{Instance, Prefix, SourceName};
+use tapway_node::Start;
+
+use super::{Walk, content};
+
+const SOURCES: [&str; 2] = ["files", "api"];
+
+/// How long the bytes of a step are under way at most.
+const UNDER_WAY: Duration = Duration::from_millis(3);
+
+impl Walk {
+    /// Does something, and looks at what must hold afterwards. Says what it was.
+    pub(super) fn step(&mut self) -> String {
+        let before = self.announced();
+        let (what, steady) = self.act();
+        self.pass(UNDER_WAY);
+        self.check_step(&before, steady);
+        what
+    }
+
+    /// What the router has and the daemon stands by.
+    fn announced(&self) -> BTreeSet<Prefix> {
+        let mut has = self.world.received();
+        if let Some(node) = self.world.running() {
+            let announced = node.claims().filter(|(_, _, announced)| *announced);
+            let announced: BTreeSet<Prefix> = announced.map(|(id, _, _)| id.1).collect();
+            has.retain(|prefix| announced.contains(prefix));
+        }
+        has
+    }
+
+    /// Says what was done, and whether everything that is due before and after it stays announced.
+    fn act(&mut self) -> (String, bool) {
+        let running = self.world.is_running();
+        match self.dice.roll(100) {
+            0..44 if !running => (self.start(), self.is_intact()),
+            0..20 => (self.put(), true),
+            20..26 => (self.gone(), true),
+            26..31 => (self.repeat(), true),
+            31..38 => (self.list(), true),
+            38 => (self.say_one(SourceEvent::Begin), true),
+            39 => (self.say_one(SourceEvent::Complete), true),
+            40..43 => (self.say_one(SourceEvent::Dead("lost".to_owned())), true),
+            43 => (self.forget(), true),
+            44..72 => (self.meddle(), false),
+            72..76 => (self.flap_uplink(), true),
+            76 => {
+                self.router_forgot = true;
+                self.count("step: session reset");
+                self.world.reset_session();
+                ("the router resets the session".to_owned(), false)
+            }
+            77..80 if running => {
+                self.count("step: kill");
+                self.world.kill();
+                ("the daemon is killed".to_owned(), true)
+            }
+            80..83 => (self.disk(), true),
+            83..95 => (self.wait(), true),
+            95..100 => (self.rest(), true),
+            _ => ("nothing".to_owned(), true),
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.world.advance(time);
+        if self.world.is_running() {
+            self.model.pass_time(self.world.now);
+        }
+    }
+
+    /// A source says something.
+    pub(super) fn say(&mut self, source: &str, event: SourceEvent) {
+        let now = self.world.now;
+        self.model.hear(now, &source_name(source), event.clone());
+        self.world.say(source, event);
+    }
+
+    fn source(&mut self) -> &'static str {
+        self.dice.pick(&SOURCES).unwrap_or(SOURCES[0])
+    }
+
+    fn said(&self, source: &str) -> Vec<Arc<Instance>> {
+        self.model.instances_of(&source_name(source))
+    }
+
+    fn put(&mut self) -> String {
+        let source = self.source();
+        let name = content::name(&mut self.dice);
+        let instance = Arc::new(content::instance(&mut self.dice, &name));
+        self.count("step: put");
+        let what = format!("{source} puts {}", words(&instance));
+        self.say(source, SourceEvent::Put(instance));
+        what
+    }
+
+    fn gone(&mut self) -> String {
+        let source = self.source();
+        let said = self.said(source);
+        let Some(instance) = self.dice.pick(&said) else {
+            return format!("{source} has nothing to take back");
+        };
+        self.count("step: gone");
+        self.say(source, SourceEvent::Gone(instance.name.clone()));
+        format!("{source} takes back {}", instance.name)
+    }
+
+    /// The same again changes nothing.
+    fn repeat(&mut self) -> String {
+        let source = self.source();
+        let said = self.said(source);
+        let Some(instance) = self.dice.pick(&said) else {
+            return format!("{source} has nothing to repeat");
+        };
+        self.count("step: repeat");
+        let before = self.world.watch.done.len();
+        self.say(source, SourceEvent::Put(instance.clone()));
+        if self.world.watch.done.len() != before {
+            self.fault(format!(
+                "{} was repeated and changed something",
+                instance.name
+            ));
+        }
+        format!("{source} repeats {}", instance.name)
+    }
+
+    fn list(&mut self) -> String {
+        let source = self.source();
+        let mut what = format!("{source} lists");
+        self.count("step: listing");
+        self.say(source, SourceEvent::Begin);
+        for mut instance in self.said(source) {
+            match self.dice.roll(10) {
+                0 => continue,
+                1 => {
+                    let name = instance.name.as_str().to_owned();
+                    instance = Arc::new(content::instance(&mut self.dice, &name));
+                    what += &format!(" {} anew,", words(&instance));
+                }
+                _ => what += &format!(" {},", instance.name),
+            }
+            self.say(source, SourceEvent::Put(instance));
+        }
+        if self.dice.once_in(8) {
+            self.say(source, SourceEvent::Dead("lost".to_owned()));
+            return what + " and dies";
+        }
+        self.say(source, SourceEvent::Complete);
+        what + " and that is all"
+    }
+
+    fn say_one(&mut self, event: SourceEvent) -> String {
+        let source = self.source();
+        self.count(match event {
+            SourceEvent::Dead(_) => "step: source dies",
+            _ => "step: stray Begin or Complete",
+        });
+        let what = format!("{source} says {event:?}");
+        self.say(source, event);
+        what
+    }
+
+    fn forget(&mut self) -> String {
+        let source = self.source();
+        self.count("step: forget");
+        self.model.forget(self.world.now, &source_name(source));
+        self.world.forget(source);
+        format!("the operator forgets {source}")
+    }
+
+    fn flap_uplink(&mut self) -> String {
+        let up = !self.world.has_uplink();
+        self.count("step: uplink");
+        self.world.set_uplink(up);
+        format!("the uplink goes {}", if up { "up" } else { "down" })
+    }
+
+    fn disk(&mut self) -> String {
+        self.count("step: disk");
+        // A stuck disk lets go of all it was given, and sticks again or not.
+        let stick = self.dice.once_in(2);
+        self.free_disk();
+        if stick {
+            self.world.disk_stuck = true;
+            self.model.stick_disk();
+        }
+        format!("the disk is {}", if stick { "stuck" } else { "free" })
+    }
+
+    pub(super) fn free_disk(&mut self) {
+        self.world.disk_stuck = false;
+        self.world.settle();
+        if self.world.is_running() {
+            self.model.free_disk();
+        }
+    }
+
+    pub(super) fn start(&mut self) -> String {
+        self.count("step: start");
+        self.world.disk_stuck = false;
+        self.model.restart(self.world.now, &self.world.kernel);
+        self.world.start(Start::Warm);
+        "the daemon starts".to_owned()
+    }
+
+    /// Whether the kernel has every route that is due.
+    fn is_intact(&self) -> bool {
+        let mut routes = self.due.must.keys();
+        routes.all(|key| self.world.kernel.object(key).is_some())
+    }
+
+    fn wait(&mut self) -> String {
+        let time = Duration::from_millis(match self.dice.roll(10) {
+            0..4 => self.dice.roll(100),
+            4..7 => self.dice.roll(5_000),
+            7..9 => self.dice.roll(40_000),
+            _ => self.dice.roll(200_000),
+        });
+        self.pass(time);
+        format!("{time:?} pass")
+    }
+}
+
+pub(super) fn source_name(source: &str) -> SourceName {
+    SourceName::new(source).expect("a plain name")
+}
+
+pub(super) fn words(instance: &Instance) -> String {
+    let mut words = instance.name.to_string();
+    for nic in &instance.nics {
+        let list = |what: &str, prefixes: &[tapway_model::Prefix]| match prefixes {
+            [] => String::new(),
+            all => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                format!(" {what} {}", all.join(" "))
+            }
+        };
+        words += &format!(" ({} in {}", nic.interface, nic.network);
+        words += &list("addresses", &nic.addresses);
+        words += &list("routes", &nic.routes);
+        words += &list("anycast", &nic.anycast);
+        if let Some(guest) = &nic.guest_bgp {
+            words += &list("guest-bgp", &guest.prefixes);
+        }
+        words += &nic.mac.map(|mac| format!(" mac {mac}")).unwrap_or_default();
+        if nic.state != tapway_model::NicState::Running {
+            words += &format!(" {:?}", nic.state);
+        }
+        words += ")";
+    }
+    for claim in &instance.claims {
+        let owner = if claim.by_network { "network" } else { "host" };
+        words += &format!(
+            " ({owner} {} {} in {})",
+            claim.kind, claim.prefix, claim.network
+        );
+    }
+    words
+}
