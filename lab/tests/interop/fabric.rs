@@ -136,14 +136,18 @@ impl Fabric {
 
     /// Starts the peer on the router.
     pub(crate) fn start_peer(&self, neighbor: Neighbor) -> Box<dyn Peer> {
+        self.route_for_gobgp();
+        peers::start(self.program, &self.router, self.router(neighbor))
+    }
+
+    /// GoBGP puts nothing into the kernel, so its router's routes to the guest are made by hand.
+    pub(crate) fn route_for_gobgp(&self) {
         if self.program == "gobgp" {
-            // It puts nothing into the kernel.
             for prefix in WEB {
                 let hop = if prefix.contains(':') { HOST6 } else { HOST4 };
-                self.router.ip(&format!("route add {prefix} via {hop}"));
+                self.router.ip(&format!("route replace {prefix} via {hop}"));
             }
         }
-        peers::start(self.program, &self.router, self.router(neighbor))
     }
 
     /// Where the host finds the router.
@@ -310,7 +314,8 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a literal")
 }
 
-fn extend(value: &mut Value, more: Value) {
+/// Adds the keys of one object to another.
+pub(crate) fn extend(value: &mut Value, more: Value) {
     if let (Value::Object(value), Value::Object(more)) = (value, more) {
         value.extend(more);
     }

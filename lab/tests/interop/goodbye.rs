@@ -55,14 +55,19 @@ fn a_stop_says_nothing_and_a_shutdown_all(program: &'static str, transport: Tran
         }
     });
     assert_eq!(host.routes("proto 112"), [""; 0]);
+    let addresses = host.ip("address show dev tap0");
+    for gateway in ["169.254.0.1", "fe80::1/"] {
+        assert!(!addresses.contains(gateway), "{addresses}");
+    }
     for left in [
-        host.ip("address show proto 112"),
-        host.ip("-4 rule show proto 112"),
-        host.ip("-6 rule show proto 112"),
         host.ip("neighbour show nud permanent dev tap0"),
-        host.ip("nexthop show proto 112"),
+        host.ip("nexthop show"),
     ] {
         assert_eq!(left, "", "left in the kernel");
+    }
+    for family in ["-4", "-6"] {
+        let rules = host.ip(&format!("-details {family} rule show"));
+        assert!(!rules.contains("proto 112"), "{rules}");
     }
     assert_eq!(sysctls.map(|key| host.read_sysctl(key)), before);
 }

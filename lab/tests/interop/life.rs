@@ -63,7 +63,25 @@ fn comes_and_goes(program: &'static str, transport: Transport) {
         });
     }
     cut.link_set(interface, "up");
+    fabric.route_for_gobgp();
     wait_routes(&*peer, &WEB);
     wait_kernel(&fabric.host, "default proto 112", 2);
     fabric.wait_reachable();
+}
+
+/// IPv4 over a link without IPv4 addresses needs RFC 8950 at both ends; without it, the other family goes
+/// on, and the reason is told.
+#[test]
+fn without_a_next_hop_one_family_is_not_sent() {
+    let fabric = Fabric::new("bird", Transport::LinkLocal);
+    let mut neighbor = fabric.neighbor();
+    neighbor.extended_next_hop = false;
+    let peer = fabric.start_peer(neighbor);
+    let tapwayd = fabric.start_tapwayd(json!({}));
+    wait_routes(&*peer, &WEB[1..]);
+    for (prefix, code) in WEB.iter().zip([1, 0]) {
+        let told = tapwayd.tapway(&["explain", prefix]);
+        assert_eq!(told.code, code, "{told:?}");
+        assert_eq!(told.out.contains("RFC 8950"), code == 1, "{}", told.out);
+    }
 }

@@ -62,7 +62,7 @@ macro_rules! with_every_peer {
 
             #[test]
             fn bird() {
-                super::$scenario("bird", Ipv4);
+                super::$scenario("bird", LinkLocal);
             }
 
             #[test]
@@ -72,7 +72,7 @@ macro_rules! with_every_peer {
 
             #[test]
             fn gobgp() {
-                super::$scenario("gobgp", LinkLocal);
+                super::$scenario("gobgp", Ipv4);
             }
         }
     };

@@ -1,9 +1,11 @@
 //! TCP MD5 (RFC 2385) and GTSM (RFC 5082): sessions with them, and none with the wrong ones.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tapway_api::peer::SessionState;
-use tapway_lab::peers::Peer;
-use tapway_lab::{Tapwayd, wait_for};
+use tapway_lab::peers::{self, Peer};
+use tapway_lab::{Tapwayd, try_wait_for, wait_for};
 
 use super::fabric::{Fabric, SOON, Transport, WEB, wait_routes};
 
@@ -14,16 +16,26 @@ with_every_peer!(another_ttl);
 /// Both at once, whichever side connects.
 fn md5_and_gtsm(program: &'static str, transport: Transport) {
     let fabric = Fabric::new(program, transport);
-    let neighbor = fabric.neighbor().password("s3cret").ttl_security();
+    let mut neighbor = fabric.neighbor().ttl_security();
+    let mut secrets = json!({"ttl_security": true});
+    // GoBGP does not understand its own notation of a link-local address when it sets the key.
+    if (program, transport) != ("gobgp", Transport::LinkLocal) {
+        neighbor = neighbor.password("s3cret");
+        secrets["password"] = json!("s3cret");
+    }
     let peer = fabric.start_peer(neighbor);
-    let tapwayd = fabric.start_tapwayd(json!({"password": "s3cret", "ttl_security": true}));
+    let tapwayd = fabric.start_tapwayd(secrets.clone());
     wait_routes(&*peer, &WEB);
     let shown = tapwayd.tapway(&["-o", "json", "peer", "show", "tor"]);
     assert!(!shown.out.contains("s3cret"), "{}", shown.out);
-    // Alone it must also do to be called, and to call.
+    // Being called must do alone, and so must calling. FRR calls no link-local address that it was told.
+    let may_call = (program, transport) != ("frr", Transport::LinkLocal);
     for passive in [true, false] {
-        let more = json!({"password": "s3cret", "ttl_security": true, "passive": passive});
-        reload(&fabric, &tapwayd, more);
+        if passive && !may_call {
+            continue;
+        }
+        secrets["passive"] = json!(passive);
+        reload(&fabric, &tapwayd, secrets.clone());
         let reset = tapwayd.tapway(&["peer", "reset", "tor", "--hard"]);
         assert_eq!(reset.code, 0, "{reset:?}");
         wait_routes(&*peer, &WEB);
@@ -38,11 +50,15 @@ fn another_password(program: &'static str, transport: Transport) {
     let peer = fabric.start_peer(fabric.neighbor().password("right"));
     let tapwayd = fabric.start_tapwayd(json!({"password": "wrong"}));
     wait_for(SOON, "the password is named as a reason", || {
-        down_because(&*peer, &tapwayd, "password")
+        down_because(&*peer, &tapwayd, "the peer must have the same password")
     });
     reload(&fabric, &tapwayd, json!({}));
-    wait_for(SOON, "an attempt without a password fails", || {
-        down_because(&*peer, &tapwayd, "cannot connect")
+    wait_for(SOON, "its absence is named as a reason", || {
+        down_because(
+            &*peer,
+            &tapwayd,
+            "if the peer has a password, it must be here too",
+        )
     });
     reload(&fabric, &tapwayd, json!({"password": "right"}));
     wait_routes(&*peer, &WEB);
@@ -52,17 +68,21 @@ fn another_password(program: &'static str, transport: Transport) {
 /// there is a session: we always send with a TTL of 255.
 fn another_ttl(program: &'static str, transport: Transport) {
     let fabric = Fabric::new(program, transport);
-    let mut peer = fabric.start_peer(fabric.neighbor());
+    let peer = fabric.start_peer(fabric.neighbor());
     let tapwayd = fabric.start_tapwayd(json!({"ttl_security": true}));
-    wait_for(SOON, "an attempt fails", || {
-        down_because(&*peer, &tapwayd, "ttl_security")
+    let up = try_wait_for(Duration::from_secs(3), "a session", || {
+        match tapwayd.peers()[0].state {
+            SessionState::Established => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     });
+    assert!(up.is_err(), "there is a session");
+    assert!(!peer.view("host").established, "there is a session");
     reload(&fabric, &tapwayd, json!({}));
     wait_routes(&*peer, &WEB);
-    peer.stop();
     drop(peer);
-    fabric.router.ip(&format!("route flush {}", WEB[0]));
-    peer = fabric.start_peer(fabric.neighbor().ttl_security());
+    let router = fabric.router(fabric.neighbor().ttl_security());
+    let peer = peers::start(program, &fabric.router, router);
     wait_routes(&*peer, &WEB);
 }
 

@@ -7,16 +7,34 @@ use tapway_lab::peers::{self, Neighbor};
 use tapway_lab::{Netns, Pinger, Tapwayd, mac_of, veth, wait_for};
 use tapway_model::spec::InstanceSpec;
 
-use super::fabric::{Fabric, HOST_AS, SOON, Transport, WEB, instance, wait_kernel, wait_routes};
+use super::fabric::{
+    Fabric, HOST_AS, SOON, Transport, WEB, extend, instance, wait_kernel, wait_routes,
+};
 
 /// FRR's `neighbor INTERFACE interface`, ours `interface = "up0"` with `asn = "external"`.
 #[test]
 fn frr_by_interface() {
+    with_frr(Neighbor::interface("host", "down0", HOST_AS), json!({}));
+}
+
+#[test]
+fn frr_by_interface_with_md5_and_gtsm() {
+    let neighbor = Neighbor::interface("host", "down0", HOST_AS)
+        .password("s3cret")
+        .ttl_security();
+    with_frr(
+        neighbor,
+        json!({"password": "s3cret", "ttl_security": true}),
+    );
+}
+
+fn with_frr(neighbor: Neighbor, secrets: Value) {
     let fabric = Fabric::new("frr", Transport::LinkLocal);
-    let neighbor = Neighbor::interface("host", "down0", HOST_AS);
     let peer = peers::start("frr", &fabric.router, fabric.router(neighbor));
     let mut config = fabric.config(json!({}));
-    config["peer"]["tor"] = by_interface("up0");
+    let mut tor = by_interface("up0");
+    extend(&mut tor, secrets);
+    config["peer"]["tor"] = tor;
     let mut tapwayd = Tapwayd::prepare(&fabric.host, config);
     tapwayd.put(&super::fabric::web());
     tapwayd.restart(&fabric.host);
