@@ -595,9 +595,10 @@ fn invalid(error: SpecError) -> ApiError {
 fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SpecError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
+        let (reason, remedy) = tapway_document::reword(&error.into_inner().to_string());
         SpecError {
             key: if path == "." { String::new() } else { path },
-            reason: error.into_inner().to_string(),
+            reason: remedy.map_or_else(|| reason.clone(), |remedy| format!("{reason}; {remedy}")),
         }
     })
 }

@@ -4,6 +4,8 @@
 
 mod objects;
 
+use std::time::Duration;
+
 use objects::*;
 use tapway_fib::*;
 use tapway_model::Family;
@@ -460,9 +462,16 @@ fn a_fight_is_paused_and_reported() {
         host.fib.status(&key),
         Status::Failed { errno: 16, .. }
     ));
-    host.now = host.fib.poll_timeout().unwrap();
-    assert_eq!(host.run().len(), 1);
-    assert!(host.fib.in_sync(&key));
+    // A command that deletes until nothing is left has ended soon; whoever goes on meets longer pauses.
+    for pause in [100, 200, 400, 800] {
+        let at = host.fib.poll_timeout().unwrap();
+        assert_eq!(at.since(host.now), Duration::from_millis(pause));
+        host.now = at;
+        assert_eq!(host.run().len(), 1);
+        assert!(host.fib.in_sync(&key));
+        host.kernel.delete(&key);
+        assert_eq!(host.run(), NOTHING);
+    }
 }
 
 #[test]

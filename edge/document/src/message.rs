@@ -1,7 +1,7 @@
 //! The sentences of serde and the TOML parser, reworded for people: what is wrong, what to write.
 
-/// Splits a deserialiser's sentence into reason and remedy.
-pub(crate) fn reword(message: &str) -> (String, Option<String>) {
+/// Splits a deserialiser's sentence into what is wrong and what to write instead, both for people.
+pub fn reword(message: &str) -> (String, Option<String>) {
     let message = message.trim();
     if message.starts_with("unknown field ") {
         return unknown(message, "there is no key", "");

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use tapway_model::{Instant, Prefix};
+use tapway_model::{Domain, Instant, Prefix};
 
 use super::model::{Due, Model};
 use super::{Dice, World, WorldConfig};
@@ -179,9 +179,9 @@ impl Walk {
         }
     }
 
-    /// Looks at what must hold after every step. `steady`: the step gave no reason to withdraw what is
-    /// due before and after it.
-    fn check_step(&mut self, before: &BTreeSet<Prefix>, steady: bool) {
+    /// Looks at what must hold after every step. `steady`: the step gave no reason to withdraw what was
+    /// announced `before` and is due after it.
+    fn check_step(&mut self, before: &BTreeSet<(Domain, Prefix)>, steady: bool) {
         self.faults.append(&mut self.world.watch.faults);
         for event in std::mem::take(&mut self.world.events) {
             self.count(event.kind);
@@ -197,7 +197,7 @@ impl Walk {
         }
         self.check_intent();
         let due = self.model.due(&self.world.kernel, content::ROUTER);
-        let was_due = std::mem::replace(&mut self.due, due);
+        self.due = due;
         let kept_long = self.world.now.since(self.last_up) < KEPT_BY_ROUTER;
         if self.world.is_established() {
             self.last_up = self.world.now;
@@ -206,15 +206,16 @@ impl Walk {
             return;
         }
         let now = self.world.received();
-        for prefix in before {
-            if was_due.seen.contains(prefix)
-                && self.due.seen.contains(prefix)
-                && !now.contains(prefix)
-            {
+        for id in before {
+            let is_due = self.due.announced.contains_key(id) && self.due.seen.contains(&id.1);
+            if is_due && !now.contains(&id.1) {
                 let at = self.world.now;
                 let node = self.world.running();
-                let explained = node.map(|node| node.explain(at, *prefix, None).summary);
-                self.fault(format!("withdrawn without a reason: {prefix}; {explained:?}"));
+                let explained = node.map(|node| node.explain(at, id.1, None).summary);
+                self.fault(format!(
+                    "withdrawn without a reason: {}; {explained:?}",
+                    id.1
+                ));
             }
         }
     }

@@ -23,7 +23,10 @@ pub(super) const EADDRINUSE: i32 = 98;
 const PATIENCE: (u32, Duration) = (20, Duration::from_secs(10));
 /// The same for sysctls, where two programs may each insist on their value.
 const SYSCTL_PATIENCE: (u32, Duration) = (5, Duration::from_secs(60));
-/// How long we pause then.
+/// How long we pause then at first: a command that deletes until nothing is left, as `ip route flush`
+/// does, has come to its end by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long we pause at most, and always for a sysctl.
 const PAUSE: Duration = Duration::from_secs(30);
 
 impl Fib {
@@ -267,12 +270,16 @@ impl Fib {
         trouble.attempts = trouble.undone;
         let (message, attempts) = (trouble.message.clone(), trouble.attempts);
         let key = slot.key.clone();
+        let pause = match key {
+            Key::Sysctl(_) => PAUSE,
+            _ => FIRST_PAUSE * 2u32.saturating_pow((attempts - times - 1).min(16)),
+        };
         self.notices.push_back(Notice::Failed {
             key,
             errno: EBUSY,
             message,
             attempts,
         });
-        self.wait_until(id, now + PAUSE);
+        self.wait_until(id, now + pause.min(PAUSE));
     }
 }

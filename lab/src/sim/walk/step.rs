@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapway_intent::SourceEvent;
-use tapway_model::{Instance, Prefix, SourceName};
+use tapway_model::{Domain, Instance, Prefix, SourceName};
 use tapway_node::Start;
 
 use super::{Walk, content};
@@ -25,15 +25,19 @@ impl Walk {
         what
     }
 
-    /// What the router has and the daemon stands by.
-    fn announced(&self) -> BTreeSet<Prefix> {
-        let mut has = self.world.received();
-        if let Some(node) = self.world.running() {
-            let announced = node.claims().filter(|(_, _, announced)| *announced);
-            let announced: BTreeSet<Prefix> = announced.map(|(id, _, _)| id.1).collect();
-            has.retain(|prefix| announced.contains(prefix));
-        }
-        has
+    /// What is due, the router has, and the daemon, if it runs, stands by.
+    fn announced(&self) -> BTreeSet<(Domain, Prefix)> {
+        let received = self.world.received();
+        let seen = |(_, prefix): &&(Domain, Prefix)| {
+            self.due.seen.contains(prefix) && received.contains(prefix)
+        };
+        let due: BTreeSet<_> = self.due.announced.keys().filter(seen).copied().collect();
+        let Some(node) = self.world.running() else {
+            return due;
+        };
+        let announced = node.claims().filter(|(_, _, announced)| *announced);
+        let announced: BTreeSet<_> = announced.map(|(id, _, _)| *id).collect();
+        due.intersection(&announced).copied().collect()
     }
 
     /// Says what was done, and whether everything that is due before and after it stays announced.
