@@ -1,6 +1,6 @@
 //! The links of the namespace, by index and by name.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use tapway_model::IfName;
@@ -11,7 +11,8 @@ use crate::{IfIndex, Link};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
     by_index: Mirror<IfIndex, Link>,
-    by_name: BTreeMap<IfName, IfIndex>,
+    /// A name has one link, but an old message may tell of one that is gone.
+    by_name: BTreeSet<(IfName, IfIndex)>,
 }
 
 impl Links {
@@ -20,7 +21,10 @@ impl Links {
     }
 
     pub(crate) fn named(&self, name: &IfName) -> Option<&Link> {
-        self.get(*self.by_name.get(name)?)
+        let all = (name.clone(), IfIndex::MIN)..=(name.clone(), IfIndex::MAX);
+        // Of two the younger: indexes grow.
+        let (_, index) = self.by_name.range(all).next_back()?;
+        self.get(*index)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
@@ -38,26 +42,19 @@ impl Links {
         if let Some((old, _)) = &old
             && old.name != name
         {
-            self.forget_name(&old.name, index);
+            self.by_name.remove(&(old.name.clone(), index));
         }
-        self.by_name.insert(name, index);
+        self.by_name.insert((name, index));
         old
     }
 
     pub(crate) fn remove(&mut self, index: IfIndex) -> Option<Link> {
         let old = self.by_index.remove(&index)?;
-        self.forget_name(&old.name, index);
+        self.by_name.remove(&(old.name.clone(), index));
         Some(old)
     }
 
     pub(crate) fn unmarked(&self, mark: Generation) -> Vec<IfIndex> {
         self.by_index.unmarked(mark)
-    }
-
-    /// In a swap of names the other link may have it already.
-    fn forget_name(&mut self, name: &IfName, index: IfIndex) {
-        if self.by_name.get(name) == Some(&index) {
-            self.by_name.remove(name);
-        }
     }
 }

@@ -943,3 +943,19 @@ fn a_route_does_not_wait_where_it_was_for_the_link_where_it_belongs() {
     assert_eq!(host.run(), NOTHING);
     assert!(host.has(&direct("203.0.113.1/32", 1)));
 }
+
+#[test]
+fn an_old_message_of_a_link_does_not_take_the_name_from_the_new_one() {
+    let mut host = Host::new();
+    let name = "tap1".parse().unwrap();
+    let old = host.kernel.link(1).unwrap().clone();
+    host.kernel.delete_link(1);
+    let new = host.kernel.add_link(old.name.clone());
+    while host.kernel.poll_event().is_some() {}
+    host.scan();
+    assert_eq!(host.fib.link_named(&name).unwrap().index, new);
+    for event in [KernelEvent::Link(old), KernelEvent::LinkGone(1)] {
+        host.fib.handle_event(host.now, event);
+        assert_eq!(host.fib.link_named(&name).unwrap().index, new);
+    }
+}
