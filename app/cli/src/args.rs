@@ -197,7 +197,7 @@ pub(crate) enum PeerCommand {
         #[arg(short, long, value_name = "TEXT", requires = "hard")]
         message: Option<String>,
     },
-    /// End the session of a peer and stay down until it is enabled, or tapwayd starts anew.
+    /// End the session of a peer and stay down, also after a restart.
     Disable {
         /// The peer.
         name: PeerName,
