@@ -13,9 +13,18 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
     program("tapway-demo", &[], arguments)
 }
 
-/// Runs the random walks for long.
+/// Runs the random walks for long: 1,000 seeds of 10,000 steps, unless the environment says otherwise.
 pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
-    program("tapway-soak", &["--release"], arguments)
+    let mut walk = cargo("test --release -p tapway-lab --test sim_walk -- --nocapture");
+    for (name, value) in [
+        ("TAPWAY_WALK_SEEDS", "1000"),
+        ("TAPWAY_WALK_STEPS", "10000"),
+    ] {
+        if std::env::var_os(name).is_none() {
+            walk.env(name, value);
+        }
+    }
+    run(walk.args(arguments))
 }
 
 /// Measures, side by side with other daemons.

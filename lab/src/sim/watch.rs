@@ -85,8 +85,7 @@ impl Watch {
         let foreign = there.is_some_and(|there| protocol(there) != Some(OURS)) && !learned;
         // A deletion names the protocol of routes and rules, so the kernel itself refuses.
         let refused = matches!(change, Change::Remove(Object::Route(_) | Object::Rule(_)));
-        let known = kernel.waiting() == 0 && !self.blind;
-        if foreign && known && !matches!(change, Change::Add(_)) && !refused {
+        if foreign && self.knows(kernel) && !matches!(change, Change::Add(_)) && !refused {
             self.faults
                 .push(format!("{change}: would hit the foreign {there:?}"));
         }
@@ -99,7 +98,11 @@ impl Watch {
             return;
         };
         let told = self.told.values().any(|told| told.contains(&route.prefix));
-        if told && route.metric == METRIC && !self.is_wired(kernel, &route.prefix) {
+        if told
+            && self.knows(kernel)
+            && route.metric == METRIC
+            && !self.is_wired(kernel, &route.prefix)
+        {
             let fault = format!("{} was unwired before it was withdrawn", route.prefix);
             self.faults.push(fault);
         }
@@ -139,12 +142,17 @@ impl Watch {
                 self.announced += 1;
             }
             for prefix in reached {
-                if !self.blind && kernel.waiting() == 0 && !self.is_wired(kernel, &prefix) {
+                if self.knows(kernel) && !self.is_wired(kernel, &prefix) {
                     let fault = format!("{prefix} was announced before it was wired");
                     self.faults.push(fault);
                 }
             }
         }
+    }
+
+    /// Whether the node can know what the kernel holds: it has heard all of it.
+    fn knows(&self, kernel: &Kernel) -> bool {
+        kernel.waiting() == 0 && !self.blind
     }
 
     fn is_wired(&self, kernel: &Kernel, prefix: &Prefix) -> bool {
