@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use tapway_lab::peers::{self, GracefulRestart, Neighbor, Peer, Router};
-use tapway_lab::{Netns, veth};
+use tapway_lab::{Netns, veth, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -85,11 +85,13 @@ fn bird_and_frr_over_ipv4_with_md5_and_gtsm() {
     let mut bird = peers::start("bird", &a_ns, router_a(to_b));
     let mut frr = peers::start("frr", &b_ns, router_b(to_a).install());
     meet(&a_ns, bird.as_mut(), frr.as_mut(), A6);
-    assert_eq!(
-        b_ns.routes("proto bgp").len(),
-        2,
-        "FRR installs what it learns"
-    );
+    // zebra installs them a moment after bgpd has them.
+    wait_for(SOON, "FRR installs what it learns", || {
+        match b_ns.routes("proto bgp").len() {
+            2 => Ok(()),
+            other => Err(format!("{other} routes")),
+        }
+    });
 }
 
 #[test]
