@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use tapway_fib::{Fib, IfIndex, Key, Object, Route};
+use tapway_fib::{Fib, IfIndex, Key, Object, Route, RouteKind};
 
 /// The object with this key, as wanted; its key alone when it is not wanted any more.
 pub fn describe(key: &Key, fib: &Fib) -> String {
@@ -57,7 +57,11 @@ fn name(index: IfIndex, fib: &Fib) -> String {
 }
 
 fn route_text(route: &Route, fib: &Fib) -> String {
-    let mut text = route.prefix.to_string();
+    let mut text = match route.kind {
+        RouteKind::Unreachable => format!("unreachable {}", route.prefix),
+        RouteKind::Blackhole => format!("blackhole {}", route.prefix),
+        RouteKind::Unicast | RouteKind::Other(_) => route.prefix.to_string(),
+    };
     for hop in &route.next_hops {
         if let Some(via) = hop.via {
             text += &format!(" via {via}");

@@ -13,7 +13,7 @@ use tapway_model::{Domain, Family, Instant, NetworkName, PeerName, Prefix};
 use crate::describe::{describe, refusal};
 use crate::forwarding;
 use crate::node::Node;
-use crate::wiring::{Blocked, Gate};
+use crate::wiring::{Blocked, Gate, LAST_RESORT_METRIC};
 
 /// A link of the chain, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -298,6 +298,11 @@ impl Node {
         };
         let what = describe(key, self.fib());
         let mut step = match self.fib().status(key) {
+            Status::InSync if is_last_resort(key) => Step::new(
+                Stage::KernelRoute,
+                Verdict::Ok,
+                format!("delivered by routes of the host itself; behind them is {what}"),
+            ),
             Status::InSync => Step::new(Stage::KernelRoute, Verdict::Ok, what),
             Status::Pending | Status::InFlight => Step::broken(
                 Stage::KernelRoute,
@@ -332,7 +337,7 @@ impl Node {
                 "see the log",
             ),
         };
-        let guest_route = matches!(key, Key::Route(..));
+        let guest_route = matches!(key, Key::Route(..)) && !is_last_resort(key);
         let path = match family {
             Family::Ipv4 => forwarding::IPV4,
             Family::Ipv6 => forwarding::IPV6,
@@ -404,6 +409,10 @@ impl Node {
             steps.push(step);
         }
     }
+}
+
+fn is_last_resort(key: &Key) -> bool {
+    matches!(key, Key::Route(_, _, LAST_RESORT_METRIC))
 }
 
 const STAGES: [Stage; 6] = [

@@ -22,11 +22,14 @@ pub(crate) struct Imports {
 
 impl Imports {
     /// Holds on to the received routes that an earlier run put in the kernel, until the peers have sent
-    /// theirs again. A claim's route is known by its metric.
+    /// theirs again. A claim's route is known by its metric, or by leading nowhere.
     pub(crate) fn adopt(&mut self, fib: &mut Fib) {
         let found: Vec<Object> = fib
             .ours()
-            .filter(|object| matches!(object, Object::Route(r) if r.metric != CLAIM_METRIC))
+            .filter(|object| match object {
+                Object::Route(r) => r.kind == RouteKind::Unicast && r.metric != CLAIM_METRIC,
+                _ => false,
+            })
             .cloned()
             .collect();
         for object in found {

@@ -17,6 +17,9 @@ use tapway_model::{ClaimKind, Domain, Family, IfName, Network, NicState, Owner, 
 /// The metric of every claim's route.
 pub const CLAIM_METRIC: u32 = 10;
 
+/// The metric of the route behind a prefix that nothing of ours delivers: any other way wins.
+pub(crate) const LAST_RESORT_METRIC: u32 = u32::MAX;
+
 /// `NUD_PERMANENT` in `linux/neighbour.h`.
 const NUD_PERMANENT: u16 = 0x80;
 
@@ -131,42 +134,65 @@ pub(crate) fn wire(claim: &Effective, network: Option<&Network>, fib: &Fib, rule
 
 /// A claim of the host or of a network.
 fn wire_own(claim: &Effective, network: &Network, fib: &Fib, rules: Rules) -> Wired {
-    let mut wired = Wired {
-        objects: Vec::new(),
-        gate: Gate::Open,
-        interfaces: BTreeSet::new(),
-    };
     let by_network = claim
         .holders
         .iter()
         .all(|h| matches!(h.owner, Owner::Network(_)));
-    if by_network {
-        if let Some(bridge) = &network.bridge {
-            wired.interfaces.insert(bridge.clone());
-            if let Some(reason) = blocked(bridge, fib, rules) {
-                wired.gate = Gate::Shut(reason);
-            }
+    let mut interfaces = BTreeSet::new();
+    let object = if by_network || !is_service(claim) {
+        last_resort(claim.prefix, network.domain, rules)
+    } else {
+        let lo = fib.links().find(|l| l.loopback);
+        interfaces.extend(lo.map(|lo| lo.name.clone()));
+        lo.map(|lo| service_address(claim.prefix, lo.index, rules))
+    };
+    let mut gate = match &object {
+        Some(object) => Gate::Kernel(object.key()),
+        None => Gate::Open,
+    };
+    if by_network && let Some(bridge) = &network.bridge {
+        interfaces.insert(bridge.clone());
+        if let Some(reason) = blocked(bridge, fib, rules) {
+            gate = Gate::Shut(reason);
         }
-        return wired;
     }
-    // A service address of the host sits on the loopback interface.
-    if claim.prefix.is_host()
-        && claim.kind != ClaimKind::Route
-        && let Some(lo) = fib.links().find(|l| l.loopback)
-    {
-        wired.interfaces.insert(lo.name.clone());
-        let object = Object::Address(tapway_fib::Address {
-            index: lo.index,
-            addr: claim.prefix.addr(),
-            len: claim.prefix.len(),
-            scope: SCOPE_UNIVERSE,
-            flags: tapway_fib::address_flags::NODAD,
-            protocol: rules.protocol,
-        });
-        wired.gate = Gate::Kernel(object.key());
-        wired.objects.push(object);
+    Wired {
+        objects: object.into_iter().collect(),
+        gate,
+        interfaces,
     }
-    wired
+}
+
+/// Whether a claim of the host is an address to put on the loopback interface.
+fn is_service(claim: &Effective) -> bool {
+    claim.prefix.is_host() && claim.kind != ClaimKind::Route
+}
+
+fn service_address(prefix: Prefix, lo: IfIndex, rules: Rules) -> Object {
+    Object::Address(tapway_fib::Address {
+        index: lo,
+        addr: prefix.addr(),
+        len: prefix.len(),
+        scope: SCOPE_UNIVERSE,
+        flags: tapway_fib::address_flags::NODAD,
+        protocol: rules.protocol,
+    })
+}
+
+/// What ends packets for unused addresses of a prefix that others deliver (a bridge's subnet, address
+/// translation): without it they would take the default route back to the router that sent them, and
+/// so on until their TTL is used up. The default route itself ends nothing.
+fn last_resort(prefix: Prefix, domain: Domain, rules: Rules) -> Option<Object> {
+    (prefix.len() > 0).then_some(Object::Route(Route {
+        table: domain.0,
+        prefix,
+        metric: LAST_RESORT_METRIC,
+        kind: RouteKind::Unreachable,
+        scope: SCOPE_UNIVERSE,
+        next_hops: Vec::new(),
+        prefsrc: None,
+        protocol: rules.protocol,
+    }))
 }
 
 /// A claim of one NIC, or one shared by several.

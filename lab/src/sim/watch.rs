@@ -16,8 +16,8 @@ pub(super) const FORWARDING: [&str; 2] = ["ipv4/conf/all/forwarding", "ipv6/conf
 /// Bits of a neighbour's state that make it somebody's: `NUD_PERMANENT`.
 const PERMANENT: u16 = 0x80;
 
-/// The metric of claims' routes.
-const METRIC: u32 = 10;
+/// The metrics of claims' routes: of those of NICs, and of those that only end what nobody takes.
+const METRICS: [u32; 2] = [10, u32::MAX];
 
 /// The watchman.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Watch {
     tables: Vec<u32>,
     /// What each session's peer was told, from the bytes.
     told: BTreeMap<ConnId, BTreeSet<Prefix>>,
-    /// Prefixes that need no route of ours: claims of the host and of networks.
+    /// Prefixes that need no route of ours: service addresses of the host.
     pub unrouted: BTreeSet<Prefix>,
     /// Messages of the kernel were lost; what is known of it may be wrong until the scan.
     blind: bool,
@@ -100,7 +100,7 @@ impl Watch {
         let told = self.told.values().any(|told| told.contains(&route.prefix));
         if told
             && self.knows(kernel)
-            && route.metric == METRIC
+            && METRICS.contains(&route.metric)
             && !self.is_wired(kernel, &route.prefix)
         {
             let fault = format!("{} was unwired before it was withdrawn", route.prefix);
@@ -157,8 +157,10 @@ impl Watch {
 
     fn is_wired(&self, kernel: &Kernel, prefix: &Prefix) -> bool {
         let wired = |domain: &u32| {
-            let route = kernel.object(&Key::Route(*domain, *prefix, METRIC));
-            route.is_some_and(|route| protocol(route) == Some(OURS))
+            METRICS.into_iter().any(|metric| {
+                let route = kernel.object(&Key::Route(*domain, *prefix, metric));
+                route.is_some_and(|route| protocol(route) == Some(OURS))
+            })
         };
         self.unrouted.contains(prefix) || self.tables.iter().any(wired)
     }

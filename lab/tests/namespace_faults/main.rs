@@ -8,6 +8,7 @@ mod bed;
 mod explain;
 mod input;
 mod kernel;
+mod last_resort;
 mod overrun;
 mod restart;
 mod router_advertisement;

@@ -143,7 +143,15 @@ impl Host<'_> {
                 .iter()
                 .all(|h| matches!(h.owner, Owner::Network(_)));
             let bridge = network.bridge.as_ref().filter(|_| by_network);
-            return bridge.is_none_or(|name| self.is_good(name));
+            let good = bridge.is_none_or(|name| self.is_good(name));
+            let service = !by_network && prefix.is_host() && claim.kind != ClaimKind::Route;
+            if service || prefix.len() == 0 {
+                return good;
+            }
+            let route = last_resort(domain, prefix);
+            let key = route.key();
+            due.must.insert(key.clone(), route);
+            return good && !self.is_taken(&key);
         }
         let mut legs = self.legs(claim, network);
         let good = legs.iter().any(|leg| leg.good);
@@ -208,6 +216,20 @@ impl Host<'_> {
         }
         legs
     }
+}
+
+/// What ends packets for the unused addresses of a prefix that the host delivers by other means.
+fn last_resort(domain: Domain, prefix: Prefix) -> Object {
+    Object::Route(Route {
+        table: domain.0,
+        prefix,
+        metric: u32::MAX,
+        kind: RouteKind::Unreachable,
+        scope: 0,
+        next_hops: Vec::new(),
+        prefsrc: None,
+        protocol: OURS,
+    })
 }
 
 /// The permanent neighbour of a host address that is nobody else's.

@@ -54,9 +54,12 @@ const OWN: [&str; 5] = [
     "2001:db8:1::/48",
 ];
 
-/// Claims of the host and of networks, which need no route of ours.
+/// Service addresses of the host, which need no route of ours.
 pub(super) fn unrouted() -> BTreeSet<Prefix> {
-    OWN.into_iter().map(prefix).collect()
+    OWN.into_iter()
+        .map(prefix)
+        .filter(Prefix::is_host)
+        .collect()
 }
 
 /// The networks of a walk.
