@@ -170,7 +170,13 @@ impl Monitor {
         budget: usize,
         events: &mut Vec<KernelEvent>,
     ) -> Result<Status, Error> {
+        let before = events.len();
         let drained = self.notifications(budget, events)?;
+        if !self.scanning && events.len() == before {
+            // The lister wakes us after each part; the wake of the last one may come after its end was
+            // taken in, and would make the descriptor readable for ever.
+            self.scan.quiet();
+        }
         let mut scan_ready = false;
         if std::mem::take(&mut self.known.unclear) {
             self.scan_wanted = true;
@@ -254,5 +260,49 @@ impl Monitor {
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lister's last wake may come after the end of its scan was taken in. A loop that waits for the
+    /// descriptor must not spin then.
+    #[test]
+    fn a_late_wake_is_forgotten() {
+        if !tapway_sys::process::is_root() {
+            assert_eq!(
+                std::env::var("TAPWAY_TEST_UNPRIVILEGED").as_deref(),
+                Ok("1"),
+                "this test makes a network namespace and needs root; set TAPWAY_TEST_UNPRIVILEGED=1 to go without it"
+            );
+            eprintln!("NOT RUN: this test needs root, and TAPWAY_TEST_UNPRIVILEGED=1 is set");
+            return;
+        }
+        tapway_sys::netns::in_new(|| {
+            let mut monitor = Monitor::open(MonitorConfig::new(112, 0)).expect("monitor");
+            let mut poller = Poller::new().expect("epoll");
+            poller.add(&monitor, 0, Interest::READ).expect("epoll");
+            let (mut events, mut ready) = (Vec::new(), Vec::new());
+            let now = Instant::from_nanos(1);
+            while events.last() != Some(&KernelEvent::ScanEnd) {
+                monitor.read(now, 256, &mut events).expect("read");
+                poller
+                    .wait(Some(std::time::Duration::from_millis(100)), &mut ready)
+                    .expect("epoll");
+            }
+            monitor.scan.ready().wake();
+            let is_readable = |poller: &mut Poller, ready: &mut Vec<_>| {
+                poller
+                    .wait(Some(std::time::Duration::ZERO), ready)
+                    .expect("epoll");
+                !ready.is_empty()
+            };
+            assert!(is_readable(&mut poller, &mut ready));
+            monitor.read(now, 256, &mut events).expect("read");
+            assert!(!is_readable(&mut poller, &mut ready));
+        })
+        .expect("a network namespace");
     }
 }

@@ -124,6 +124,11 @@ impl Scan {
         &self.ready
     }
 
+    /// Forgets that there was something to take in.
+    pub(crate) fn quiet(&self) {
+        self.ready.clear();
+    }
+
     /// Begins from the start, also in the middle of a scan.
     pub(crate) fn restart(&mut self) {
         self.number += 1;
