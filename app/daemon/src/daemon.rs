@@ -14,7 +14,7 @@ use tapway_document::Problem;
 use tapway_fib::KernelEvent;
 use tapway_model::{Instant, SourceName};
 use tapway_netlink::{Monitor, Writer};
-use tapway_node::{Action, Event, Level, Node};
+use tapway_node::{Action, Event, Level, Node, Report};
 use tapway_source_files::FileEvent;
 use tapway_sys::clock;
 use tapway_sys::notify::Notifier;
@@ -400,8 +400,19 @@ impl Daemon {
         self.more = true;
     }
 
-    /// Does what the node asks, bytes for peers always first.
+    /// Does what the node asks, bytes for peers always first, disk and people last.
     pub(crate) fn drain(&mut self) {
+        self.act();
+        while let Some(report) = self.node.poll_report() {
+            match report {
+                Report::Record(record) => self.store.record(record),
+                Report::Event(event) => self.tell(event),
+            }
+        }
+        self.store.flush();
+    }
+
+    fn act(&mut self) {
         let mut batches = 0;
         loop {
             self.transmit();
@@ -428,8 +439,6 @@ impl Daemon {
                 Action::Listen(wanted) => self.listeners.set(&wanted, &self.poller),
                 Action::Advertise(links) => self.advertiser.set(now(), &links),
                 Action::WatchSysctl(path) => self.watch_sysctl(&path),
-                Action::Record(record) => self.store.record(record),
-                Action::Event(event) => self.tell(event),
             }
         }
     }

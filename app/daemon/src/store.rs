@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use serde_json::Value;
@@ -97,8 +99,13 @@ pub enum Write {
 /// The way to the state log.
 pub struct Store {
     writer: Option<Writer>,
+    /// Records of this turn, handed over together: the log's thread wakes up once, after the network
+    /// was told.
+    fresh: Vec<Record>,
     /// Latest records that found the queue full, by key.
     waiting: BTreeMap<Box<str>, Record>,
+    /// Whether `waiting` has something.
+    wants_room: Arc<AtomicBool>,
     progress: Receiver<Progress>,
     problem: Option<String>,
     boot_id: String,
@@ -112,7 +119,15 @@ impl Store {
     /// When another daemon uses the directory, or it cannot be used.
     pub fn open(dir: &Path, wake: impl Fn() + Send + 'static) -> anyhow::Result<(Store, Kept)> {
         let (sender, progress) = sync_channel(64);
+        let wants_room = Arc::new(AtomicBool::new(false));
+        let (asked, mut failing) = (wants_room.clone(), false);
         let opened = state::open(dir, QUEUE, move |news| {
+            // That all is well is no reason to wake the loop, unless somebody waits for it.
+            let expected = asked.load(Ordering::Acquire) || failing;
+            failing = matches!(news, Progress::Failing(_));
+            if news == Progress::Kept && !expected {
+                return;
+            }
             // News are for people; the oldest are as good as the latest.
             let _ = sender.try_send(news);
             wake();
@@ -136,7 +151,9 @@ impl Store {
         };
         let mut store = Store {
             writer: Some(opened.writer),
+            fresh: Vec::new(),
             waiting: BTreeMap::new(),
+            wants_room,
             progress,
             problem: None,
             boot_id,
@@ -178,6 +195,7 @@ impl Store {
 
     /// Calls `then` when everything up to now is on disk, or cannot be.
     pub fn when_kept(&mut self, then: impl FnOnce(Result<(), ApiError>) + Send + 'static) {
+        self.flush();
         self.retry();
         let Some(writer) = self.writer.as_ref().filter(|_| self.waiting.is_empty()) else {
             return then(Err(not_kept("too much waits to be written already")));
@@ -206,6 +224,7 @@ impl Store {
                 Progress::Notice(text) => tracing::warn!("{text}"),
             }
         }
+        self.flush();
         if !self.waiting.is_empty() {
             self.retry();
         }
@@ -233,6 +252,7 @@ impl Store {
 
     /// Writes what is left.
     pub fn close(&mut self) {
+        self.flush();
         self.retry();
         if let Some(writer) = self.writer.take()
             && let Err(why) = writer.close()
@@ -242,15 +262,29 @@ impl Store {
     }
 
     fn append(&mut self, record: Record) {
-        if !self.waiting.is_empty() {
-            self.waiting.insert(state::key(&record), record);
+        self.fresh.push(record);
+        if self.fresh.len() >= QUEUE / 4 {
+            self.flush();
+        }
+    }
+
+    /// Hands the records of this turn to the log's thread.
+    pub fn flush(&mut self) {
+        if self.fresh.is_empty() {
             return;
         }
-        let Some(writer) = &self.writer else { return };
-        if let Err(full) = writer.append(vec![record], None) {
-            self.waiting
-                .extend(full.records.into_iter().map(|r| (state::key(&r), r)));
-        }
+        let records = std::mem::take(&mut self.fresh);
+        let left = match &self.writer {
+            Some(writer) if self.waiting.is_empty() => match writer.append(records, None) {
+                Ok(()) => return,
+                Err(full) => full.records,
+            },
+            Some(_) => records,
+            None => return,
+        };
+        self.waiting
+            .extend(left.into_iter().map(|r| (state::key(&r), r)));
+        self.wants_room.store(true, Ordering::Release);
     }
 
     fn retry(&mut self) {
@@ -264,6 +298,8 @@ impl Store {
                     .extend(full.records.into_iter().map(|r| (state::key(&r), r)));
             }
         }
+        self.wants_room
+            .store(!self.waiting.is_empty(), Ordering::Release);
     }
 }
 

@@ -173,10 +173,16 @@ impl Fib {
         self.tick(now);
         let mut ids = Vec::new();
         let mut changes = Vec::new();
+        let mut first = None;
         while changes.len() < max {
-            let Some((_, id)) = self.queue.pop_first() else {
+            let Some(&(stage, id)) = self.queue.first() else {
                 break;
             };
+            let ends = |first: Stage| !first.begins_batch() && stage.begins_batch();
+            if first.is_some_and(ends) {
+                break;
+            }
+            self.queue.pop_first();
             self.slots[id].queued = None;
             let Verdict::Do(_, act) = self.verdict(id) else {
                 continue;
@@ -190,6 +196,7 @@ impl Fib {
             slot.flight_mark = self.scan.mark;
             slot.disturbed = false;
             slot.overwrite = false;
+            first.get_or_insert(stage);
             ids.push(id);
             changes.push(change);
         }

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use crate::slot::Act;
 use crate::{Object, Route};
 
-/// Additions from the ground up, then removals from the top down.
+/// Additions from the ground up, then removals from the top down. What carries packets to a guest comes
+/// before the gateway addresses that the guest itself asks for: a claim is announced when its route is
+/// there, and an address takes the kernel four times as long as a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// Every sysctl but `forwarding`: `accept_ra` has to be 2 before IPv6 forwarding is on, or the
@@ -14,11 +16,13 @@ pub(crate) enum Stage {
     Forwarding,
     /// Ours that is in the way of an address that is wanted.
     MakeRoom,
-    Address,
     Rule,
+    Neighbour,
     RouteOnLink,
     RouteVia,
-    Neighbour,
+    Address,
+    /// Routes with a preferred source: the kernel wants the address first.
+    RouteFrom,
     DropNeighbour,
     DropRouteVia,
     DropRouteOnLink,
@@ -39,6 +43,7 @@ impl Stage {
             Object::Address(_) => Stage::DropAddress,
             Object::Rule(_) if put => Stage::Rule,
             Object::Rule(_) => Stage::DropRule,
+            Object::Route(r) if put && r.prefsrc.is_some() => Stage::RouteFrom,
             Object::Route(r) => match (put, has_gateway(r)) {
                 (true, false) => Stage::RouteOnLink,
                 (true, true) => Stage::RouteVia,
@@ -48,6 +53,11 @@ impl Stage {
             Object::Neighbour(_) if put => Stage::Neighbour,
             Object::Neighbour(_) => Stage::DropNeighbour,
         }
+    }
+
+    /// Whether a batch ends where this stage begins, so that the answer to what came before is not held up.
+    pub(crate) fn begins_batch(self) -> bool {
+        self >= Stage::Address
     }
 
     /// The stage in which a sysctl is put back to what it was.

@@ -151,11 +151,11 @@ fn a_batch_goes_from_the_ground_up_and_then_from_the_top_down() {
     let expected = [
         "sysctl -w net.ipv6.conf.tap1.accept_ra=2",
         "sysctl -w net.ipv6.conf.all.forwarding=1",
-        "ip addr add 169.254.0.1/32 dev tap1 proto 112",
         "ip rule add from all lookup 90 pref 1000 protocol 112",
+        "ip neigh add 203.0.113.1 lladdr 52:54:00:00:00:01 dev tap1 nud permanent protocol 112",
         "ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10",
         "ip route add 198.51.100.0/28 via 203.0.113.1 dev tap1 proto 112 metric 10",
-        "ip neigh add 203.0.113.1 lladdr 52:54:00:00:00:01 dev tap1 nud permanent protocol 112",
+        "ip addr add 169.254.0.1/32 dev tap1 proto 112",
         "ip neigh del 203.0.113.2 dev tap2",
         "ip route del 198.51.100.16/28 via 203.0.113.2 dev tap2 proto 112 metric 10",
         "ip route del 203.0.113.2/32 dev tap2 proto 112 metric 10",
@@ -367,8 +367,8 @@ fn the_last_ipv4_address_takes_routes_along_untold() {
     assert_eq!(
         host.run(),
         [
-            "ip addr add 169.254.0.1/32 dev tap1 proto 112",
-            "ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10"
+            "ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10",
+            "ip addr add 169.254.0.1/32 dev tap1 proto 112"
         ]
     );
     assert!(all.iter().all(|object| host.has(object)));

@@ -25,6 +25,12 @@ pub enum Action {
     Advertise(Vec<IfIndex>),
     /// Read this sysctl (a path below `/proc/sys/net`), tell its value, and watch it from now on.
     WatchSysctl(String),
+}
+
+/// Something that the network does not wait for. Drained with `Node::poll_report` when the actions are
+/// done, so that neither disk nor log stands before a kernel change or an UPDATE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
     /// Keep this for the next start.
     Record(Record),
     /// Tell people.

@@ -2,7 +2,7 @@
 //!
 //! [`Node`] joins [`tapway_intent`] (who owns what), [`tapway_fib`] (what the kernel holds) and
 //! [`tapway_bgp`] (what the network is told). The shell calls `handle_*` with what happened and the time,
-//! then drains [`Node::poll_transmit`] and [`Node::poll_action`], then sleeps until
+//! then drains [`Node::poll_transmit`], [`Node::poll_action`] and [`Node::poll_report`], then sleeps until
 //! [`Node::poll_timeout`]. The same value runs in the daemon, in simulation and in replay.
 //!
 //! The order that the design asks for lives here: a claim is announced when the kernel has confirmed
@@ -22,7 +22,7 @@ mod speech;
 mod uplink;
 mod wiring;
 
-pub use action::{Action, Event, Level, Record};
+pub use action::{Action, Event, Level, Record, Report};
 pub use config::{Listen, Listener, NodeConfig, PeerKey};
 pub use describe::describe;
 pub use explain::{Explanation, Stage, Step, Verdict};

@@ -1,6 +1,6 @@
 //! [`Node`]: the three cores joined.
 
-use crate::action::{Action, Event, Level};
+use crate::action::{Action, Event, Level, Report};
 use crate::config::{Listener, NodeConfig};
 use crate::forwarding::Forwarding;
 use crate::imports::Imports;
@@ -85,6 +85,7 @@ pub struct Node {
     stopping: bool,
     pub(crate) old_sysctls: BTreeMap<String, String>,
     out: VecDeque<Action>,
+    reports: VecDeque<Report>,
 }
 
 impl Node {
@@ -147,6 +148,7 @@ impl Node {
             stopping: false,
             old_sysctls: restored.sysctls.into_iter().collect(),
             out,
+            reports: VecDeque::new(),
             config,
         };
         node.imports.adopt(&mut node.fib);
@@ -311,6 +313,12 @@ impl Node {
         }
     }
 
+    /// The next thing to keep or to tell, in the order in which it happened. Drained in every turn, it holds
+    /// no more than what one turn makes.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
     /// Bytes for a connection.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.speaker.poll_transmit(now)
@@ -340,7 +348,7 @@ impl Node {
     }
 
     pub(super) fn event(&mut self, level: Level, kind: &'static str, subject: &str, text: String) {
-        self.out.push_back(Action::Event(Event {
+        self.reports.push_back(Report::Event(Event {
             level,
             kind,
             subject: subject.to_string(),

@@ -19,7 +19,7 @@ use tapway_model::{
     Family, IfName, Instance, InstanceName, Instant, Network, PeerName, PolicyName, Prefix,
     SourceName,
 };
-use tapway_node::{Action, Event, Listen, Node, NodeConfig, Record, Restored, Start};
+use tapway_node::{Action, Event, Listen, Node, NodeConfig, Record, Report, Restored, Start};
 
 use super::Watch;
 
@@ -421,6 +421,12 @@ impl World {
             if let Some(action) = node.poll_action(self.now) {
                 moved = true;
                 self.act(&mut node, action);
+            } else if let Some(report) = node.poll_report() {
+                moved = true;
+                match report {
+                    Report::Record(record) => self.unkept.push_back(record),
+                    Report::Event(event) => self.events.push(event),
+                }
             } else if let Some(event) = self.kernel.poll_event() {
                 moved = true;
                 self.watch.heard(&event);
@@ -460,8 +466,6 @@ impl World {
                     node.handle_kernel(self.now, [event]);
                 }
             }
-            Action::Record(record) => self.unkept.push_back(record),
-            Action::Event(event) => self.events.push(event),
             Action::Bgp(_) | Action::Listen(_) | Action::Advertise(_) => {}
         }
     }

@@ -1,7 +1,7 @@
 //! One turn: every change is carried through intent, kernel and speaker until nothing moves.
 
 use super::Node;
-use crate::action::{Action, Level, Record};
+use crate::action::{Action, Level, Record, Report};
 use crate::describe::{EBUSY, describe, key_subject, refusal};
 use crate::speech::bgp_event;
 use crate::wiring::ClaimId;
@@ -28,7 +28,8 @@ impl Node {
         }
         self.release_imports(now);
         while let Some(record) = self.intent.poll_record() {
-            self.out.push_back(Action::Record(Record::Intent(record)));
+            self.reports
+                .push_back(Report::Record(Record::Intent(record)));
         }
         if !self.settled && self.intent.settled(now) {
             self.settled = true;
@@ -148,8 +149,8 @@ impl Node {
                 self.event(Level::Info, "kernel.sysctl", &path, text);
                 if ours {
                     self.old_sysctls.insert(path.clone(), old.clone());
-                    self.out
-                        .push_back(Action::Record(Record::Sysctl { path, old }));
+                    self.reports
+                        .push_back(Report::Record(Record::Sysctl { path, old }));
                 }
             }
             Notice::ScanNeeded => self.out.push_back(Action::Scan),
@@ -198,7 +199,7 @@ impl Node {
                 tapway_bgp::Action::InstallableChanged(family) => self.import(family),
                 tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
                 tapway_bgp::Action::Event(event) => {
-                    self.out.push_back(Action::Event(bgp_event(&event)))
+                    self.reports.push_back(Report::Event(bgp_event(&event)))
                 }
                 action
                 @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {

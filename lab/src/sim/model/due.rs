@@ -48,7 +48,12 @@ impl Model {
             if let Some(link) = host.link(network.bridge.as_ref().unwrap_or(interface)) {
                 for addr in &network.gateway {
                     let object = gateway(link.index, *addr);
-                    due.must.insert(object.key(), object);
+                    // IPv6 gives and takes its addresses with the link's state.
+                    if addr.is_ipv4() || link.up {
+                        due.must.insert(object.key(), object);
+                    } else {
+                        due.may.insert(object.key());
+                    }
                 }
             }
         }
