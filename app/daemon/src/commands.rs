@@ -11,17 +11,18 @@ use tapway_api::list::List;
 use tapway_api::peer::{Origin, Peer, ResetKind};
 use tapway_api::policy::Policy;
 use tapway_api::problem::{Problem, ProblemKind};
+use tapway_api::route::RouteQuery;
 use tapway_api::status::{DaemonState, KernelCount, PeerCount, SourceCount, Status};
 use tapway_api::write::{Applied, AppliedItem, Outcome};
 use tapway_api::{ApiError, ErrorCode};
 use tapway_bgp::State;
 use tapway_fib::Status as FibStatus;
 use tapway_intent::{SourceEvent, SourceState};
-use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
+use tapway_model::{Instance, InstanceName, PeerName, PolicyName, SourceName};
 
 use crate::daemon::{Daemon, now};
 use crate::doctor;
-use crate::http::{ApiReply, ApiRequest, Call, CheckedInstance, Responder};
+use crate::http::{ApiReply, ApiRequest, Call, Responder};
 use crate::store::Write;
 use crate::views;
 
@@ -35,7 +36,16 @@ impl Daemon {
             ApiRequest::InstanceApply(instances) => {
                 return self.apply_instances(instances, responder);
             }
-            ApiRequest::InstanceRemove(name) => return self.remove_instance(&name, responder),
+            ApiRequest::InstanceRemove(name) => return self.remove_instance(name, responder),
+            ApiRequest::InstanceList(query) => {
+                return self.list(views::instances(&self.node, &query), responder);
+            }
+            ApiRequest::AnnouncementList(query) => {
+                return self.list(views::announcements(&self.node, &query), responder);
+            }
+            ApiRequest::KernelList => return self.list(views::kernel(&self.node), responder),
+            ApiRequest::Plan => return self.list(views::plan(&self.node), responder),
+            ApiRequest::RouteList(query) => return self.routes(&query, responder),
             ApiRequest::PeerApply(name, value) => return self.apply_peer(&name, value, responder),
             ApiRequest::PeerRemove(name) => return self.remove_peer(&name, responder),
             ApiRequest::PeerDisable(name, body) => {
@@ -63,9 +73,8 @@ impl Daemon {
         let node = &self.node;
         Ok(match request {
             ApiRequest::Status => ApiReply::Status(Box::new(self.status())),
-            ApiRequest::InstanceList(query) => ApiReply::Instances(views::instances(node, &query)),
             ApiRequest::InstanceShow(name) => {
-                let details = views::instance(node, name.as_str());
+                let details = views::instance(node, now, &name);
                 if details.is_empty() {
                     return Err(ApiError::not_found("instance", name));
                 }
@@ -101,15 +110,6 @@ impl Daemon {
                     .find(|p| p.name == name)
                     .ok_or_else(|| ApiError::not_found("policy", &name))?,
             ),
-            ApiRequest::RouteList(query) => {
-                for peer in [&query.received, &query.advertised].into_iter().flatten() {
-                    self.peer(peer)?;
-                }
-                ApiReply::Routes(views::routes(node, &query))
-            }
-            ApiRequest::AnnouncementList(query) => {
-                ApiReply::Announcements(views::announcements(node, &query))
-            }
             ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
             ApiRequest::ProblemList => ApiReply::Problems(List::whole(self.problems())),
             ApiRequest::SourceList => {
@@ -122,8 +122,6 @@ impl Daemon {
                 }
                 ApiReply::done(format!("source {name} lists everything again"))
             }
-            ApiRequest::KernelList => ApiReply::Kernel(views::kernel(node)),
-            ApiRequest::Plan => ApiReply::Plan(views::plan(node)),
             ApiRequest::Explain(query) => {
                 let explained = node.explain(now, query.prefix, query.network.as_ref());
                 ApiReply::Explanation(Box::new(views::explanation(explained)))
@@ -140,31 +138,43 @@ impl Daemon {
         })
     }
 
+    fn routes(&mut self, query: &RouteQuery, responder: Responder) {
+        let peers = [&query.received, &query.advertised];
+        let unknown = peers
+            .into_iter()
+            .flatten()
+            .find_map(|peer| self.peer(peer).err());
+        match unknown {
+            Some(error) => responder.send(Err(error)),
+            None => self.list(views::routes(&self.node, query), responder),
+        }
+    }
+
     // Writes.
 
-    fn apply_instances(&mut self, instances: Vec<CheckedInstance>, responder: Responder) {
+    /// One instance, now.
+    pub(crate) fn apply_now(&mut self, instance: Instance) -> AppliedItem {
         let source = self.settings.api_source();
-        let mut items = Vec::with_capacity(instances.len());
-        for CheckedInstance { spec: _, instance } in instances {
-            let known = self.node.intent().instance(&source, &instance.name);
-            let outcome = match known {
-                None => Outcome::Created,
-                Some(view) if *view.instance == instance => Outcome::Unchanged,
-                Some(_) => Outcome::Changed,
-            };
-            let name = instance.name.clone();
-            if outcome != Outcome::Unchanged {
-                self.node
-                    .handle_source(now(), &source, SourceEvent::Put(Arc::new(instance)));
-                self.drain();
-            }
-            let notes = self.notes(&source, &name);
-            items.push(AppliedItem {
-                name: name.to_string(),
-                outcome,
-                notes,
-            });
+        let known = self.node.intent().instance(&source, &instance.name);
+        let outcome = match known {
+            None => Outcome::Created,
+            Some(view) if *view.instance == instance => Outcome::Unchanged,
+            Some(_) => Outcome::Changed,
+        };
+        let name = instance.name.clone();
+        if outcome != Outcome::Unchanged {
+            self.node
+                .handle_source(now(), &source, SourceEvent::Put(Arc::new(instance)));
         }
+        AppliedItem {
+            notes: self.notes(&source, &name),
+            name: name.to_string(),
+            outcome,
+        }
+    }
+
+    /// All instances of a request are in effect.
+    pub(crate) fn applied(&mut self, items: Vec<AppliedItem>, responder: Responder) {
         self.answer_when_kept(ApiReply::Applied(Applied { items }), responder);
     }
 
@@ -184,10 +194,11 @@ impl Daemon {
         problems.chain(conflicts).collect()
     }
 
-    fn remove_instance(&mut self, name: &InstanceName, responder: Responder) {
+    /// Removes one instance, now.
+    pub(crate) fn remove_now(&mut self, name: &InstanceName, responder: Responder) {
         let source = self.settings.api_source();
         if self.node.intent().instance(&source, name).is_none() {
-            let others = views::instance(&self.node, name.as_str());
+            let others = views::instance(&self.node, now(), name);
             let error = match others.first() {
                 None => ApiError::not_found("instance", name),
                 Some(other) => ApiError::new(
@@ -453,9 +464,9 @@ impl Daemon {
             }
         }
         let mut kernel = KernelCount::default();
-        for object in node.fib().wants() {
+        for (_, status) in node.fib().states() {
             kernel.wanted += 1;
-            match node.fib().status(&object.key()) {
+            match status {
                 FibStatus::InSync => kernel.in_place += 1,
                 FibStatus::Failed { .. } | FibStatus::Foreign => kernel.failed += 1,
                 _ => {}

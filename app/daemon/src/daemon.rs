@@ -28,6 +28,7 @@ use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
 use crate::listeners::Listeners;
 use crate::settings::Settings;
+use crate::sliced::{Budget, Sliced};
 use crate::store::Store;
 use crate::token;
 
@@ -124,7 +125,9 @@ pub struct Daemon {
     next_housekeeping: Instant,
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
-    more: bool,
+    /// There is something to do that needs no waiting.
+    pub(crate) more: bool,
+    pub(crate) sliced: Sliced,
 }
 
 /// The monotonic clock as the core's instant.
@@ -168,6 +171,7 @@ impl Daemon {
             watchdog,
             next_watchdog: watchdog.map(|i| started + i),
             more: false,
+            sliced: Sliced::default(),
         }
     }
 
@@ -181,6 +185,7 @@ impl Daemon {
         self.notifier.ready();
         loop {
             if let Some(exit) = self.exit() {
+                self.sliced.stop();
                 self.store.close();
                 return Ok(exit);
             }
@@ -234,6 +239,7 @@ impl Daemon {
             }
             self.transmit();
         }
+        self.go_on();
         self.take_calls();
         self.take_source_events();
         self.store.poll();
@@ -355,7 +361,11 @@ impl Daemon {
     }
 
     fn take_calls(&mut self) {
+        let budget = Budget::slice();
         for _ in 0..CALLS {
+            if budget.is_spent() {
+                break;
+            }
             let Some(call) = self.inbox.next_call() else {
                 return;
             };
@@ -365,7 +375,11 @@ impl Daemon {
     }
 
     fn take_source_events(&mut self) {
+        let budget = Budget::slice();
         for _ in 0..SOURCE_EVENTS {
+            if budget.is_spent() {
+                break;
+            }
             let Some(files) = &mut self.files else { return };
             let Ok(said) = files.events.try_recv() else {
                 return;

@@ -13,6 +13,7 @@ pub mod instance_lock;
 pub mod listeners;
 pub mod logging;
 pub mod settings;
+pub mod sliced;
 pub mod start;
 pub mod state;
 pub mod store;

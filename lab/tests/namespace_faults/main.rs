@@ -5,6 +5,7 @@
 //! kernel's notification.
 
 mod bed;
+mod bulk;
 mod explain;
 mod input;
 mod kernel;

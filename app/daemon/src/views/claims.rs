@@ -10,27 +10,32 @@ use tapway_bgp::NotSent;
 use tapway_fib::Status;
 use tapway_intent::{ClaimRef, InstanceView};
 use tapway_model::spec::InstanceSpec;
-use tapway_model::{ClaimKind, IfName, NetworkName, NicState, Owner, Prefix};
+use tapway_model::{
+    ClaimKind, IfName, InstanceName, Instant, NetworkName, NicState, Owner, Prefix,
+};
 use tapway_node::{Blocked, Gate, Node};
 
+use crate::http::ApiReply;
+use crate::sliced::Rows;
+
 /// The instances of a query.
-pub fn instances(node: &Node, query: &InstanceQuery) -> List<Instance> {
+pub fn instances(node: &Node, query: &InstanceQuery) -> Rows<InstanceView, Instance> {
     let wanted = node
         .intent()
         .instances()
         .filter(|v| query.source.as_ref().is_none_or(|s| *s == v.source));
-    let page = query.page().of(wanted);
-    List {
-        items: page.items.iter().map(|view| summary(node, view)).collect(),
-        total: page.total,
-    }
+    Rows::page(
+        query.page().of(wanted),
+        |node, view| Some(summary(node, &view)),
+        ApiReply::Instances,
+    )
 }
 
 /// One instance, as every source that knows the name tells it.
-pub fn instance(node: &Node, name: &str) -> Vec<InstanceDetail> {
+pub fn instance(node: &Node, now: Instant, name: &InstanceName) -> Vec<InstanceDetail> {
     node.intent()
-        .instances()
-        .filter(|view| view.instance.name.as_str() == name)
+        .sources(now)
+        .filter_map(|source| node.intent().instance(&source.name, name))
         .map(|view| InstanceDetail {
             instance: summary(node, &view),
             spec: InstanceSpec::from(view.instance.as_ref()),
@@ -186,46 +191,55 @@ pub(super) fn errno_text(errno: i32) -> String {
 }
 
 /// What is announced, and to whom.
-pub fn announcements(node: &Node, query: &AnnouncementQuery) -> List<Announcement> {
+pub fn announcements(
+    node: &Node,
+    query: &AnnouncementQuery,
+) -> Rows<tapway_bgp::Announcement, Announcement> {
     let wanted = node.speaker().announcements().filter(|a| {
         query.prefix.is_none_or(|p| p == a.id.prefix)
             && query.network.as_ref().is_none_or(|n| *n == a.network)
     });
     let page = query.page().of(wanted);
-    let items = page.items.into_iter().map(|announcement| {
-        let owners = node
-            .intent()
-            .effective(announcement.id.domain, &announcement.id.prefix)
-            .map(|e| e.holders.iter().map(|h| h.owner.to_string()).collect())
-            .unwrap_or_default();
-        let peers = node
-            .config()
-            .peers
-            .keys()
-            .map(|peer| {
-                let (outcome, next_hop, reason) =
-                    delivery(node.speaker().why_not_sent(peer, &announcement.id));
-                AnnouncedTo {
-                    peer: peer.clone(),
-                    outcome,
-                    next_hop,
-                    reason,
-                }
-            })
-            .collect();
-        Announcement {
-            prefix: announcement.id.prefix,
-            kind: announcement.kind,
-            network: announcement.network.clone(),
-            owners,
-            instances: announcement.instances.clone(),
-            peers,
-            age_s: None,
-        }
-    });
-    List {
-        items: items.collect(),
+    let page = List {
+        items: page.items.into_iter().cloned().collect(),
         total: page.total,
+    };
+    Rows::page(
+        page,
+        |node, announcement| Some(announced(node, announcement)),
+        ApiReply::Announcements,
+    )
+}
+
+fn announced(node: &Node, announcement: tapway_bgp::Announcement) -> Announcement {
+    let owners = node
+        .intent()
+        .effective(announcement.id.domain, &announcement.id.prefix)
+        .map(|e| e.holders.iter().map(|h| h.owner.to_string()).collect())
+        .unwrap_or_default();
+    let peers = node
+        .config()
+        .peers
+        .keys()
+        .map(|peer| {
+            let (outcome, next_hop, reason) =
+                delivery(node.speaker().why_not_sent(peer, &announcement.id));
+            AnnouncedTo {
+                peer: peer.clone(),
+                outcome,
+                next_hop,
+                reason,
+            }
+        })
+        .collect();
+    Announcement {
+        prefix: announcement.id.prefix,
+        kind: announcement.kind,
+        network: announcement.network,
+        owners,
+        instances: announcement.instances,
+        peers,
+        age_s: None,
     }
 }
 

@@ -1,25 +1,27 @@
 //! Kernel objects and the plan.
 
 use tapway_api::kernel::{KernelKind, KernelObject, KernelStatus};
-use tapway_api::list::List;
 use tapway_api::plan::{Plan, PlanKind, PlanLine};
 use tapway_fib::{Change, Fib, Key, Object, Status};
-use tapway_node::{Gate, Node};
+use tapway_node::{ClaimId, Gate, Node};
 
 use super::claims::errno_text;
+use crate::http::ApiReply;
+use crate::sliced::Rows;
 
 /// Everything that is wanted in the kernel, and what is ours there and not wanted any more.
-pub fn kernel(node: &Node) -> List<KernelObject> {
+pub fn kernel(node: &Node) -> Rows<Key, KernelObject> {
     let fib = node.fib();
-    let wanted = fib.wants().map(|object| kernel_object(node, object));
-    let leftovers = fib
-        .ours()
-        .filter(|object| fib.wanted(&object.key()).is_none())
-        .map(|object| KernelObject {
-            status: KernelStatus::Leftover,
-            ..kernel_object(node, object)
-        });
-    List::whole(wanted.chain(leftovers).collect())
+    let all = fib.wants().chain(fib.leftovers());
+    Rows::whole(
+        all.map(Object::key).collect(),
+        |node, key| {
+            let fib = node.fib();
+            let object = fib.wanted(&key).or_else(|| fib.held(&key))?;
+            Some(kernel_object(node, object))
+        },
+        ApiReply::Kernel,
+    )
 }
 
 fn kernel_object(node: &Node, object: &Object) -> KernelObject {
@@ -94,47 +96,54 @@ fn purpose(node: &Node, key: &Key) -> Option<String> {
 }
 
 /// What would change, as lines of `ip`, `sysctl`, `announce`.
-pub fn plan(node: &Node) -> Plan {
+pub fn plan(node: &Node) -> Rows<Planned, PlanLine> {
+    let changes = node.fib().plan().into_iter().map(Planned::Change);
+    let waiting = node
+        .claims()
+        .filter(|(_, gate, announced)| !announced && !matches!(gate, Gate::Open))
+        .map(|(id, _, _)| Planned::Announcement(*id));
+    Rows::whole(changes.chain(waiting).collect(), plan_line, |lines| {
+        ApiReply::Plan(Plan { lines: lines.items })
+    })
+}
+
+/// What a line of the plan is about.
+pub enum Planned {
+    /// A change in the kernel.
+    Change(Change),
+    /// An announcement that waits.
+    Announcement(ClaimId),
+}
+
+fn plan_line(node: &Node, planned: Planned) -> Option<PlanLine> {
     let fib = node.fib();
-    let mut lines: Vec<PlanLine> = fib
-        .plan()
-        .iter()
-        .map(|change| {
-            let object = match change {
-                Change::Add(o) | Change::Replace(o) | Change::Remove(o) => o,
+    let change = match planned {
+        Planned::Change(change) => change,
+        Planned::Announcement(id) => {
+            let reason = match node.claim(&id)? {
+                (Gate::Shut(reason), _) => reason.to_string(),
+                (Gate::Kernel(_), _) => "when the kernel has its route".to_owned(),
+                (Gate::Open, _) => return None,
             };
-            let reason = match fib.status(&object.key()) {
-                Status::NotWanted if !node.settled() => {
-                    Some("kept until the start-up grace is over".to_owned())
-                }
-                Status::Failed { errno, message, .. } => {
-                    Some(message.unwrap_or_else(|| errno_text(errno)))
-                }
-                Status::Foreign => Some("somebody else's object is in the way".to_owned()),
-                _ => None,
-            };
-            PlanLine {
-                kind: PlanKind::Kernel,
-                command: fib.command(change).to_string(),
-                reason,
-            }
-        })
-        .collect();
-    lines.extend(
-        node.claims()
-            .filter(|(_, _, announced)| !announced)
-            .filter_map(|(id, gate, _)| {
-                let reason = match gate {
-                    Gate::Shut(reason) => reason.to_string(),
-                    Gate::Kernel(_) => "when the kernel has its route".to_owned(),
-                    Gate::Open => return None,
-                };
-                Some(PlanLine {
-                    kind: PlanKind::Announcement,
-                    command: format!("announce {}", id.1),
-                    reason: Some(reason),
-                })
-            }),
-    );
-    Plan { lines }
+            return Some(PlanLine {
+                kind: PlanKind::Announcement,
+                command: format!("announce {}", id.1),
+                reason: Some(reason),
+            });
+        }
+    };
+    let (Change::Add(object) | Change::Replace(object) | Change::Remove(object)) = &change;
+    let reason = match fib.status(&object.key()) {
+        Status::NotWanted if !node.settled() => {
+            Some("kept until the start-up grace is over".to_owned())
+        }
+        Status::Failed { errno, message, .. } => Some(message.unwrap_or_else(|| errno_text(errno))),
+        Status::Foreign => Some("somebody else's object is in the way".to_owned()),
+        _ => None,
+    };
+    Some(PlanLine {
+        kind: PlanKind::Kernel,
+        command: fib.command(&change).to_string(),
+        reason,
+    })
 }

@@ -1,57 +1,64 @@
 //! BGP routes: received, advertised, best.
 
-use tapway_api::list::List;
 use tapway_api::route::{Route, RouteQuery, RouteState};
 use tapway_bgp::{AdvertisedRoute, Announcement, Origin, ReceivedRoute, Refusal};
 use tapway_model::{Family, PeerName, Prefix};
 use tapway_node::Node;
 
+use crate::http::ApiReply;
+use crate::sliced::Rows;
+
+/// A route of a list, before it is put into words.
+pub enum Listed {
+    /// One of our own.
+    Own(Announcement),
+    /// One of a peer's, and whether it is installed.
+    Received(PeerName, ReceivedRoute, bool),
+    /// One that a peer was sent.
+    Advertised(PeerName, AdvertisedRoute),
+}
+
 /// The routes of a query.
-pub fn routes(node: &Node, query: &RouteQuery) -> List<Route> {
+pub fn routes(node: &Node, query: &RouteQuery) -> Rows<Listed, Route> {
     let wanted = |prefix: &Prefix| {
         query.prefix.is_none_or(|p| p == *prefix)
             && query.family.is_none_or(|f| f == prefix.family())
     };
+    let rows = |page| Rows::page(page, |_, listed| Some(route(listed)), ApiReply::Routes);
     let page = query.page();
+    let speaker = node.speaker();
     if let Some(peer) = &query.received {
         let installed = installed(node);
-        let all = node.speaker().received(peer).filter(|r| wanted(&r.prefix));
-        let list = page.of(all);
-        let items = list
-            .items
-            .iter()
-            .map(|r| received(peer, r, installed.contains(&(peer.clone(), r.prefix))));
-        return List {
-            items: items.collect(),
-            total: list.total,
-        };
+        let all = speaker.received(peer).filter(|r| wanted(&r.prefix));
+        return rows(page.of(all.map(|r| {
+            let installed = installed.contains(&(peer.clone(), r.prefix));
+            Listed::Received(peer.clone(), r, installed)
+        })));
     }
     if let Some(peer) = &query.advertised {
-        let list = page.of(node
-            .speaker()
-            .advertised(peer)
-            .filter(|r| wanted(&r.prefix)));
-        return List {
-            items: list.items.iter().map(|r| advertised(peer, r)).collect(),
-            total: list.total,
-        };
+        let all = speaker.advertised(peer).filter(|r| wanted(&r.prefix));
+        return rows(page.of(all.map(|r| Listed::Advertised(peer.clone(), r))));
     }
     // Best: our own routes come before everything received.
-    let own = node
-        .speaker()
-        .announcements()
-        .filter(|a| wanted(&a.id.prefix))
-        .map(own);
+    let own = speaker.announcements().filter(|a| wanted(&a.id.prefix));
     let installed = installed(node);
     let peers = node.config().peers.keys();
     let best = peers.flat_map(|peer| {
         let installed = &installed;
-        let routes = node.speaker().received(peer).filter(|r| wanted(&r.prefix));
+        let routes = speaker.received(peer).filter(|r| wanted(&r.prefix));
         routes
             .filter(move |r| r.refused.is_none() && installed.contains(&(peer.clone(), r.prefix)))
-            .map(move |r| received(peer, &r, true))
+            .map(move |r| Listed::Received(peer.clone(), r, true))
     });
-    page.of(own.chain(best))
+    rows(page.of(own.cloned().map(Listed::Own).chain(best)))
+}
+
+fn route(listed: Listed) -> Route {
+    match listed {
+        Listed::Own(announcement) => own(&announcement),
+        Listed::Received(peer, route, installed) => received(&peer, &route, installed),
+        Listed::Advertised(peer, route) => advertised(&peer, &route),
+    }
 }
 
 fn installed(node: &Node) -> std::collections::BTreeSet<(PeerName, Prefix)> {

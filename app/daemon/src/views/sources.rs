@@ -76,9 +76,8 @@ pub fn claim_problems(node: &Node) -> impl Iterator<Item = Problem> {
 
 /// Kernel objects that cannot be had.
 pub fn kernel_problems(node: &Node) -> impl Iterator<Item = Problem> {
-    node.fib().wants().filter_map(|object| {
-        let key = object.key();
-        let message = match node.fib().status(&key) {
+    node.fib().states().filter_map(|(object, status)| {
+        let message = match status {
             Status::Failed {
                 errno,
                 message,
@@ -92,7 +91,7 @@ pub fn kernel_problems(node: &Node) -> impl Iterator<Item = Problem> {
         };
         Some(Problem {
             kind: ProblemKind::Kernel,
-            subject: tapway_node::describe(&key, node.fib()),
+            subject: tapway_node::describe(&object.key(), node.fib()),
             message,
             place: None,
             source: None,

@@ -54,6 +54,7 @@ impl Walk {
         *self.tally.entry("prefixes announced at rest").or_insert(0) += due.seen.len() as u64;
         *self.tally.entry("kernel objects at rest").or_insert(0) += due.must.len() as u64;
         self.compare_kernel(&due);
+        self.compare_states();
         self.compare_router(&due);
         self.compare_explanations(&due);
         if !self.faults.is_empty() {
@@ -100,6 +101,22 @@ impl Walk {
             }
         }
         scene
+    }
+
+    /// Each object asked for, and all at once: the same answer.
+    fn compare_states(&mut self) {
+        let Some(node) = self.world.running() else {
+            return;
+        };
+        let fib = node.fib();
+        let differs = |(object, status): (&Object, tapway_fib::Status)| {
+            let asked = fib.status(&object.key());
+            (asked != status).then(|| format!("{object:?}: {status:?}, asked for {asked:?}"))
+        };
+        let faults: Vec<String> = fib.states().filter_map(differs).collect();
+        for fault in faults {
+            self.fault(fault);
+        }
     }
 
     /// The router's default route, behind every default of the host's own.
