@@ -11,12 +11,14 @@ fn main() -> ExitCode {
     if args.check {
         return settings::check_and_print(&args);
     }
-    logging::start(&args.log);
-    match start::run(&args) {
+    let log = logging::start(&args.log);
+    let code = match start::run(&args, &log) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    log.finish();
+    code
 }

@@ -19,6 +19,7 @@ use crate::args::Args;
 use crate::daemon::{Daemon, Exit, Files, Parts, now};
 use crate::http::{EventSink, HttpConfig, Server, queue};
 use crate::instance_lock::InstanceLock;
+use crate::logging::Log;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::token;
@@ -36,9 +37,10 @@ const FIRST_SCAN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When it cannot start: a wrong configuration, a second daemon, no permission.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
     // Before the first thread, so that every thread has them blocked.
     let signals = Signals::take().context("cannot take signals")?;
+    log.begin().context("cannot start the log's thread")?;
     let settings = Settings::load(args)?;
     let protocol = settings.protocol();
     let _lock = InstanceLock::take(protocol)?;

@@ -10,6 +10,7 @@ mod explain;
 mod input;
 mod kernel;
 mod last_resort;
+mod log;
 mod overrun;
 mod restart;
 mod router_advertisement;
