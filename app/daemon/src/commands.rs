@@ -286,7 +286,7 @@ impl Daemon {
             Err(error) => return responder.send(Err(error)),
         };
         if let Some(policy) = applied.effective {
-            self.node.set_policy(now(), policy);
+            self.node.set_policies(now(), vec![policy]);
             self.drain();
         }
         self.store.write(Write::Policy(name.clone(), Some(value)));
@@ -313,11 +313,19 @@ impl Daemon {
             .with_remedy("give the peer another policy first");
             return responder.send(Err(error));
         }
+        if let Some(caller) = self.settings.callers(name).first() {
+            let error = ApiError::new(
+                ErrorCode::Conflict,
+                format!("policy {caller} calls policy {name}"),
+            )
+            .with_remedy("take the call out of it first");
+            return responder.send(Err(error));
+        }
         if let Err(error) = self.settings.remove_policy(name) {
             return responder.send(Err(error));
         }
         match self.settings.policy_in_force(name) {
-            Some(of_file) => self.node.set_policy(now(), of_file),
+            Some(of_file) => self.node.set_policies(now(), vec![of_file]),
             None => {
                 self.node.remove_policy(now(), name);
             }
@@ -540,9 +548,7 @@ impl Daemon {
             for name in &change.removed_peers {
                 self.node.remove_peer(now, name);
             }
-            for policy in change.policies {
-                self.node.set_policy(now, policy);
-            }
+            self.node.set_policies(now, change.policies);
             self.node.set_networks(now, change.networks);
             for peer in change.peers {
                 self.node.set_peer(now, peer);

@@ -6,6 +6,7 @@
 //! known, and refused. Peers, policies and networks have their [`spec`], which the API uses too.
 
 mod cross;
+mod policies;
 mod section;
 mod show;
 pub mod spec;
@@ -22,6 +23,7 @@ use tapway_model::{Network, NetworkName, PeerName, PolicyName};
 use tapway_node::Listen;
 
 pub use cross::policy_exists;
+pub(crate) use policies::{Use, check_calls};
 use section::{ApiSection, RouterSection, SourcesSection};
 pub use show::{network_value, peer_value, policy_value};
 use spec::{NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
@@ -88,8 +90,10 @@ pub struct ApiConfig {
 /// What exists beside the file and may be named in it: what the API applied.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Policies.
+    /// Policies, by name.
     pub policies: BTreeSet<PolicyName>,
+    /// The same, as far as they are at hand.
+    pub defined: Vec<Policy>,
     /// Peers.
     pub peers: BTreeSet<PeerName>,
     /// What exists is not known yet: any name may.
@@ -165,9 +169,10 @@ impl Checker<'_> {
                 .cloned()
                 .collect(),
             peers: known.peers.iter().chain(&peers.names).cloned().collect(),
+            defined: known.defined.clone(),
             any: known.any,
         };
-        let found = cross::check(&peers.values, &networks.values, &defined);
+        let found = cross::check(&peers.values, &networks.values, &policies.values, &defined);
         for error in found {
             self.problems.push(self.sections.problem(&error));
         }

@@ -26,7 +26,9 @@ use tapway_node::NodeConfig;
 
 use crate::args::Args;
 use crate::config::spec::{BUILT_IN_POLICIES, PeerSpec, PolicySpec};
-use crate::config::{self, Config, Known, network_value, peer_value, policy_exists, policy_value};
+use crate::config::{
+    self, Config, Known, Use, check_calls, network_value, peer_value, policy_exists, policy_value,
+};
 use crate::store::Kept;
 
 pub use reload::Change;
@@ -198,19 +200,18 @@ impl Settings {
     fn known_of_api(&self) -> Known {
         Known {
             policies: self.api_policies.keys().cloned().collect(),
+            defined: self.api_policies.values().cloned().collect(),
             peers: self.api_peers.keys().cloned().collect(),
             any: false,
         }
     }
 
     fn known(&self) -> Known {
+        let policies = self.policies_in_force();
         Known {
             any: false,
-            policies: self
-                .policies_in_force()
-                .into_iter()
-                .map(|p| p.name)
-                .collect(),
+            policies: policies.iter().map(|p| p.name.clone()).collect(),
+            defined: policies,
             peers: self.peers().into_keys().collect(),
         }
     }
@@ -287,6 +288,7 @@ impl Settings {
         value: Value,
     ) -> Result<Applied<Policy>, ApiError> {
         let policy = self.parse_policy(name, value).map_err(invalid)?;
+        self.check_policy(&policy).map_err(invalid)?;
         let outcome = outcome(
             self.api_policies
                 .insert(name.clone(), policy.clone())
@@ -340,11 +342,15 @@ impl Settings {
             self.config.router.graceful_restart,
             &config::secret_file,
         )?;
-        for (key, policy) in [("import", &peer.import), ("export", &peer.export)] {
-            policy_exists(policy, &self.known()).map_err(|reason| SpecError {
-                key: key.to_owned(),
-                reason,
-            })?;
+        let known = self.known();
+        let all: Vec<&Policy> = known.defined.iter().collect();
+        for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
+            policy_exists(policy, &known)
+                .and_then(|()| way.check(policy, &all))
+                .map_err(|reason| SpecError {
+                    key: way.key().to_owned(),
+                    reason,
+                })?;
         }
         let same = |other: &&PeerConfig| other.name != *name && other.address == peer.address;
         if let Some(other) = self.peers().values().find(same) {
@@ -370,6 +376,49 @@ impl Settings {
         from_value::<PolicySpec>(value)?.parse(name.clone())
     }
 
+    /// Whether a policy fits to those that it calls and that call it, and to the peers that use it.
+    fn check_policy(&self, policy: &Policy) -> Result<(), SpecError> {
+        let mut known = self.known();
+        known.defined.retain(|p| p.name != policy.name);
+        known.policies.insert(policy.name.clone());
+        let mut all: Vec<&Policy> = known.defined.iter().collect();
+        all.push(policy);
+        let own = format!("policy.{}.", policy.name);
+        // Mistakes between others are their own.
+        let mut errors = check_calls(&all, &known).into_iter();
+        if let Some(mut error) = errors.find(|error| error.key.starts_with(&own)) {
+            error.key.drain(..own.len());
+            return Err(error);
+        }
+        for peer in self.peers().values() {
+            for (way, name) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
+                way.check(name, &all).map_err(|reason| SpecError {
+                    key: String::new(),
+                    reason: format!(
+                        "peer {} has {} = \"{name}\": {reason}",
+                        peer.name,
+                        way.key()
+                    ),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The policies in force that call another one: `edge (rule 2)`.
+    pub fn callers(&self, name: &PolicyName) -> Vec<String> {
+        let all = self.policies_in_force();
+        let rules = all.iter().flat_map(|policy| {
+            (1..)
+                .zip(&policy.rules)
+                .map(move |(at, rule)| (policy, at, rule))
+        });
+        rules
+            .filter(|(policy, _, rule)| policy.name != *name && rule.call.as_ref() == Some(name))
+            .map(|(policy, at, _)| format!("{} (rule {at})", policy.name))
+            .collect()
+    }
+
     // For display.
 
     /// Problems of the configuration and of what was kept.
@@ -379,6 +428,10 @@ impl Settings {
 
     /// Built-in policies and all others.
     pub fn policies(&self, node: &NodeConfig) -> Vec<ApiPolicy> {
+        let callers = |name: &str| match PolicyName::new(name) {
+            Ok(name) => self.callers(&name),
+            Err(_) => Vec::new(),
+        };
         let used_by = |name: &str| -> Vec<String> {
             let users = node.peers.values().flat_map(|peer| {
                 [
@@ -389,6 +442,7 @@ impl Settings {
             users
                 .filter(|(_, _, policy)| policy.as_str() == name)
                 .map(|(peer, way, _)| format!("{} {way}", peer.name))
+                .chain(callers(name))
                 .collect()
         };
         let built_in = BUILT_IN_POLICIES.iter().filter_map(|name| {

@@ -10,13 +10,15 @@ mod decode;
 mod encode;
 mod next_hop;
 mod raw;
+mod raw_path;
 mod values;
 
-pub use as_path::{AsPath, AsSegment, SegmentKind};
+pub use as_path::{AsPath, AsPathTextError, AsSegment, SegmentKind};
 pub(crate) use as_path::{AsnWidth, PathFault};
 pub use code::{AttributeCode, AttributeFlags};
 pub use community::{Community, ExtendedCommunity, LargeCommunity};
 pub(crate) use encode::put;
 pub use next_hop::NextHop;
 pub use raw::{RawAttribute, RawAttributes};
+pub use raw_path::{AsPathRef, Asns};
 pub use values::{Aggregator, Attributes, Origin, PartialSet, UnknownAttribute};

@@ -49,9 +49,9 @@ mod refresh;
 mod update;
 
 pub use attribute::{
-    Aggregator, AsPath, AsSegment, AttributeCode, AttributeFlags, Attributes, Community,
-    ExtendedCommunity, LargeCommunity, NextHop, Origin, PartialSet, RawAttribute, RawAttributes,
-    SegmentKind, UnknownAttribute,
+    Aggregator, AsPath, AsPathRef, AsPathTextError, AsSegment, Asns, AttributeCode, AttributeFlags,
+    Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin, PartialSet,
+    RawAttribute, RawAttributes, SegmentKind, UnknownAttribute,
 };
 pub use capability::{
     AddPathDirection, AddPathFamily, Capabilities, Capability, ExtendedNextHop, GracefulFamily,

@@ -6,8 +6,11 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-use tapway_model::{
-    ClaimKind, Family, IfName, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag,
+use tapway_model::{Family, IfName, PeerName, PolicyName};
+
+pub use crate::policy::rule::{
+    Change, InstallChange, Lengths, Match, PathMatch, Policy, Prepend, PrependAs, Rule, Set,
+    SetNextHop, Verdict,
 };
 
 /// The speaker's own settings.
@@ -158,81 +161,4 @@ pub struct PeerConfig {
     pub graceful_restart: Option<GracefulRestart>,
     /// Administratively down.
     pub disabled: bool,
-}
-
-/// A policy: ordered rules over routes. The first that accepts or rejects decides; no match rejects.
-/// The names `claims`, `default-route`, `all` and `none` are built in and cannot be defined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Its name.
-    pub name: PolicyName,
-    /// Its rules, in order.
-    pub rules: Vec<Rule>,
-}
-
-/// One rule of a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// All of it must hold.
-    pub matches: Match,
-    /// Applied when it holds, also with [`Verdict::Next`].
-    pub set: Set,
-    /// What then.
-    pub action: Verdict,
-}
-
-/// What a rule does with a route that it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The route passes.
-    Accept,
-    /// It does not.
-    Reject,
-    /// The next rule decides.
-    Next,
-}
-
-/// A prefix and the lengths inside it that match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrefixMatch {
-    /// Covers the route's prefix.
-    pub prefix: Prefix,
-    /// Shortest length that matches.
-    pub ge: u8,
-    /// Longest length that matches.
-    pub le: u8,
-}
-
-/// Conditions; an empty list or `None` holds for every route.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Match {
-    /// Any of these.
-    pub prefixes: Vec<PrefixMatch>,
-    /// Of this family.
-    pub family: Option<Family>,
-    /// A claim of any of these kinds. Never holds for a received route.
-    pub kinds: Vec<ClaimKind>,
-    /// Of any of these instances. Never holds for a received route.
-    pub instances: Vec<InstanceName>,
-    /// With any of these tags. Never holds for a received route.
-    pub tags: Vec<Tag>,
-    /// In any of these networks. Never holds for a received route.
-    pub networks: Vec<NetworkName>,
-    /// With any of these communities (RFC 1997).
-    pub communities: Vec<u32>,
-}
-
-/// Attributes to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Set {
-    /// Communities in the place of all others.
-    pub communities: Option<Vec<u32>>,
-    /// Communities to add.
-    pub add_communities: Vec<u32>,
-    /// MULTI_EXIT_DISC.
-    pub med: Option<u32>,
-    /// LOCAL_PREF; sent to internal peers only.
-    pub local_pref: Option<u32>,
-    /// Our AS this many times more in AS_PATH; external peers only.
-    pub prepend: u8,
 }

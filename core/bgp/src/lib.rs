@@ -33,4 +33,7 @@ pub use speaker::answer::{
     PeerSummary, ReceivedRoute, Refusal,
 };
 pub use speaker::event::{DownReason, Event, Notification};
-pub use tapway_bgp_wire::{NextHop, Origin};
+pub use tapway_bgp_wire::{
+    AsPath, AsSegment, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin,
+    SegmentKind,
+};

@@ -159,9 +159,7 @@ impl Node {
             node.config.seed,
             node.start_kind(start),
         );
-        for policy in node.config.policies.clone() {
-            node.speaker.set_policy(now, policy);
-        }
+        node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
             node.speaker.set_peer(now, peer);
         }

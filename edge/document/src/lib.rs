@@ -16,7 +16,7 @@ mod problem;
 mod sections;
 
 pub use file::{read_secret, read_text};
-pub use message::reword;
+pub use message::{nearest, reword};
 pub use parse::{Document, parse, parse_json};
 pub use problem::Problem;
 pub use sections::{Named, Sections};

@@ -63,7 +63,7 @@ fn plain_words(wanted: &str) -> &str {
 }
 
 /// The known word that was probably meant.
-fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |s: &str| s.to_ascii_lowercase().replace('-', "_");
     let wanted = plain(found);
     known

@@ -69,7 +69,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// All that the core may link from outside.
-pub(super) const CORE_MAY_LINK: &[&str] = &["serde", "thiserror"];
+pub(super) const CORE_MAY_LINK: &[&str] = &["regex-automata", "serde", "thiserror"];
 
 /// What somebody might reach for in the core, and why it is not there.
 pub(super) const BARRED_FROM_CORE: &[(&[&str], &str)] = &[
@@ -132,6 +132,11 @@ pub(super) const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "only the API's server and client wait on many things at once off the hot path",
     ),
     ("axum", &["tapway-daemon"], "there is one HTTP server"),
+    (
+        "regex-automata",
+        &["tapway-bgp"],
+        "only policies have regular expressions, on AS paths",
+    ),
     (
         "clap",
         &["tapway-cli", "tapway-daemon"],

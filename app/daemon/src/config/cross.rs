@@ -1,19 +1,34 @@
 //! What only shows when sections are seen together.
 
-use tapway_bgp::config::{PeerAddress, PeerConfig};
+use tapway_bgp::config::{PeerAddress, PeerConfig, Policy};
+use tapway_document::nearest;
 use tapway_model::spec::SpecError;
 use tapway_model::{Network, PolicyName};
 
 use super::Known;
-use super::spec::{BUILT_IN_POLICIES, wrong};
+use super::policies::{self, Use};
+use super::spec::{BUILT_IN_POLICIES, within, wrong};
 
 /// Everything wrong between the sections of one configuration.
-pub(super) fn check(peers: &[PeerConfig], networks: &[Network], known: &Known) -> Vec<SpecError> {
-    let mut errors = Vec::new();
+pub(super) fn check(
+    peers: &[PeerConfig],
+    networks: &[Network],
+    policies: &[Policy],
+    known: &Known,
+) -> Vec<SpecError> {
+    let of_api = known.defined.iter();
+    let of_api = of_api.filter(|a| !policies.iter().any(|p| p.name == a.name));
+    let all: Vec<&Policy> = policies.iter().chain(of_api).collect();
+    let mut errors = policies::check_calls(&all, known);
+    errors.extend(policies::check_peers(policies, known));
     for (i, peer) in peers.iter().enumerate() {
-        for (key, policy) in [("import", &peer.import), ("export", &peer.export)] {
-            if let Err(reason) = policy_exists(policy, known) {
-                errors.push(wrong(format!("peer.{}.{key}", peer.name), reason));
+        for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
+            let found = policy_exists(policy, known).and_then(|()| way.check(policy, &all));
+            if let Err(reason) = found {
+                errors.push(within(
+                    &format!("peer.{}", peer.name),
+                    wrong(way.key(), reason),
+                ));
             }
         }
         if let Some(first) = peers[..i].iter().find(|p| p.address == peer.address) {
@@ -69,6 +84,11 @@ pub fn policy_exists(policy: &PolicyName, known: &Known) -> Result<(), String> {
     }
     let mut names: Vec<&str> = BUILT_IN_POLICIES.to_vec();
     names.extend(known.policies.iter().map(PolicyName::as_str));
+    if let Some(meant) = nearest(policy.as_str(), &names) {
+        return Err(format!(
+            "there is no policy {policy}; did you mean {meant}?"
+        ));
+    }
     Err(format!(
         "there is no policy {policy}; define [policy.{policy}] or write one of {}",
         names.join(", ")

@@ -6,10 +6,12 @@
 //! is spelled out and every secret is `***`.
 
 mod address;
+mod community;
 mod network;
 mod peer;
 mod policy;
 mod write;
+mod write_policy;
 
 use std::fmt::Display;
 
@@ -22,7 +24,9 @@ pub use network::{NetworkSpec, NextHopSpec};
 pub use peer::{
     AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerSpec, graceful_restart,
 };
-pub use policy::{BUILT_IN_POLICIES, MatchSpec, PolicySpec, RuleSpec, SetSpec, policy_name};
+pub use policy::{
+    BUILT_IN_POLICIES, MatchSpec, PathSpec, PolicySpec, PrependSpec, RuleSpec, SetSpec, policy_name,
+};
 pub(crate) use write::graceful_restart_spec;
 
 /// What a shown secret looks like; never taken for one.
@@ -33,6 +37,19 @@ pub(crate) fn wrong(key: impl Into<String>, reason: impl Display) -> SpecError {
         key: key.into(),
         reason: reason.to_string(),
     }
+}
+
+/// A word that is none of the known ones: which was meant, or which there are.
+pub(crate) fn no_word(found: &str, what: &str, known: &[&str]) -> String {
+    if let Some(meant) = tapway_document::nearest(found, known) {
+        return format!("{found:?} is no {what}; did you mean {meant:?}?");
+    }
+    let quoted: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
+    let list = match quoted.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        all => all.join(", "),
+    };
+    format!("{found:?} is no {what}; write {list}")
 }
 
 /// The same error, seen from outside the object at `path`.

@@ -154,6 +154,83 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
+/// One whole number or a list of them. Written back as a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Numbers(pub Vec<i64>);
+
+impl Numbers {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Of;
+        impl<'de> Visitor<'de> for Of {
+            type Value = Numbers;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or a list of them")
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Numbers(vec![number]))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                i64::try_from(number)
+                    .map(|number| Numbers(vec![number]))
+                    .map_err(|_| E::custom(format!("{number} is too large")))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Numbers)
+            }
+        }
+        d.deserialize_any(Of)
+    }
+}
+
+/// A whole number, or a table that says more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Count<T> {
+    /// A number.
+    Number(i64),
+    /// More.
+    Table(T),
+}
+
+impl<T: Serialize> Serialize for Count<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Count::Number(number) => s.serialize_i64(*number),
+            Count::Table(table) => table.serialize(s),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Count<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Of<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Of<T> {
+            type Value = Count<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or a table")
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Count::Number(number))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                i64::try_from(number)
+                    .map(Count::Number)
+                    .map_err(|_| E::custom(format!("{number} is too large")))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Count::Table)
+            }
+        }
+        d.deserialize_any(Of(PhantomData))
+    }
+}
+
 /// The value of a key that is known but does nothing in this version: refused unless it says "off".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {

@@ -149,8 +149,20 @@ impl Settings {
         {
             say(format!("network {}: gone", gone.name));
         }
-        if new.policies != self.config.policies {
-            say("policies: changed".to_owned());
+        for policy in &new.policies {
+            match self.config.policies.iter().find(|p| p.name == policy.name) {
+                None => say(format!("policy {}: new", policy.name)),
+                Some(old) if old != policy => say(format!("policy {}: changed", policy.name)),
+                Some(_) => {}
+            }
+        }
+        for gone in self
+            .config
+            .policies
+            .iter()
+            .filter(|o| !new.policies.iter().any(|n| n.name == o.name))
+        {
+            say(format!("policy {}: gone", gone.name));
         }
         let mut restart = |what: &str, differs: bool| {
             if differs {

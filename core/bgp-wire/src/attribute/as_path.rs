@@ -1,11 +1,13 @@
 //! AS_PATH as a value (RFC 4271 §4.3, 5.1.2; RFC 5065 segments are understood on receive).
 
+mod text;
 mod wire;
 
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use text::AsPathTextError;
 pub(crate) use wire::{AsnWidth, PathFault};
 
 /// The kind of an AS_PATH segment.

@@ -1,136 +1,351 @@
 //! One policy, one route: the answer.
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::Community;
-use tapway_model::Prefix;
+use tapway_model::PolicyName;
 
-use super::BuiltIn;
-use crate::config::{Match, Rule, Set, Verdict};
-use crate::rib::own::Announcement;
-
-/// A route in front of a policy.
-#[derive(Clone, Copy, Debug)]
-pub enum Subject<'a> {
-    /// A route of our own.
-    Own(&'a Announcement),
-    /// A received one.
-    Received {
-        /// Its prefix.
-        prefix: Prefix,
-        /// Its communities.
-        communities: &'a [Community],
-    },
-}
+use super::modifications::Modifications;
+use super::route::{Context, RouteView, Source, Way};
+use super::rule::{Match, PathMatch, Verdict};
+use super::{BuiltIn, MAX_DEPTH, Policies, Target};
 
 /// What a policy says of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It passes, with these attributes. For a received route `communities` holds all that it then has,
-    /// if a rule touched them.
-    Accepted(Set),
-    /// It does not.
-    Rejected {
-        /// By which rule, from 0; absent: none matched, or the policy has no rules.
-        rule: Option<usize>,
+pub struct Outcome<'p> {
+    /// Whether the route passes.
+    pub accepted: bool,
+    /// What decided; absent: nothing did, so that the route is rejected.
+    pub by: Option<By<'p>>,
+    /// What changes about a route that passes.
+    pub changes: Modifications,
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By<'p> {
+    /// A policy that is built in.
+    BuiltIn(BuiltIn),
+    /// A rule.
+    Rule {
+        /// Of this policy.
+        policy: &'p PolicyName,
+        /// From 0.
+        rule: usize,
     },
 }
 
-impl Subject<'_> {
-    fn prefix(&self) -> Prefix {
-        match self {
-            Subject::Own(announcement) => announcement.id.prefix,
-            Subject::Received { prefix, .. } => *prefix,
-        }
+/// A rule that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step<'p> {
+    /// Whose rule.
+    pub policy: &'p PolicyName,
+    /// Which, from 0.
+    pub rule: usize,
+    /// How many calls led there.
+    pub depth: usize,
+    /// What came of it.
+    pub result: StepResult<'p>,
+}
+
+/// What came of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepResult<'p> {
+    /// It is not for the route: the first of its conditions that does not hold, by its key.
+    Missed(&'static str),
+    /// It is, and asks another policy.
+    Called(&'p PolicyName),
+    /// It is, and this is its action.
+    Matched(Verdict),
+}
+
+/// A policy, found by its name once for many routes.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'p> {
+    pub(super) policies: &'p Policies,
+    pub(super) target: Target,
+}
+
+impl<'p> Named<'p> {
+    /// What the policy does with a route. Allocates nothing unless a list or the path is changed.
+    pub fn evaluate(&self, route: &RouteView<'_>, context: &Context<'_>) -> Outcome<'p> {
+        self.run(route, context, None)
     }
-}
 
-pub(super) fn built_in(policy: BuiltIn, subject: &Subject<'_>) -> Outcome {
-    let passes = match policy {
-        BuiltIn::Claims => matches!(subject, Subject::Own(_)),
-        BuiltIn::DefaultRoute => subject.prefix().len() == 0,
-        BuiltIn::All => true,
-        BuiltIn::None => false,
-    };
-    if passes {
-        Outcome::Accepted(Set::default())
-    } else {
-        Outcome::Rejected { rule: None }
+    /// The same, with every rule that was looked at.
+    pub fn trace(
+        &self,
+        route: &RouteView<'_>,
+        context: &Context<'_>,
+    ) -> (Outcome<'p>, Vec<Step<'p>>) {
+        let mut steps = Vec::new();
+        let outcome = self.run(route, context, Some(&mut steps));
+        (outcome, steps)
     }
-}
 
-pub(super) fn rules(rules: &[Rule], subject: &Subject<'_>) -> Outcome {
-    let mut set = Set::default();
-    for (index, rule) in rules.iter().enumerate() {
-        if !matches(&rule.matches, subject, &set) {
-            continue;
-        }
-        match rule.action {
-            Verdict::Reject => return Outcome::Rejected { rule: Some(index) },
-            Verdict::Accept => {
-                apply(&rule.set, subject, &mut set);
-                return Outcome::Accepted(set);
-            }
-            Verdict::Next => apply(&rule.set, subject, &mut set),
-        }
-    }
-    Outcome::Rejected { rule: None }
-}
-
-/// The communities of the route as the rules so far have left them.
-fn communities<'a>(subject: &Subject<'_>, set: &'a Set) -> Cow<'a, [u32]> {
-    match (&set.communities, subject) {
-        (Some(all), _) => Cow::Borrowed(all),
-        (None, Subject::Own(_)) => Cow::Borrowed(&[]),
-        (None, Subject::Received { communities, .. }) => {
-            Cow::Owned(communities.iter().map(|c| c.0).collect())
-        }
-    }
-}
-
-fn matches(wanted: &Match, subject: &Subject<'_>, set: &Set) -> bool {
-    let prefix = subject.prefix();
-    let in_list = |m: &crate::config::PrefixMatch| {
-        m.prefix.contains(&prefix) && (m.ge..=m.le).contains(&prefix.len())
-    };
-    let common = (wanted.prefixes.is_empty() || wanted.prefixes.iter().any(in_list))
-        && wanted.family.is_none_or(|f| f == prefix.family())
-        && (wanted.communities.is_empty() || {
-            let has = communities(subject, set);
-            wanted.communities.iter().any(|c| has.contains(c))
-        });
-    let of_claim = match subject {
-        Subject::Own(own) => {
-            (wanted.kinds.is_empty() || wanted.kinds.contains(&own.kind))
-                && (wanted.instances.is_empty()
-                    || wanted.instances.iter().any(|i| own.instances.contains(i)))
-                && (wanted.tags.is_empty() || wanted.tags.iter().any(|t| own.tags.contains(t)))
-                && (wanted.networks.is_empty() || wanted.networks.contains(&own.network))
-        }
-        Subject::Received { .. } => {
-            wanted.kinds.is_empty()
-                && wanted.instances.is_empty()
-                && wanted.tags.is_empty()
-                && wanted.networks.is_empty()
-        }
-    };
-    common && of_claim
-}
-
-/// Adds the attributes of one rule to those of the rules before it.
-fn apply(rule: &Set, subject: &Subject<'_>, set: &mut Set) {
-    if rule.communities.is_some() || !rule.add_communities.is_empty() {
-        let mut all: Vec<u32> = match &rule.communities {
-            Some(all) => all.clone(),
-            None => communities(subject, set).into_owned(),
+    fn run(
+        &self,
+        route: &RouteView<'_>,
+        context: &Context<'_>,
+        steps: Option<&mut Vec<Step<'p>>>,
+    ) -> Outcome<'p> {
+        let mut run = Run {
+            policies: self.policies,
+            route,
+            context,
+            changes: Modifications::default(),
+            steps,
         };
-        all.extend_from_slice(&rule.add_communities);
-        all.sort_unstable();
-        all.dedup();
-        set.communities = Some(all);
+        match run.ask(self.target, 0) {
+            Decision::Made(true, by) => Outcome {
+                accepted: true,
+                by,
+                changes: run.changes,
+            },
+            Decision::Made(false, by) => Outcome::rejected(by),
+            Decision::None => Outcome::rejected(None),
+        }
     }
-    set.med = rule.med.or(set.med);
-    set.local_pref = rule.local_pref.or(set.local_pref);
-    set.prepend = set.prepend.saturating_add(rule.prepend);
+}
+
+impl<'p> Outcome<'p> {
+    fn rejected(by: Option<By<'p>>) -> Outcome<'p> {
+        Outcome {
+            accepted: false,
+            by,
+            changes: Modifications::default(),
+        }
+    }
+
+    /// The deciding rule and its policy.
+    pub fn rule(&self) -> Option<(&'p PolicyName, usize)> {
+        match self.by? {
+            By::Rule { policy, rule } => Some((policy, rule)),
+            By::BuiltIn(_) => None,
+        }
+    }
+}
+
+enum Decision<'p> {
+    Made(bool, Option<By<'p>>),
+    None,
+}
+
+/// One route on its way through the rules.
+struct Run<'p, 'r> {
+    policies: &'p Policies,
+    route: &'r RouteView<'r>,
+    context: &'r Context<'r>,
+    changes: Modifications,
+    steps: Option<&'r mut Vec<Step<'p>>>,
+}
+
+impl<'p> Run<'p, '_> {
+    fn ask(&mut self, target: Target, depth: usize) -> Decision<'p> {
+        let index = match target {
+            Target::BuiltIn(policy) => return self.built_in(policy),
+            Target::Defined(index) if depth <= MAX_DEPTH => index,
+            // What is not there lets nothing through, nor does what calls itself.
+            Target::Defined(_) | Target::Missing => return Decision::Made(false, None),
+        };
+        let Some(compiled) = self.policies.all.get(index) else {
+            return Decision::Made(false, None);
+        };
+        let name = &compiled.policy.name;
+        for (at, rule) in compiled.policy.rules.iter().enumerate() {
+            let mut step = |result| {
+                if let Some(steps) = self.steps.as_deref_mut() {
+                    steps.push(Step {
+                        policy: name,
+                        rule: at,
+                        depth,
+                        result,
+                    });
+                }
+            };
+            if let Err(key) = holds(&rule.matches, self.route, self.context, &self.changes) {
+                step(StepResult::Missed(key));
+                continue;
+            }
+            match &rule.call {
+                Some(called) => step(StepResult::Called(called)),
+                None => step(StepResult::Matched(rule.action)),
+            }
+            self.changes.add(&rule.set, self.route, self.context.asn);
+            if rule.call.is_some() {
+                let called = compiled.calls.get(&at).copied();
+                let decision = self.ask(called.unwrap_or(Target::Missing), depth + 1);
+                if let Decision::Made(..) = decision {
+                    return decision;
+                }
+            }
+            let by = Some(By::Rule {
+                policy: name,
+                rule: at,
+            });
+            match rule.action {
+                Verdict::Accept => return Decision::Made(true, by),
+                Verdict::Reject => return Decision::Made(false, by),
+                Verdict::Next => {}
+            }
+        }
+        Decision::None
+    }
+
+    fn built_in(&self, policy: BuiltIn) -> Decision<'p> {
+        let own = matches!(self.route.source, Source::Claim(_));
+        let eligible = own || self.context.way == Way::Import;
+        let accepts = match policy {
+            BuiltIn::Claims => own,
+            BuiltIn::DefaultRoute => eligible && self.route.prefix.len() == 0,
+            BuiltIn::All => eligible,
+            BuiltIn::None => return Decision::Made(false, Some(By::BuiltIn(policy))),
+        };
+        if accepts {
+            Decision::Made(true, Some(By::BuiltIn(policy)))
+        } else {
+            Decision::None
+        }
+    }
+}
+
+/// Whether a rule is for the route; else the key of a condition that does not hold.
+fn holds(
+    wanted: &Match,
+    route: &RouteView<'_>,
+    context: &Context<'_>,
+    changes: &Modifications,
+) -> Result<(), &'static str> {
+    let must = |holds: bool, key: &'static str| if holds { Ok(()) } else { Err(key) };
+    let family = route.prefix.family();
+    must(wanted.family.is_none_or(|f| f == family), "family")?;
+    of_source(wanted, route, context)?;
+    must(
+        wanted.prefixes.is_empty() || wanted.prefixes.contains(&route.prefix),
+        "prefixes",
+    )?;
+    must(
+        wanted.peers.is_empty() || context.peer.is_some_and(|p| wanted.peers.contains(p)),
+        "peer",
+    )?;
+    must(
+        wanted.next_hop.is_empty()
+            || route.next_hop.is_some_and(|hop| {
+                let link_local = hop.link_local().map(Into::into);
+                wanted.next_hop.contains_addr(hop.addr())
+                    || link_local.is_some_and(|a| wanted.next_hop.contains_addr(a))
+            }),
+        "next_hop",
+    )?;
+    must(
+        wanted.rpki.is_empty() || route.rpki.is_some_and(|s| wanted.rpki.contains(&s)),
+        "rpki",
+    )?;
+    let attributes = route.attributes;
+    must(
+        wanted.communities.is_empty()
+            || match &changes.communities {
+                Some(all) => wanted.communities.holds(|| all.iter().copied()),
+                None => wanted.communities.holds(|| attributes.communities()),
+            },
+        "communities",
+    )?;
+    must(
+        wanted.large_communities.is_empty()
+            || match &changes.large_communities {
+                Some(all) => wanted.large_communities.holds(|| all.iter().copied()),
+                None => wanted
+                    .large_communities
+                    .holds(|| attributes.large_communities()),
+            },
+        "large_communities",
+    )?;
+    must(
+        wanted.extended_communities.is_empty()
+            || match &changes.extended_communities {
+                Some(all) => wanted.extended_communities.holds(|| all.iter().copied()),
+                None => wanted
+                    .extended_communities
+                    .holds(|| attributes.extended_communities()),
+            },
+        "extended_communities",
+    )?;
+    of_path(&wanted.as_path, route)
+}
+
+/// What depends on where the route comes from.
+fn of_source(
+    wanted: &Match,
+    route: &RouteView<'_>,
+    context: &Context<'_>,
+) -> Result<(), &'static str> {
+    let must = |holds: bool, key: &'static str| if holds { Ok(()) } else { Err(key) };
+    match route.source {
+        Source::Claim(own) => {
+            must(!wanted.from_peer, "from")?;
+            must(wanted.received_from.is_empty(), "received_from")?;
+            must(
+                wanted.kinds.is_empty() || wanted.kinds.contains(&own.kind),
+                "kind",
+            )?;
+            let instances = &wanted.instances;
+            must(
+                instances.is_empty() || instances.iter().any(|i| own.instances.contains(i)),
+                "instance",
+            )?;
+            let tags = &wanted.tags;
+            must(
+                tags.is_empty() || tags.iter().any(|t| own.tags.contains(t)),
+                "tag",
+            )?;
+            must(
+                wanted.networks.is_empty() || wanted.networks.contains(&own.network),
+                "network",
+            )
+        }
+        Source::Peer(sender) => {
+            // What one peer sent goes to another only where a rule says so.
+            must(wanted.from_peer || context.way == Way::Import, "from")?;
+            let senders = &wanted.received_from;
+            must(
+                senders.is_empty() || senders.contains(sender),
+                "received_from",
+            )?;
+            must(wanted.kinds.is_empty(), "kind")?;
+            must(wanted.instances.is_empty(), "instance")?;
+            must(wanted.tags.is_empty(), "tag")?;
+            must(wanted.networks.is_empty(), "network")
+        }
+    }
+}
+
+fn of_path(wanted: &PathMatch, route: &RouteView<'_>) -> Result<(), &'static str> {
+    let must = |holds: bool, key: &'static str| if holds { Ok(()) } else { Err(key) };
+    if *wanted == PathMatch::default() {
+        return Ok(());
+    }
+    let path = route.attributes.as_path();
+    let is_any = |list: &[u32], asn: Option<u32>| asn.is_some_and(|a| list.contains(&a));
+    must(
+        wanted.first.is_empty() || is_any(&wanted.first, path.first()),
+        "as_path.first",
+    )?;
+    must(
+        wanted.origin.is_empty() || is_any(&wanted.origin, path.origin()),
+        "as_path.origin",
+    )?;
+    must(
+        wanted.contains.is_empty() || wanted.contains.iter().any(|asn| path.contains(*asn)),
+        "as_path.contains",
+    )?;
+    must(
+        wanted.length.is_none_or(|lengths| {
+            let length = u32::try_from(path.length()).unwrap_or(u32::MAX);
+            (lengths.ge..=lengths.le).contains(&length)
+        }),
+        "as_path.length",
+    )?;
+    must(
+        wanted.regex.is_empty() || wanted.regex.iter().any(|regex| regex.fits(path)),
+        "as_path.regex",
+    )
 }

@@ -2,16 +2,41 @@
 //!
 //! Four policies are built in: `claims` (all own routes, no received one), `default-route` (0.0.0.0/0 and
 //! ::/0), `all`, `none`. All others are ordered rules: the first that accepts or rejects decides, and
-//! what no rule decides is rejected. A name without a policy rejects everything.
+//! what no rule decides is rejected. A name without a policy rejects everything. A rule may call another
+//! policy: its rules are read as if they stood there.
+//!
+//! What goes in is a [`RouteView`], borrowed from whoever keeps the route; what comes out is a verdict
+//! and the [`Modifications`] to be made. Names, prefix sets and regular expressions are made ready when a
+//! policy is told, not when a route comes.
+//!
+//! In an export, a rule without `from = "peer"` and every built-in policy are for own routes only: what one
+//! peer sent is never sent to another unless a rule says so.
 
+mod calls;
+mod community;
 mod eval;
+mod modifications;
+mod path_regex;
+mod prefix_set;
+mod route;
+pub(crate) mod rule;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use tapway_model::PolicyName;
 
 use crate::config::Policy;
-pub use eval::{Outcome, Subject};
+pub use calls::{CallError, CallFault, check_calls};
+pub use community::{AnyOf, Pattern};
+pub use eval::{By, Named, Outcome, Step, StepResult};
+pub use modifications::{Modifications, NextHopChange};
+pub use path_regex::PathRegex;
+pub use prefix_set::{PrefixMatch, PrefixSet};
+pub use route::{Context, RouteAttributes, RouteView, RpkiState, Source, Way};
+
+/// How many calls may lie inside one another.
+pub const MAX_DEPTH: usize = 32;
 
 /// A policy that cannot be defined, because it always exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,38 +65,118 @@ impl BuiltIn {
             _ => return None,
         })
     }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        BuiltIn::NAMES[self as usize]
+    }
 }
 
-/// The policies that are defined, by name.
+/// The policies that are defined.
 #[derive(Clone, Debug, Default)]
-pub struct Policies(BTreeMap<PolicyName, Policy>);
+pub struct Policies {
+    /// By name.
+    all: Vec<Compiled>,
+}
+
+/// A policy whose calls are resolved.
+#[derive(Clone, Debug)]
+struct Compiled {
+    policy: Policy,
+    /// By rule.
+    calls: BTreeMap<usize, Target>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    BuiltIn(BuiltIn),
+    /// By its place among all.
+    Defined(usize),
+    Missing,
+}
 
 impl Policies {
-    /// Defines a policy or replaces it. False: nothing changed. A built-in name is never looked up here.
-    pub fn set(&mut self, policy: Policy) -> bool {
-        if self.0.get(&policy.name) == Some(&policy) {
-            return false;
+    /// Defines policies or replaces them, all at once. Returns the names of those that differ. A built-in
+    /// name is never looked up here.
+    pub fn set(&mut self, policies: impl IntoIterator<Item = Policy>) -> BTreeSet<PolicyName> {
+        let mut changed = BTreeSet::new();
+        for policy in policies {
+            let name = policy.name.clone();
+            let compiled = Compiled {
+                policy,
+                calls: BTreeMap::new(),
+            };
+            match self.find(&name) {
+                Ok(at) if self.all[at].policy == compiled.policy => continue,
+                Ok(at) => self.all[at] = compiled,
+                Err(at) => self.all.insert(at, compiled),
+            }
+            changed.insert(name);
         }
-        self.0.insert(policy.name.clone(), policy);
-        true
+        if !changed.is_empty() {
+            self.link();
+        }
+        changed
     }
 
     /// Removes one. False: there was none.
     pub fn remove(&mut self, name: &PolicyName) -> bool {
-        self.0.remove(name).is_some()
+        let found = self.find(name);
+        if let Ok(at) = found {
+            self.all.remove(at);
+            self.link();
+        }
+        found.is_ok()
     }
 
     /// All, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
-        self.0.values()
+        self.all.iter().map(|compiled| &compiled.policy)
     }
 
-    /// What the policy of this name does with a route.
-    pub fn evaluate(&self, name: &PolicyName, subject: &Subject<'_>) -> Outcome {
-        match (BuiltIn::named(name.as_str()), self.0.get(name)) {
-            (Some(policy), _) => eval::built_in(policy, subject),
-            (None, Some(policy)) => eval::rules(&policy.rules, subject),
-            (None, None) => Outcome::Rejected { rule: None },
+    /// The policy of this name, for many routes.
+    pub fn named(&self, name: &PolicyName) -> Named<'_> {
+        Named {
+            policies: self,
+            target: self.target(name),
+        }
+    }
+
+    /// Whether a policy is one of `wanted`, or calls one, at once or through others.
+    pub fn reaches(&self, name: &PolicyName, wanted: &BTreeSet<PolicyName>) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = Vec::from([name]);
+        while let Some(name) = next.pop() {
+            if wanted.contains(name) {
+                return true;
+            }
+            if let (true, Ok(at)) = (seen.insert(name), self.find(name)) {
+                let rules = &self.all[at].policy.rules;
+                next.extend(rules.iter().filter_map(|rule| rule.call.as_ref()));
+            }
+        }
+        false
+    }
+
+    fn find(&self, name: &PolicyName) -> Result<usize, usize> {
+        self.all.binary_search_by(|c| c.policy.name.cmp(name))
+    }
+
+    fn target(&self, name: &PolicyName) -> Target {
+        match (BuiltIn::named(name.as_str()), self.find(name)) {
+            (Some(policy), _) => Target::BuiltIn(policy),
+            (None, Ok(at)) => Target::Defined(at),
+            (None, Err(_)) => Target::Missing,
+        }
+    }
+
+    /// Resolves all calls anew.
+    fn link(&mut self) {
+        for at in 0..self.all.len() {
+            let calls = self.all[at].policy.rules.iter().enumerate();
+            let calls = calls.filter_map(|(i, rule)| Some((i, self.target(rule.call.as_ref()?))));
+            self.all[at].calls = calls.collect();
         }
     }
 }

@@ -6,7 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tapway_bgp_wire::{Attributes, NextHop, NlriEntry, RawAttributes};
+use tapway_model::Prefix;
 
+use crate::policy::Modifications;
 use crate::speaker::answer::Refusal;
 
 /// Attributes and next hop that several routes share.
@@ -16,11 +18,13 @@ pub(crate) struct Path {
     pub(crate) attributes: Attributes,
 }
 
-/// What import made of a route: the values that compare it with others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What import made of a route: the values that compare it with others, and what else it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) local_pref: u32,
     pub(crate) med: u32,
+    /// The import policy's changes beyond those two.
+    pub(crate) changes: Option<Box<Modifications>>,
 }
 
 /// A route.
@@ -67,11 +71,17 @@ impl AdjIn {
     }
 
     /// The accepted ones, in order.
-    pub(crate) fn accepted(&self) -> impl Iterator<Item = (&NlriEntry, &Route, Accepted)> {
+    pub(crate) fn accepted(&self) -> impl Iterator<Item = (&NlriEntry, &Route, &Accepted)> {
         self.accepted.iter().filter_map(|key| {
             let route = self.routes.get(key)?;
-            Some((key, route, *route.verdict.as_ref().ok()?))
+            Some((key, route, route.verdict.as_ref().ok()?))
         })
+    }
+
+    /// The routes to one prefix, by path identifier.
+    pub(crate) fn to(&self, prefix: Prefix) -> impl Iterator<Item = (&NlriEntry, &Route)> {
+        let end = |path_id| NlriEntry { prefix, path_id };
+        self.routes.range(end(0)..=end(u32::MAX))
     }
 
     /// Adds or replaces a route. True: what is accepted changed.

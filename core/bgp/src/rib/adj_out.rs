@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use tapway_bgp_wire::{Attributes, NextHop};
 use tapway_model::Prefix;
 
-use crate::config::Set;
+use crate::policy::Modifications;
 
 /// Attributes as sent, shared by all routes that have them: there are no two equal ones.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct AdjOut {
     /// To be looked at.
     dirty: BTreeSet<Prefix>,
     /// Bundles by what they are made from.
-    bundles: BTreeMap<(Set, NextHop), Arc<Bundle>>,
+    bundles: BTreeMap<(Modifications, NextHop), Arc<Bundle>>,
     made: u64,
     pub(crate) refresh: Refresh,
     pub(crate) end_of_rib: bool,
@@ -118,25 +118,25 @@ impl AdjOut {
         self.touch_all(own);
     }
 
-    /// The bundle made of `set` and `next_hop`; `make` makes its attributes if nobody has it yet.
+    /// The bundle made of `changes` and `next_hop`; `make` makes its attributes if nobody has it yet.
     pub(crate) fn bundle(
         &mut self,
-        set: Set,
+        changes: Modifications,
         next_hop: NextHop,
-        make: impl FnOnce(&Set) -> Attributes,
+        make: impl FnOnce(&Modifications) -> Attributes,
     ) -> Arc<Bundle> {
         let made = &mut self.made;
-        let place = self
-            .bundles
-            .entry((set, next_hop))
-            .or_insert_with_key(|(set, next_hop)| {
-                *made += 1;
-                Arc::new(Bundle {
-                    number: *made,
-                    attributes: make(set),
-                    next_hop: *next_hop,
-                })
-            });
+        let place =
+            self.bundles
+                .entry((changes, next_hop))
+                .or_insert_with_key(|(changes, next_hop)| {
+                    *made += 1;
+                    Arc::new(Bundle {
+                        number: *made,
+                        attributes: make(changes),
+                        next_hop: *next_hop,
+                    })
+                });
         place.clone()
     }
 

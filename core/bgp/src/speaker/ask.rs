@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tapway_bgp_wire::NextHop;
+use tapway_bgp_wire::{Attributes, NextHop};
 use tapway_model::{Family, Prefix};
 
 use super::action::ListenPeer;
@@ -13,7 +13,8 @@ use super::answer::{
     AdvertisedRoute, FamilySummary, Installable, NegotiatedSummary, PeerSummary, ReceivedRoute,
 };
 use super::peer::Peer;
-use crate::config::{Install, Reach};
+use crate::config::{Install, InstallChange, Reach};
+use crate::policy::{Modifications, NextHopChange};
 use crate::rib::adj_in::Path;
 use crate::rib::select::{Rank, keep_best};
 use crate::session::open::Negotiated;
@@ -104,6 +105,16 @@ impl Peer {
             })
     }
 
+    /// What it sent to one prefix: next hop and attributes.
+    pub(crate) fn received_to(
+        &self,
+        prefix: Prefix,
+    ) -> impl Iterator<Item = (NextHop, &Attributes)> {
+        self.adj_in[prefix.family()]
+            .to(prefix)
+            .map(|(_, route)| (route.path.next_hop, &route.path.attributes))
+    }
+
     /// What it was sent.
     pub(crate) fn advertised(&self) -> impl Iterator<Item = AdvertisedRoute> + '_ {
         Family::ALL.into_iter().flat_map(move |family| {
@@ -145,7 +156,10 @@ impl Peer {
     }
 
     /// Where a route with this path goes: what is behind `ifindex` is on the session's own link.
-    fn towards(&self, path: &Path) -> (IpAddr, u32) {
+    fn towards(&self, path: &Path, change: Option<NextHopChange>) -> (IpAddr, u32) {
+        if let Some(NextHopChange::Address(addr)) = change {
+            return (addr, 0);
+        }
         let on_link = !matches!(self.config.reach, Reach::Multihop(_));
         let known = self.source.ifindex;
         let ifindex = if known != 0 {
@@ -168,6 +182,7 @@ pub(crate) fn installable<'a>(
     peers: impl Iterator<Item = &'a Peer>,
     family: Family,
 ) -> Vec<Installable> {
+    let unchanged = Modifications::default();
     let mut candidates: BTreeMap<(Prefix, u32), Vec<(Rank, Installable)>> = BTreeMap::new();
     for peer in peers {
         let Some(install) = &peer.config.install else {
@@ -175,16 +190,21 @@ pub(crate) fn installable<'a>(
         };
         for (key, route, accepted) in peer.adj_in[family].accepted() {
             let attributes = &route.path.attributes;
-            let (next_hop, ifindex) = peer.towards(&route.path);
+            let changes = accepted.changes.as_deref().unwrap_or(&unchanged);
+            if changes.install.enabled == Some(false) {
+                continue;
+            }
+            let (next_hop, ifindex) = peer.towards(&route.path, changes.next_hop);
+            let neighbour_as = attributes.as_path.first();
             let rank = Rank {
                 local_pref: accepted.local_pref,
-                as_path_length: attributes.as_path.length(),
-                origin: attributes.origin,
+                as_path_length: changes.prepend.len() + attributes.as_path.length(),
+                origin: changes.origin.unwrap_or(attributes.origin),
                 med: accepted.med,
-                neighbour_as: attributes.as_path.first(),
+                neighbour_as,
                 external: peer.source.external,
             };
-            let install = fitting(install, family);
+            let install = fitting(install, &changes.install, family);
             let table = install.table;
             let route = Installable {
                 prefix: key.prefix,
@@ -212,11 +232,13 @@ pub(crate) fn installable<'a>(
     all
 }
 
-/// The settings without a preferred source of the other family.
-fn fitting(install: &Install, family: Family) -> Install {
+/// The peer's settings with what the policy changed, without a preferred source of the other family.
+fn fitting(install: &Install, change: &InstallChange, family: Family) -> Install {
+    let prefsrc = change.prefsrc.or(install.prefsrc);
     Install {
-        prefsrc: install.prefsrc.filter(|a| Family::of(a) == family),
-        ..install.clone()
+        table: change.table.unwrap_or(install.table),
+        metric: change.metric.or(install.metric),
+        prefsrc: prefsrc.filter(|a| Family::of(a) == family),
     }
 }
 

@@ -16,14 +16,14 @@ mod shared;
 mod stale;
 mod timeout;
 
-use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use tapway_bgp_wire::{ErrorCode, Notification};
-use tapway_model::{Family, Instant, PeerName, PolicyName};
+use tapway_bgp_wire::{Attributes, ErrorCode, NextHop, Notification};
+use tapway_model::{Family, Instant, PeerName, PolicyName, Prefix};
 
 use crate::config::{PeerConfig, Policy, SpeakerConfig};
 use crate::policy::Policies;
@@ -106,19 +106,18 @@ impl Speaker {
         true
     }
 
-    /// Defines a policy, or replaces it; takes effect at once, without resetting a session.
-    pub fn set_policy(&mut self, now: Instant, policy: Policy) {
-        let name = policy.name.clone();
-        if self.shared.policies.set(policy) {
-            self.policy_changed(now, &name);
-        }
+    /// Defines policies, or replaces them, all at once; takes effect without resetting a session. Only peers
+    /// whose policies differ are looked at again.
+    pub fn set_policies(&mut self, now: Instant, policies: impl IntoIterator<Item = Policy>) {
+        let changed = self.shared.policies.set(policies);
+        self.policies_changed(now, &changed);
     }
 
     /// Removes a policy. Peers that still name it reject everything. False: there was none.
     pub fn remove_policy(&mut self, now: Instant, name: &PolicyName) -> bool {
         let removed = self.shared.policies.remove(name);
         if removed {
-            self.policy_changed(now, name);
+            self.policies_changed(now, &[name.clone()].into());
         }
         removed
     }
@@ -128,12 +127,15 @@ impl Speaker {
         &self.shared.policies
     }
 
-    fn policy_changed(&mut self, now: Instant, name: &PolicyName) {
+    fn policies_changed(&mut self, now: Instant, changed: &BTreeSet<PolicyName>) {
+        if changed.is_empty() {
+            return;
+        }
         self.each(now, |peer, shared| {
-            if peer.config.import == *name {
+            if shared.policies.reaches(&peer.config.import, changed) {
                 peer.judge_again(shared);
             }
-            if peer.config.export == *name {
+            if shared.policies.reaches(&peer.config.export, changed) {
                 peer.touch_all(shared);
             }
         });
@@ -380,6 +382,21 @@ impl Speaker {
     /// What a peer sent; in order.
     pub fn received(&self, peer: &PeerName) -> impl Iterator<Item = ReceivedRoute> {
         self.peers.get(peer).into_iter().flat_map(Peer::received)
+    }
+
+    /// What a peer sent to one prefix: next hop and attributes.
+    pub fn received_to(
+        &self,
+        peer: &PeerName,
+        prefix: Prefix,
+    ) -> impl Iterator<Item = (NextHop, &Attributes)> {
+        let peer = self.peers.get(peer).into_iter();
+        peer.flat_map(move |peer| peer.received_to(prefix))
+    }
+
+    /// Own routes to one prefix.
+    pub fn announcements_to(&self, prefix: &Prefix) -> &[Announcement] {
+        self.shared.own.of_prefix(prefix)
     }
 
     /// What a peer was sent; in order.

@@ -2,13 +2,13 @@
 //!
 //! RFC 4271 §6 and 9.1, RFC 7606, RFC 4724 §4, RFC 7313 §4. Nothing received is ever sent on.
 
+use alloc::boxed::Box;
 use alloc::format;
 use core::net::IpAddr;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
-    Community, DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype,
-    Update,
+    DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype, Update,
 };
 use tapway_model::{Family, Instant};
 
@@ -17,7 +17,9 @@ use super::event::{DownReason, Event};
 use super::peer::{Cause, Peer, Slot, describe};
 use super::shared::Shared;
 use crate::config::PeerConfig;
-use crate::policy::{Outcome, Subject};
+use crate::policy::{
+    Context, Modifications, Named, NextHopChange, RouteAttributes, RouteView, Way,
+};
 use crate::rib::adj_in::{Accepted, Path};
 use crate::rib::next_hop;
 use crate::session::fsm::{self, State};
@@ -199,11 +201,7 @@ impl Peer {
 
     fn update(&mut self, shared: &mut Shared, now: Instant, update: &Update<'_>) {
         self.tell_faults(shared, now, update);
-        let judge = Judge {
-            shared,
-            config: &self.config,
-            source: self.source,
-        };
+        let judge = Judge::new(shared, &self.config, self.source);
         let installs = self.config.install.is_some();
         let mut changed = wire::PerFamily::<bool>::default();
         let mut over = None;
@@ -309,11 +307,7 @@ impl Peer {
     /// Judges all received routes again: the import policy, or our addresses, changed.
     pub(crate) fn judge_again(&mut self, shared: &mut Shared) {
         for family in Family::ALL {
-            let judge = Judge {
-                shared,
-                config: &self.config,
-                source: self.source,
-            };
+            let judge = Judge::new(shared, &self.config, self.source);
             let changed = self.adj_in[family].judge(|key, path| match judge.path(path) {
                 Some(refusal) => Err(refusal),
                 None => judge.policy(key, path),
@@ -341,9 +335,19 @@ struct Judge<'a> {
     shared: &'a Shared,
     config: &'a PeerConfig,
     source: Source,
+    import: Named<'a>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(shared: &'a Shared, config: &'a PeerConfig, source: Source) -> Judge<'a> {
+        Judge {
+            shared,
+            config,
+            source,
+            import: shared.policies.named(&config.import),
+        }
+    }
+
     /// What speaks against all routes with this path.
     fn path(&self, path: &Path) -> Option<Refusal> {
         let us = &self.shared.config;
@@ -364,33 +368,50 @@ impl Judge<'_> {
         if nowhere || !next_hop::usable(addr) {
             return Some(Refusal::BadNextHop);
         }
+        self.is_ours(addr).then_some(Refusal::OwnNextHop)
+    }
+
+    fn is_ours(&self, addr: IpAddr) -> bool {
         let ours = &self.source.ours;
-        let is_ours = match addr {
+        match addr {
             IpAddr::V4(a) => ours.v4 == Some(a),
             IpAddr::V6(a) => [ours.v6_global, ours.v6_link_local].contains(&Some(a)),
-        };
-        is_ours.then_some(Refusal::OwnNextHop)
+        }
     }
 
     /// What the import policy says.
     fn policy(&self, key: &NlriEntry, path: &Path) -> Result<Accepted, Refusal> {
-        let communities: &[Community] = &path.attributes.communities;
-        let subject = Subject::Received {
-            prefix: key.prefix,
-            communities,
+        let attributes = &path.attributes;
+        let route = RouteView::received(
+            key.prefix,
+            &self.config.name,
+            path.next_hop,
+            RouteAttributes::Values(attributes),
+        );
+        let context = Context {
+            way: Way::Import,
+            peer: Some(&self.config.name),
+            asn: self.shared.config.asn,
         };
-        match self.shared.policies.evaluate(&self.config.import, &subject) {
-            Outcome::Rejected { rule } => Err(Refusal::Policy {
-                policy: self.config.import.clone(),
+        let outcome = self.import.evaluate(&route, &context);
+        if !outcome.accepted {
+            let (policy, rule) = outcome.rule().unzip();
+            return Err(Refusal::Policy {
+                policy: policy.unwrap_or(&self.config.import).clone(),
                 rule,
-            }),
-            Outcome::Accepted(set) => Ok(Accepted {
-                local_pref: set
-                    .local_pref
-                    .or(path.attributes.local_pref)
-                    .unwrap_or(DEFAULT_LOCAL_PREF),
-                med: set.med.or(path.attributes.med).unwrap_or(0),
-            }),
+            });
         }
+        let mut changes = outcome.changes;
+        if let Some(NextHopChange::Address(addr)) = changes.next_hop
+            && self.is_ours(addr)
+        {
+            return Err(Refusal::OwnNextHop);
+        }
+        let preference = changes.local_pref.take().or(attributes.local_pref);
+        Ok(Accepted {
+            local_pref: preference.unwrap_or(DEFAULT_LOCAL_PREF),
+            med: changes.med.take().or(attributes.med).unwrap_or(0),
+            changes: (changes != Modifications::default()).then(|| Box::new(changes)),
+        })
     }
 }

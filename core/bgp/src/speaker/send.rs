@@ -3,10 +3,9 @@
 //! RFC 4271 §5 and 9.2, RFC 4724 §2, RFC 7313 §4.
 
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::{AsPath, Attributes, Community, RefreshSubtype, RouteRefresh, UpdateBuilder};
+use tapway_bgp_wire::{AsPath, Attributes, NextHop, RefreshSubtype, RouteRefresh, UpdateBuilder};
 use tapway_model::{Family, Prefix};
 
 use super::action::{ConnId, LocalAddresses, Transmit};
@@ -15,8 +14,8 @@ use super::event::Event;
 use super::peer::{Peer, Slot};
 use super::receive::DEFAULT_LOCAL_PREF;
 use super::shared::Shared;
-use crate::config::{PeerConfig, Set};
-use crate::policy::{Outcome, Subject};
+use crate::config::{InstallChange, PeerConfig, PeerNextHop};
+use crate::policy::{Context, Modifications, NextHopChange, RouteView, Way};
 use crate::rib::adj_out::Refresh;
 use crate::rib::next_hop::{self, Link};
 use crate::rib::own::Announcement;
@@ -31,7 +30,7 @@ pub(crate) fn export(
     shared: &Shared,
     peer: &PeerConfig,
     announcement: &Announcement,
-) -> Result<Set, NotSent> {
+) -> Result<Modifications, NotSent> {
     if announcement
         .peers
         .as_ref()
@@ -39,16 +38,21 @@ pub(crate) fn export(
     {
         return Err(NotSent::NotForPeer(announcement.network.clone()));
     }
-    match shared
-        .policies
-        .evaluate(&peer.export, &Subject::Own(announcement))
-    {
-        Outcome::Accepted(set) => Ok(set),
-        Outcome::Rejected { rule } => Err(NotSent::Filtered {
-            policy: peer.export.clone(),
-            rule,
-        }),
+    let context = Context {
+        way: Way::Export,
+        peer: Some(&peer.name),
+        asn: shared.config.asn,
+    };
+    let policy = shared.policies.named(&peer.export);
+    let outcome = policy.evaluate(&RouteView::own(announcement), &context);
+    if outcome.accepted {
+        return Ok(outcome.changes);
     }
+    let (policy, rule) = outcome.rule().unzip();
+    Err(NotSent::Filtered {
+        policy: policy.unwrap_or(&peer.export).clone(),
+        rule,
+    })
 }
 
 /// Of the announcements with one prefix the one that goes to the peer: the first that it may see.
@@ -56,7 +60,7 @@ pub(crate) fn chosen<'a>(
     shared: &'a Shared,
     peer: &PeerConfig,
     prefix: &Prefix,
-) -> Option<(&'a Announcement, Set)> {
+) -> Option<(&'a Announcement, Modifications)> {
     shared
         .own
         .of_prefix(prefix)
@@ -76,23 +80,40 @@ pub(crate) fn link(peer: &PeerConfig, session: &Session) -> Option<Link> {
 }
 
 /// The attributes of an own route (RFC 4271 §5.1).
-fn attributes(set: &Set, asn: u32, external: bool) -> Attributes {
-    let as_path = if external {
-        AsPath::sequence(vec![asn; usize::from(set.prepend) + 1])
-    } else {
-        AsPath::default()
-    };
-    Attributes {
-        as_path,
-        med: set.med,
-        local_pref: (!external).then_some(set.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)),
-        communities: set
-            .communities
-            .iter()
-            .flatten()
-            .map(|c| Community(*c))
-            .collect(),
+fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
+    let mut attributes = Attributes {
+        local_pref: Some(DEFAULT_LOCAL_PREF),
         ..Attributes::default()
+    };
+    changes.apply(&mut attributes);
+    if external {
+        attributes.as_path.prepend(asn, 1);
+        attributes.local_pref = None;
+    } else {
+        attributes.as_path = AsPath::default();
+    }
+    attributes
+}
+
+/// The next hop of an own route: what its policy says, or what is chosen without one.
+fn next_hop(
+    announcement: &Announcement,
+    change: Option<NextHopChange>,
+    link: &Link,
+) -> Result<NextHop, &'static str> {
+    let family = announcement.id.prefix.family();
+    match change {
+        None | Some(NextHopChange::Unchanged) => {
+            next_hop::choose(family, announcement.next_hop, link)
+        }
+        Some(NextHopChange::Address(addr)) => next_hop::choose(family, Some(addr), link),
+        Some(NextHopChange::Own) => {
+            let link = Link {
+                configured: PeerNextHop::default(),
+                ..*link
+            };
+            next_hop::choose(family, None, &link)
+        }
     }
 }
 
@@ -195,9 +216,11 @@ impl Peer {
             }
             if adj_out.pending() > 0 {
                 let batch = adj_out.take(BATCH, |adj_out, prefix| {
-                    let (announcement, set) = chosen(shared, peer, prefix)?;
-                    let next_hop = next_hop::choose(family, announcement.next_hop, &link).ok()?;
-                    Some(adj_out.bundle(set, next_hop, |set| attributes(set, asn, external)))
+                    let (announcement, mut changes) = chosen(shared, peer, prefix)?;
+                    let next_hop = next_hop(announcement, changes.next_hop.take(), &link).ok()?;
+                    // It is not told where the route goes in our kernel.
+                    changes.install = InstallChange::default();
+                    Some(adj_out.bundle(changes, next_hop, |c| attributes(c, asn, external)))
                 });
                 let mut builder = UpdateBuilder::new(out, encode);
                 sent.withdrawn += batch.withdraw.len() as u64;
@@ -284,9 +307,10 @@ impl Peer {
     pub(crate) fn why_not_sent(&self, shared: &Shared, announcement: &Announcement) -> NotSent {
         let prefix = &announcement.id.prefix;
         let family = prefix.family();
-        if let Err(why) = export(shared, &self.config, announcement) {
-            return why;
-        }
+        let changes = match export(shared, &self.config, announcement) {
+            Ok(changes) => changes,
+            Err(why) => return why,
+        };
         match chosen(shared, &self.config, prefix) {
             Some((chosen, _)) if chosen.id != announcement.id => {
                 return NotSent::Conflict(chosen.id);
@@ -302,7 +326,7 @@ impl Peer {
         let Some(link) = link(&self.config, &self.main) else {
             return NotSent::Pending;
         };
-        if let Err(why) = next_hop::choose(family, announcement.next_hop, &link) {
+        if let Err(why) = next_hop(announcement, changes.next_hop, &link) {
             return NotSent::NoNextHop(why);
         }
         match self.adj_out[family].get(prefix) {

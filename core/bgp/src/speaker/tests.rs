@@ -4,6 +4,7 @@ mod collide;
 mod establish;
 mod hostile;
 pub(crate) mod net;
+mod policies;
 mod refresh;
 mod restart;
 mod routes;

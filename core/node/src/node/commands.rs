@@ -28,11 +28,12 @@ impl Node {
         known
     }
 
-    /// Adds or changes a policy.
-    pub fn set_policy(&mut self, now: Instant, policy: Policy) {
-        self.config.policies.retain(|p| p.name != policy.name);
-        self.config.policies.push(policy.clone());
-        self.speaker.set_policy(now, policy);
+    /// Adds or changes policies, all at once: they may call each other.
+    pub fn set_policies(&mut self, now: Instant, policies: Vec<Policy>) {
+        let known = &mut self.config.policies;
+        known.retain(|old| !policies.iter().any(|new| new.name == old.name));
+        known.extend_from_slice(&policies);
+        self.speaker.set_policies(now, policies);
         self.turn(now);
     }
 

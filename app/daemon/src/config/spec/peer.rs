@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, Install, PeerAddress, PeerConfig, PeerNextHop, Reach, Secret,
+    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerConfig, PeerNextHop, Reach,
+    Secret,
 };
 use tapway_model::spec::SpecError;
-use tapway_model::{Family, IfName, PeerName, PolicyName};
+use tapway_model::{Domain, Family, IfName, PeerName, PolicyName};
 
 use super::address::{BGP_PORT, host_address, is_link_local, of_family, peer_address, peer_asn};
 use super::network::{NextHopSpec, table};
@@ -437,28 +438,37 @@ impl PeerSpec {
             Some(Switch::Flag(true)) => &InstallSpec::default(),
             Some(Switch::Table(spec)) => spec,
         };
-        let metric = match spec.metric {
-            None => None,
-            Some(metric) => Some(u32::try_from(metric).ok().filter(|m| *m > 0).ok_or_else(
-                || {
+        let said = spec.parse()?;
+        Ok(Some(Install {
+            table: said.table.unwrap_or(Domain::MAIN.0),
+            metric: said.metric,
+            prefsrc: said.prefsrc,
+        }))
+    }
+}
+
+impl InstallSpec {
+    /// Keys in errors begin with `install`.
+    pub(super) fn parse(&self) -> Result<InstallChange, SpecError> {
+        let metric = |metric: i64| {
+            u32::try_from(metric)
+                .ok()
+                .filter(|m| *m > 0)
+                .ok_or_else(|| {
                     wrong(
                         "install.metric",
                         format!("{metric} is no metric; write 1 to 4294967295"),
                     )
-                },
-            )?),
+                })
         };
-        let prefsrc = match &spec.prefsrc {
-            None => None,
-            Some(text) => Some(host_address(text).map_err(|e| wrong("install.prefsrc", e))?),
-        };
-        Ok(Some(Install {
-            table: table(spec.table.as_ref())
-                .map_err(|e| wrong("install.table", e))?
-                .0,
-            metric,
-            prefsrc,
-        }))
+        let prefsrc = |text: &String| host_address(text).map_err(|e| wrong("install.prefsrc", e));
+        let in_table = |spec| table(Some(spec)).map_err(|e| wrong("install.table", e));
+        Ok(InstallChange {
+            enabled: None,
+            table: self.table.as_ref().map(in_table).transpose()?.map(|t| t.0),
+            metric: self.metric.map(metric).transpose()?,
+            prefsrc: self.prefsrc.as_ref().map(prefsrc).transpose()?,
+        })
     }
 }
 

@@ -2,20 +2,15 @@
 
 use std::net::IpAddr;
 
-use tapway_bgp::config::{
-    GracefulRestart, Install, Match, PeerAddress, PeerAsn, PeerConfig, Policy, PrefixMatch, Reach,
-    Rule, Set, Verdict,
-};
-use tapway_model::{Domain, Family, Network};
+use tapway_bgp::config::{GracefulRestart, Install, PeerAddress, PeerAsn, PeerConfig, Reach};
+use tapway_model::{Domain, Network};
 
-use super::policy::NAMED_COMMUNITIES;
 use super::{
-    GracefulRestartSpec, HIDDEN, InstallSpec, MatchSpec, NetworkSpec, NextHopSpec, Password,
-    PeerSpec, PolicySpec, RuleSpec, SetSpec,
+    GracefulRestartSpec, HIDDEN, InstallSpec, NetworkSpec, NextHopSpec, Password, PeerSpec,
 };
 use crate::config::value::{NumberOrWord, Switch, Texts, Word, duration_text};
 
-fn texts<T: ToString>(list: &[T]) -> Texts {
+pub(super) fn texts<T: ToString>(list: &[T]) -> Texts {
     Texts(list.iter().map(T::to_string).collect())
 }
 
@@ -89,7 +84,7 @@ pub(crate) fn graceful_restart_spec(
     }
 }
 
-fn table(domain: Domain) -> NumberOrWord {
+pub(super) fn table(domain: Domain) -> NumberOrWord {
     match domain {
         Domain::MAIN => NumberOrWord::Word("main".into()),
         Domain(table) => NumberOrWord::Number(table.into()),
@@ -122,71 +117,4 @@ impl From<&Network> for NetworkSpec {
             ..NetworkSpec::default()
         }
     }
-}
-
-impl From<&Policy> for PolicySpec {
-    fn from(policy: &Policy) -> PolicySpec {
-        PolicySpec {
-            rules: policy.rules.iter().map(RuleSpec::from).collect(),
-        }
-    }
-}
-
-impl From<&Rule> for RuleSpec {
-    fn from(rule: &Rule) -> RuleSpec {
-        let verdict = match rule.action {
-            Verdict::Accept => "accept",
-            Verdict::Reject => "reject",
-            Verdict::Next => "next",
-        };
-        RuleSpec {
-            matches: Some(MatchSpec::from(&rule.matches)).filter(|m| *m != MatchSpec::default()),
-            set: Some(SetSpec::from(&rule.set)).filter(|s| *s != SetSpec::default()),
-            action: verdict.into(),
-        }
-    }
-}
-
-impl From<&Match> for MatchSpec {
-    fn from(matches: &Match) -> MatchSpec {
-        MatchSpec {
-            prefixes: Texts(matches.prefixes.iter().map(prefix_text).collect()),
-            family: matches.family.as_ref().map(Family::to_string),
-            kind: texts(&matches.kinds),
-            instance: texts(&matches.instances),
-            tag: texts(&matches.tags),
-            network: texts(&matches.networks),
-            communities: communities(&matches.communities),
-            from: None,
-        }
-    }
-}
-
-impl From<&Set> for SetSpec {
-    fn from(set: &Set) -> SetSpec {
-        SetSpec {
-            communities: set.communities.as_deref().map(communities),
-            add_communities: communities(&set.add_communities),
-            med: set.med.map(i64::from),
-            local_pref: set.local_pref.map(i64::from),
-            prepend: Some(i64::from(set.prepend)).filter(|p| *p > 0),
-        }
-    }
-}
-
-fn prefix_text(matched: &PrefixMatch) -> String {
-    let PrefixMatch { prefix, ge, le } = matched;
-    if (*ge, *le) == (prefix.len(), prefix.len()) {
-        prefix.to_string()
-    } else {
-        format!("{prefix} ge {ge} le {le}")
-    }
-}
-
-fn communities(values: &[u32]) -> Texts {
-    let text = |value: &u32| match NAMED_COMMUNITIES.iter().find(|(_, v)| v == value) {
-        Some((name, _)) => (*name).to_string(),
-        None => format!("{}:{}", value >> 16, value & 0xffff),
-    };
-    Texts(values.iter().map(text).collect())
 }

@@ -9,6 +9,7 @@ use super::*;
 const YES: Result<Accepted, Refusal> = Ok(Accepted {
     local_pref: 100,
     med: 0,
+    changes: None,
 });
 const NO: Result<Accepted, Refusal> = Err(Refusal::AsLoop);
 
@@ -40,6 +41,20 @@ fn what_counts_changes() {
             Ok(Accepted {
                 local_pref: 200,
                 med: 0,
+                changes: None,
+            }),
+            true,
+        ),
+        (
+            "another path by policy",
+            path(2),
+            Ok(Accepted {
+                local_pref: 200,
+                med: 0,
+                changes: Some(Box::new(Modifications {
+                    prepend: [1].into(),
+                    ..Modifications::default()
+                })),
             }),
             true,
         ),

@@ -23,7 +23,7 @@ fn by(last: u8) -> impl FnMut(&mut AdjOut, &Prefix) -> Option<Arc<Bundle>> {
     move |rib, p| {
         prefix("10.0.0.0/8").contains(p).then(|| {
             rib.bundle(
-                Set::default(),
+                Modifications::default(),
                 NextHop::V4([192, 0, 2, last].into()),
                 |_| Attributes::default(),
             )

@@ -8,7 +8,9 @@ use core::time::Duration;
 use tapway_model::{Domain, Family, NetworkName};
 
 use super::net::*;
-use crate::config::{AddPaths, Match, PeerAsn, Policy, Rule, Set, Verdict};
+use crate::config::{
+    AddPaths, Change, Match, PeerAsn, Policy, Prepend, PrependAs, Rule, Set, Verdict,
+};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -263,10 +265,16 @@ fn export_policy_sets_attributes_and_changes_at_once() {
         }
     );
     let set = Set {
-        communities: Some([(65002 << 16) | 90, 65535 << 16].into()),
+        communities: Change {
+            replace: Some([(65002 << 16) | 90, 65535 << 16].map(Community).into()),
+            ..Change::default()
+        },
         med: Some(10),
         local_pref: Some(300),
-        prepend: 2,
+        prepend: Some(Prepend {
+            count: 2,
+            asn: PrependAs::Own,
+        }),
         ..Set::default()
     };
     let policy = |action| Policy {
@@ -274,12 +282,13 @@ fn export_policy_sets_attributes_and_changes_at_once() {
         rules: [Rule {
             matches: Match::default(),
             set: set.clone(),
+            call: None,
             action,
         }]
         .into(),
     };
     let now = net.now;
-    net.speaker(1).set_policy(now, policy(Verdict::Accept));
+    net.speaker(1).set_policies(now, [policy(Verdict::Accept)]);
     net.run(SECOND);
     let route = net.nodes[0].speaker.received(&name("peer")).next().unwrap();
     assert_eq!(route.as_path, "65002 65002 65002");
@@ -290,7 +299,7 @@ fn export_policy_sets_attributes_and_changes_at_once() {
     );
     assert_eq!(route.communities, [(65002 << 16) | 90, 65535 << 16]);
     let now = net.now;
-    net.speaker(1).set_policy(now, policy(Verdict::Reject));
+    net.speaker(1).set_policies(now, [policy(Verdict::Reject)]);
     net.run(SECOND);
     assert!(routes(&net).is_empty());
     let why = net.nodes[1].speaker.why_not_sent(&name("peer"), &id);

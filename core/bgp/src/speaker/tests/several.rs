@@ -16,10 +16,10 @@ use crate::config::{Install, PeerConfig};
 use crate::session::open::{Ourselves, our_open};
 use crate::*;
 
-const NOW: Instant = Instant::from_nanos(1_000_000_000);
+pub(super) const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
 /// A speaker with established sessions to `tor1`, `tor2`, …: nodes 1, 2, …
-fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Speaker {
+pub(super) fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Speaker {
     let mut speaker = Speaker::new(speaker_config(0), 3, StartKind::Cold);
     speaker.set_restart_done(NOW);
     for node in 1..=count {
@@ -64,16 +64,16 @@ fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Speaker {
     speaker
 }
 
-fn tor(node: usize) -> tapway_model::PeerName {
+pub(super) fn tor(node: usize) -> tapway_model::PeerName {
     name(&alloc::format!("tor{node}"))
 }
 
-fn conn(node: usize) -> ConnId {
+pub(super) fn conn(node: usize) -> ConnId {
     ConnId::Incoming(node as u64)
 }
 
 /// Whom bytes go to, in order.
-fn drain(speaker: &mut Speaker) -> Vec<ConnId> {
+pub(super) fn drain(speaker: &mut Speaker) -> Vec<ConnId> {
     let mut all = Vec::new();
     while let Some(transmit) = speaker.poll_transmit(NOW) {
         all.push(transmit.conn);
@@ -82,7 +82,12 @@ fn drain(speaker: &mut Speaker) -> Vec<ConnId> {
     all
 }
 
-fn send(speaker: &mut Speaker, node: usize, prefix: &str, change: impl FnOnce(&mut Attributes)) {
+pub(super) fn send(
+    speaker: &mut Speaker,
+    node: usize,
+    prefix: &str,
+    change: impl FnOnce(&mut Attributes),
+) {
     let mut attributes = Attributes {
         as_path: AsPath::sequence([asn(node)]),
         ..Attributes::default()
