@@ -480,6 +480,9 @@ impl Daemon {
                 _ => {}
             }
         }
+        if let Some(why) = self.store.trouble() {
+            concerns.push(format!("nothing is kept across restarts: {why}"));
+        }
         let problems = self.problems().len() as u64;
         let conflicts = node.intent().conflicts().len() as u64;
         if problems > 0 {
@@ -525,7 +528,8 @@ impl Daemon {
             .failed()
             .map(|(addr, why)| (*addr, why.to_owned()))
             .collect();
-        let facts = doctor::Facts::of(&self.node, failed);
+        let not_kept = self.store.trouble().map(str::to_owned);
+        let facts = doctor::Facts::of(&self.node, failed, not_kept);
         let started = std::thread::Builder::new()
             .name("doctor".to_owned())
             .spawn(move || {

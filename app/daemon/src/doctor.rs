@@ -22,6 +22,8 @@ pub struct Facts {
     pub forwards: bool,
     /// Listeners that could not be opened, and why.
     pub failed_listeners: Vec<(SocketAddr, String)>,
+    /// Why nothing is kept across restarts.
+    pub not_kept: Option<String>,
     /// Peers that are not established, and why.
     pub peers_down: Vec<(String, String)>,
     /// Kernel objects that cannot be had.
@@ -30,7 +32,11 @@ pub struct Facts {
 
 impl Facts {
     /// What the node knows.
-    pub fn of(node: &Node, failed_listeners: Vec<(SocketAddr, String)>) -> Facts {
+    pub fn of(
+        node: &Node,
+        failed_listeners: Vec<(SocketAddr, String)>,
+        not_kept: Option<String>,
+    ) -> Facts {
         let guest_interfaces: Vec<String> = node
             .intent()
             .nics()
@@ -55,6 +61,7 @@ impl Facts {
             forwards: node.intent().nics().next().is_some(),
             guest_interfaces,
             failed_listeners,
+            not_kept,
             peers_down,
             kernel_problems: crate::views::kernel_problems(node)
                 .map(|p| format!("{}: {}", p.subject, p.message))
@@ -73,6 +80,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         port::check(&facts.failed_listeners),
         networkd::check(),
         kernel_objects(&facts.kernel_problems),
+        state(facts.not_kept.as_deref()),
     ];
     checks.extend(facts.peers_down.iter().map(|(peer, why)| {
         with_remedy(
@@ -166,6 +174,20 @@ fn rp_filter(interfaces: &[String]) -> Check {
     );
     found.detail = strict.iter().take(10).map(|name| (*name).clone()).collect();
     found
+}
+
+fn state(not_kept: Option<&str>) -> Check {
+    match not_kept {
+        None => check("state", CheckStatus::Ok, "state is kept across restarts"),
+        Some(why) => with_remedy(
+            check(
+                "state",
+                CheckStatus::Failed,
+                format!("nothing is kept across restarts: {why}"),
+            ),
+            crate::store::MEND,
+        ),
+    }
 }
 
 fn kernel_objects(problems: &[String]) -> Check {

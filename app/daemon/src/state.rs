@@ -10,6 +10,8 @@
 //!   and what was kept. Records behind a damaged place are kept. The daemon starts in any case.
 //! - **A disk that fails or is full**: whoever waits is told so; the records stay, and are tried again
 //!   until they are written. Meanwhile the queue fills up, and [`Writer::append`] gives records back.
+//! - **A directory that cannot be used** (read-only, somebody else's, not there): the same. What can be
+//!   read is known; the directory is tried again with the records.
 //! - **Growth**: when more than half of the file, and more than 1 MiB, is out of date, the rest is
 //!   written to a new file, which replaces the old one.
 //! - **One daemon**: the directory is locked; a second one is told the pid of the first.
@@ -74,27 +76,54 @@ pub struct Opened {
 /// called on that thread when records were written, or could not be.
 ///
 /// # Errors
-/// When the directory is in use or cannot be used. Never for damaged content.
+/// When the directory is in use, or there can be no thread. Never for damaged content, nor for a
+/// directory that cannot be used now: the thread goes on trying.
 pub fn open(
     dir: &Path,
     capacity: usize,
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Opened, OpenError> {
-    let lock = lock::take(dir)?;
-    let loaded = load::load(dir)?;
+    let (place, state, problems) = match Place::open(dir) {
+        Ok((place, loaded)) => (place, loaded.state, loaded.problems),
+        Err(error @ OpenError::Locked { .. }) => return Err(error),
+        Err(OpenError::Io { .. }) => (
+            Place::Closed(dir.to_path_buf()),
+            load::look(dir),
+            Vec::new(),
+        ),
+    };
     let writer =
-        Writer::start(loaded.log, lock, capacity, Box::new(progress)).map_err(|error| {
-            OpenError::Io {
-                path: dir.to_path_buf(),
-                doing: "cannot start a thread",
-                error,
-            }
+        Writer::start(place, capacity, Box::new(progress)).map_err(|error| OpenError::Io {
+            path: dir.to_path_buf(),
+            doing: "cannot start a thread",
+            error,
         })?;
     Ok(Opened {
-        state: loaded.state,
+        state,
         writer,
-        problems: loaded.problems,
+        problems,
     })
+}
+
+/// Where records go.
+enum Place {
+    /// The log of a directory that is ours.
+    Open {
+        log: log::Log,
+        #[expect(dead_code, reason = "held, not read")]
+        lock: lock::Lock,
+    },
+    /// A directory that could not be used.
+    Closed(PathBuf),
+}
+
+impl Place {
+    fn open(dir: &Path) -> Result<(Place, load::Found), OpenError> {
+        let lock = lock::take(dir)?;
+        let loaded = load::load(dir)?;
+        let log = loaded.log;
+        Ok((Place::Open { log, lock }, loaded.found))
+    }
 }
 
 /// The id of this boot of the host, for [`Record::Sysctl`].

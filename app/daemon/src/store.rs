@@ -29,6 +29,10 @@ const WIRED: &str = "wired";
 /// Counter: which boot of the host that was.
 const BOOT: &str = "boot";
 
+/// What to do about a disk that fails.
+pub const MEND: &str = "make the state directory writable (mount, owner, room on the disk), or choose another with \
+    state_dir under [router]; it is tried again by itself";
+
 /// What an earlier run kept.
 pub struct Kept {
     /// Peers applied through the API, as written.
@@ -116,7 +120,8 @@ impl Store {
     /// Opens the state directory. `wake` is called when the log's thread has news.
     ///
     /// # Errors
-    /// When another daemon uses the directory, or it cannot be used.
+    /// When another daemon uses the directory. One that cannot be written is a problem, not an error:
+    /// the network goes on, and nothing is kept until it can.
     pub fn open(dir: &Path, wake: impl Fn() + Send + 'static) -> anyhow::Result<(Store, Kept)> {
         let (sender, progress) = sync_channel(64);
         let wants_room = Arc::new(AtomicBool::new(false));
@@ -214,10 +219,14 @@ impl Store {
     pub fn poll(&mut self) {
         while let Ok(news) = self.progress.try_recv() {
             match news {
-                Progress::Kept => self.problem = None,
+                Progress::Kept => {
+                    if self.problem.take().is_some() {
+                        tracing::info!("state is kept again");
+                    }
+                }
                 Progress::Failing(why) => {
                     if self.problem.is_none() {
-                        tracing::error!("the state log cannot be written: {why}");
+                        tracing::error!("nothing is kept across restarts: {why}; {MEND}");
                     }
                     self.problem = Some(why);
                 }
@@ -230,15 +239,20 @@ impl Store {
         }
     }
 
+    /// Why nothing is kept at present.
+    pub fn trouble(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
     /// What is wrong with the disk.
     pub fn problem(&self) -> Option<ApiProblem> {
         self.problem.as_ref().map(|why| ApiProblem {
             kind: ProblemKind::State,
             subject: "state.log".to_owned(),
-            message: format!("the state log cannot be written: {why}; the network goes on, but a restart may forget"),
+            message: format!("nothing is kept across restarts: {why}; the network goes on, but a restart may forget"),
             place: None,
             source: None,
-            remedy: Some("make room on the disk, or mend it; it is tried again by itself".to_owned()),
+            remedy: Some(MEND.to_owned()),
         })
     }
 
@@ -308,5 +322,5 @@ fn not_kept(why: &str) -> ApiError {
         ErrorCode::Internal,
         format!("it is in effect, but a restart may forget it: {why}"),
     )
-    .with_remedy("see `tapway problem list`; try again when the disk works")
+    .with_remedy(MEND)
 }

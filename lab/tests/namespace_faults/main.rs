@@ -15,3 +15,4 @@ mod overrun;
 mod restart;
 mod router_advertisement;
 mod sources;
+mod state;

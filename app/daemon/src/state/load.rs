@@ -20,12 +20,25 @@ const NAME: &str = "state.log";
 /// Damaged logs that are kept at most.
 const SET_ASIDE: u32 = 100;
 
-/// What was found.
+/// A log that was read.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) state: State,
     pub(super) log: Log,
+    pub(super) found: Found,
+}
+
+/// What was found in it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) state: State,
     pub(super) problems: Vec<Problem>,
+}
+
+/// What can be read of a log that cannot be written, or nothing.
+pub(super) fn look(dir: &Path) -> State {
+    fs::read(log_path(dir))
+        .map(|bytes| read(&bytes).state)
+        .unwrap_or_default()
 }
 
 /// The path of the log in a state directory.
@@ -87,7 +100,6 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
         problems.push(problem.with_remedy("it is tried again while the daemon runs"));
     }
     Ok(Loaded {
-        state: read.state,
         log: Log {
             dir: dir.to_path_buf(),
             file,
@@ -96,7 +108,10 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
             compact_at: if anew { 0 } else { first_compaction() },
             dir_is_new: bytes.is_empty(),
         },
-        problems,
+        found: Found {
+            state: read.state,
+            problems,
+        },
     })
 }
 

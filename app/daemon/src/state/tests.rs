@@ -14,6 +14,7 @@ use super::load::log_path;
 use super::log::{Batch, MAGIC};
 use super::*;
 
+mod closed;
 mod damage;
 mod full_disk;
 
@@ -190,17 +191,6 @@ fn a_second_daemon_is_told_the_pid_of_the_first() {
     assert_eq!(error, told);
     drop(first);
     drop(quiet(dir.path()));
-}
-
-#[test]
-fn a_directory_that_cannot_be_made_is_an_error() {
-    let dir = directory();
-    let file = dir.path().join("file");
-    fs::write(&file, "").unwrap();
-    let error = open(&file.join("state"), 10, |_| ())
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("cannot make the state directory"), "{error}");
 }
 
 #[test]

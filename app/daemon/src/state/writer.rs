@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::lock::Lock;
-use super::log::{Batch, Log};
+use super::Place;
+use super::load::log_path;
+use super::log::Batch;
 use super::queue::{Job, Queue};
 use super::record::Record;
 
@@ -64,24 +65,19 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     pub(super) fn start(
-        log: Log,
-        lock: Lock,
+        place: Place,
         capacity: usize,
         progress: Box<dyn FnMut(Progress) + Send>,
     ) -> io::Result<Writer> {
         let queue = Arc::new(Queue::new(capacity));
         let worker = Worker {
-            log,
+            place,
             queue: queue.clone(),
             progress,
         };
         let thread = std::thread::Builder::new()
             .name("state".into())
-            .spawn(move || {
-                let result = worker.run();
-                drop(lock);
-                result
-            })?;
+            .spawn(move || worker.run())?;
         Ok(Writer {
             queue,
             thread: Some(thread),
@@ -124,7 +120,7 @@ impl Drop for Writer {
 }
 
 struct Worker {
-    log: Log,
+    place: Place,
     queue: Arc<Queue>,
     progress: Box<dyn FnMut(Progress) + Send>,
 }
@@ -160,13 +156,9 @@ impl Worker {
         let mut pause = FIRST_PAUSE;
         let mut last = false;
         while !batch.is_empty() {
-            let Err(error) = self.log.append(batch) else {
+            let Err(reason) = self.append(batch) else {
                 break;
             };
-            let reason = format!(
-                "{}: cannot be written: {error}",
-                super::load::log_path(&self.log.dir).display()
-            );
             acks.append(&mut self.queue.take_acks());
             for ack in acks.drain(..) {
                 ack(Err(reason.clone()));
@@ -186,11 +178,35 @@ impl Worker {
         Ok(())
     }
 
+    fn append(&mut self, batch: &Batch) -> Result<(), String> {
+        if let Place::Closed(dir) = &self.place {
+            let (open, found) = Place::open(dir).map_err(|error| error.to_string())?;
+            self.place = open;
+            for problem in found.problems {
+                (self.progress)(Progress::Notice(problem.to_string()));
+            }
+        }
+        match &mut self.place {
+            Place::Open { log, .. } => log.append(batch).map_err(|error| {
+                format!(
+                    "{}: cannot be written: {error}",
+                    log_path(&log.dir).display()
+                )
+            }),
+            // It was opened above.
+            Place::Closed(dir) => Err(format!("{}: is not open", dir.display())),
+        }
+    }
+
     fn compact(&mut self) {
-        if let Err(error) = self.log.compact() {
+        let Place::Open { log, .. } = &mut self.place else {
+            return;
+        };
+        if let Err(error) = log.compact() {
+            let path = log_path(&log.dir);
             (self.progress)(Progress::Notice(format!(
                 "{}: cannot be written anew without what is out of date: {error}; the old file stays in use",
-                super::load::log_path(&self.log.dir).display()
+                path.display()
             )));
         }
     }

@@ -11,8 +11,13 @@ fn load_bytes(dir: &Path, bytes: &[u8]) -> (State, Vec<String>) {
     fs::write(log_path(dir), bytes).unwrap();
     let loaded = load(dir).unwrap();
     (
-        loaded.state,
-        loaded.problems.iter().map(Problem::to_string).collect(),
+        loaded.found.state,
+        loaded
+            .found
+            .problems
+            .iter()
+            .map(Problem::to_string)
+            .collect(),
     )
 }
 
@@ -54,9 +59,9 @@ fn a_log_cut_at_any_byte_loads_what_is_whole() {
         // It is mended: the next start finds nothing wrong, with or without more records.
         let again = load(dir.path()).unwrap();
         assert!(
-            again.problems.is_empty(),
+            again.found.problems.is_empty(),
             "cut at {cut}: {:?}",
-            again.problems
+            again.found.problems
         );
         if cut % 16 == 0 {
             let opened = quiet(dir.path());
@@ -67,12 +72,16 @@ fn a_log_cut_at_any_byte_loads_what_is_whole() {
             drop(opened);
             let again = load(dir.path()).unwrap();
             assert!(
-                again.problems.is_empty(),
+                again.found.problems.is_empty(),
                 "cut at {cut}: {:?}",
-                again.problems
+                again.found.problems
             );
-            assert_eq!(again.state.counters.get("more"), Some(&1), "cut at {cut}");
-            assert_eq!(again.state.len(), state.len() + 1, "cut at {cut}");
+            assert_eq!(
+                again.found.state.counters.get("more"),
+                Some(&1),
+                "cut at {cut}"
+            );
+            assert_eq!(again.found.state.len(), state.len() + 1, "cut at {cut}");
         }
     }
 }
@@ -99,8 +108,12 @@ fn a_flipped_bit_costs_one_record_at_most() {
             assert_eq!(opened.state, state, "byte {at}");
             drop(opened);
             let again = load(dir.path()).unwrap();
-            assert_eq!(again.state, state, "byte {at}");
-            assert!(again.problems.is_empty(), "byte {at}: {:?}", again.problems);
+            assert_eq!(again.found.state, state, "byte {at}");
+            assert!(
+                again.found.problems.is_empty(),
+                "byte {at}: {:?}",
+                again.found.problems
+            );
         }
     }
 }
@@ -159,16 +172,18 @@ fn a_file_that_is_something_else_is_moved_away_whole() {
             "{problems:?}"
         );
         assert_eq!(aside(dir.path(), 1), bytes);
-        assert!(load(dir.path()).unwrap().problems.is_empty());
+        assert!(load(dir.path()).unwrap().found.problems.is_empty());
     }
     // A directory in its place cannot be read, but moved.
     fs::remove_file(log_path(dir.path())).unwrap();
     fs::create_dir(log_path(dir.path())).unwrap();
     let loaded = load(dir.path()).unwrap();
     assert!(
-        loaded.problems[0].to_string().contains("cannot be read: "),
+        loaded.found.problems[0]
+            .to_string()
+            .contains("cannot be read: "),
         "{:?}",
-        loaded.problems
+        loaded.found.problems
     );
     assert!(dir.path().join("state.log.corrupt-2").is_dir());
 }
@@ -180,7 +195,7 @@ fn damaged_logs_do_not_pile_up() {
     bytes.push(b'x');
     for n in 0..102 {
         fs::write(log_path(dir.path()), &bytes).unwrap();
-        let problems = load(dir.path()).unwrap().problems;
+        let problems = load(dir.path()).unwrap().found.problems;
         let kept = problems[0].to_string().contains("they are kept in");
         assert_eq!(kept, n < 100, "{n}: {problems:?}");
     }
