@@ -12,6 +12,7 @@ pub mod http;
 pub mod instance_lock;
 pub mod listeners;
 pub mod logging;
+pub mod pid_lock;
 pub mod settings;
 pub mod sliced;
 pub mod start;

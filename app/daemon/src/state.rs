@@ -14,6 +14,8 @@
 //!   read is known; the directory is tried again with the records.
 //! - **Growth**: when more than half of the file, and more than 1 MiB, is out of date, the rest is
 //!   written to a new file, which replaces the old one.
+//! - **Secrets**: only the owner can read the file. A peer's record may hold its password: when it is out
+//!   of date, the rest is written to a new file at once.
 //! - **One daemon**: the directory is locked; a second one is told the pid of the first.
 
 mod compact;
@@ -111,7 +113,7 @@ enum Place {
     Open {
         log: log::Log,
         #[expect(dead_code, reason = "held, not read")]
-        lock: lock::Lock,
+        lock: crate::pid_lock::PidLock,
     },
     /// A directory that could not be used.
     Closed(PathBuf),

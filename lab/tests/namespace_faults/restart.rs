@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use serde_json::json;
 use tapway_lab::{Netns, Proc, Tapwayd, wait_for};
 
@@ -264,4 +265,37 @@ fn a_second_daemon_names_the_first() {
 
 fn names(log: &str, path: &Path) -> bool {
     log.contains(&path.display().to_string())
+}
+
+#[test]
+fn a_stranger_on_the_socket_of_the_lock_keeps_no_daemon_from_starting() {
+    let host = Netns::new("host");
+    // Somebody has the name, and takes no connections: asking who it is would wait for ever.
+    let held = host.run_in(|| {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let name = SocketAddrUnix::new_abstract_name(b"tapwayd/protocol/112").expect("a name");
+        let mut held = vec![socket().expect("a socket")];
+        rustix::net::bind(&held[0], &name).expect("the name is free");
+        rustix::net::listen(&held[0], 0).expect("it listens");
+        loop {
+            held.push(socket().expect("a socket"));
+            if rustix::net::connect(held.last().expect("one"), &name).is_err() {
+                return held;
+            }
+        }
+    });
+    let config = || Bed::config(json!({}));
+    let mut first = Tapwayd::start(&host, config());
+    assert!(first.log().contains("it is ignored"), "{}", first.log());
+    // The lock holds all the same.
+    let pid = first.status().pid;
+    let mut second = Tapwayd::prepare(&host, config());
+    second.launch(&host);
+    let status = second.process().expect("started").wait(SOON);
+    assert_eq!(status.code(), Some(1));
+    let said = format!("another tapwayd (pid {pid}) owns kernel objects");
+    assert!(second.log().contains(&said), "{}", second.log());
+    assert!(first.is_running());
+    drop(held);
 }
