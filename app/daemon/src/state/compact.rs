@@ -19,12 +19,12 @@ pub(super) fn first_compaction() -> u64 {
 }
 
 impl Log {
-    /// Writes the log anew if enough of it is out of date. When that fails, the old file stays in
-    /// use, and it is tried again after another MiB.
+    /// Writes the log anew if enough of it is out of date, or something that may be secret. When that
+    /// fails, the old file stays in use, and it is tried again: after another MiB, or a secret at once.
     pub(super) fn compact(&mut self) -> io::Result<()> {
         let garbage = self.garbage();
-        let due = self.compact_at == 0 || garbage > self.len / 2;
-        if garbage < self.compact_at || !due {
+        let much = garbage >= self.compact_at && (self.compact_at == 0 || garbage > self.len / 2);
+        if !much && !self.holds_old_secret {
             return Ok(());
         }
         let result = self.rewrite();
@@ -62,7 +62,7 @@ impl Log {
                 at: len,
                 len: place.len,
             };
-            index.note((key.clone(), false), moved);
+            let _ = index.note((key.clone(), false), moved);
             len += place.len;
         }
         out.flush()?;
@@ -74,6 +74,7 @@ impl Log {
         self.file = file;
         self.index = index;
         self.len = len;
+        self.holds_old_secret = false;
         self.sync_name()
     }
 }

@@ -210,6 +210,11 @@ pub(super) fn decode(payload: &[u8]) -> Result<Record, String> {
     })
 }
 
+/// Whether a record with this key may hold a password.
+pub(super) fn may_be_secret(key: &str) -> bool {
+    key.starts_with("peer/")
+}
+
 /// The key of a record and whether it says that something is gone. No name has a `/` in it, so keys
 /// of different kinds differ.
 pub(super) fn slot(record: &Record) -> (Box<str>, bool) {

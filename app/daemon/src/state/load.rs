@@ -1,9 +1,9 @@
 //! Reading the log at the start, and setting aside what cannot be read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tapway_document::Problem;
@@ -82,6 +82,14 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
             doing: "cannot open the state log",
             error,
         })?;
+    if let Err(error) = close_to_others(&file) {
+        let path = path.display().to_string();
+        let problem = Problem::new(
+            path,
+            format!("others may read it, and it may hold passwords: {error}"),
+        );
+        problems.push(problem.with_remedy("chmod 600, and make it this user's"));
+    }
     if !read.damage.is_empty() {
         problems.push(set_aside(dir, &bytes, &read));
     }
@@ -106,6 +114,7 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
             len: len.max(MAGIC.len()) as u64,
             index: read.index,
             compact_at: if anew { 0 } else { first_compaction() },
+            holds_old_secret: read.old_secret,
             dir_is_new: bytes.is_empty(),
         },
         found: Found {
@@ -113,6 +122,15 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, OpenError> {
             problems,
         },
     })
+}
+
+/// The log holds passwords of peers. It is made so; somebody may have changed it, or copied it back.
+fn close_to_others(file: &File) -> io::Result<()> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// Writes the first bytes of a new log, and cuts off a damaged tail.
@@ -134,6 +152,8 @@ fn repair(file: &File, bytes: &[u8], len: usize) -> io::Result<()> {
 struct Read {
     state: State,
     index: Index,
+    /// What is out of date may hold a secret.
+    old_secret: bool,
     /// Bytes that say nothing, in order.
     damage: Vec<Range<usize>>,
     /// Why the first record that has a good checksum was not understood.
@@ -156,7 +176,8 @@ fn read(bytes: &[u8]) -> Read {
             Piece::Frame { at, payload } => match decode(payload) {
                 Ok(record) => {
                     let len = framed(payload.len());
-                    read.index.note(slot(&record), Place { at: at as u64, len });
+                    let place = Place { at: at as u64, len };
+                    read.old_secret |= read.index.note(slot(&record), place);
                     read.state.apply(record);
                     read.records += 1;
                     read.behind += usize::from(!read.damage.is_empty());

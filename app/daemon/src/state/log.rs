@@ -28,8 +28,10 @@ pub(super) struct Place {
 }
 
 impl Index {
-    /// Notes that the record with this key is at `place` now, or gone.
-    pub(super) fn note(&mut self, (key, gone): (Box<str>, bool), place: Place) {
+    /// Notes that the record with this key is at `place` now, or gone. True: what is out of date now may
+    /// hold a secret.
+    pub(super) fn note(&mut self, (key, gone): (Box<str>, bool), place: Place) -> bool {
+        let may_be_secret = line::may_be_secret(&key);
         let old = if gone {
             self.live.remove(&key)
         } else {
@@ -37,6 +39,7 @@ impl Index {
             self.live.insert(key, place)
         };
         self.live_bytes -= old.map_or(0, |p| p.len);
+        may_be_secret && old.is_some()
     }
 }
 
@@ -50,6 +53,8 @@ pub(super) struct Log {
     pub(super) index: Index,
     /// Out-of-date bytes from which on the next compaction is tried.
     pub(super) compact_at: u64,
+    /// Bytes that are out of date may hold a secret.
+    pub(super) holds_old_secret: bool,
     /// The name of the file may not be on the disk yet.
     pub(super) dir_is_new: bool,
 }
@@ -107,7 +112,7 @@ impl Log {
                 at: self.len,
                 len: *len,
             };
-            self.index.note(slot.clone(), place);
+            self.holds_old_secret |= self.index.note(slot.clone(), place);
             self.len += len;
         }
         Ok(())

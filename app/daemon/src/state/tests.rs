@@ -17,6 +17,7 @@ use super::*;
 mod closed;
 mod damage;
 mod full_disk;
+mod secrets;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -224,7 +225,7 @@ fn an_old_log_is_written_anew_when_most_of_it_is_out_of_date() {
     let mut largest = 0;
     // 2 MiB of one key, so that there are at least 1 MiB that say nothing.
     for i in 0..500 {
-        let record = Record::Peer("busy".parse().unwrap(), Some(json!({"n": i, "x": filler})));
+        let record = Record::Policy("busy".parse().unwrap(), Some(json!({"n": i, "x": filler})));
         keep(&opened.writer, vec![record.clone()]).unwrap();
         largest = largest.max(size());
         records.push(record);
