@@ -269,7 +269,7 @@ impl Fib {
         }
         match verdict {
             Verdict::InSync => return self.tell_in_sync(id),
-            Verdict::Idle if slot.doubt_until == Instant::ZERO => {
+            Verdict::Idle if slot.doubt_until == Instant::ZERO && !slot.unclear => {
                 self.forgive(id);
                 return self.slots.free(id);
             }

@@ -67,6 +67,9 @@ pub(crate) struct Slot {
     pub(crate) unsure: bool,
     /// Something of ours was there since the last scan: an EEXIST may be our own.
     pub(crate) was_ours: bool,
+    /// Ours or not, a scan was asked to tell. Kept until then, so that it is known as ours to remove when it
+    /// is not wanted any more.
+    pub(crate) unclear: bool,
     pub(crate) foreign: Foreign,
     /// What is in the way is nobody's (a learned neighbour): replace it.
     pub(crate) overwrite: bool,
@@ -99,6 +102,7 @@ impl Slot {
             disturbed: false,
             unsure: false,
             was_ours: false,
+            unclear: false,
             foreign: Foreign::No,
             overwrite: false,
             repair: false,

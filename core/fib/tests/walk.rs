@@ -508,7 +508,7 @@ impl Walk {
     fn is_down(&self, want: &Object) -> bool {
         let down = |index| !self.kernel.link(index).is_some_and(|link| link.up);
         match want {
-            Object::Address(a) => a.addr.is_ipv6() && down(a.index),
+            Object::Address(a) => down(a.index),
             Object::Neighbour(n) => down(n.index),
             Object::Route(r) => r.next_hops.iter().any(|hop| down(hop.index)),
             _ => false,

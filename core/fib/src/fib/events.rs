@@ -138,6 +138,7 @@ impl Fib {
         slot.unsure |= removing || (slot.have.is_none() && slot.doubt_until > now);
         slot.disturbed = true;
         slot.was_ours = true;
+        slot.unclear = false;
         slot.perhaps = None;
         slot.foreign = Foreign::No;
         slot.seen = self.scan.mark;

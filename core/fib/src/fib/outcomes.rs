@@ -185,6 +185,7 @@ impl Fib {
             return;
         }
         if slot.was_ours {
+            slot.unclear = true;
             self.scan.want(now);
             return self.back_off(now, id);
         }

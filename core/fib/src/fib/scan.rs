@@ -136,12 +136,14 @@ impl Fib {
         let slot = &self.slots[id];
         // The values of sysctls are read when they are first watched, not in every scan.
         if slot.seen == mark || matches!(slot.key, Key::Sysctl(_)) {
+            self.slots[id].unclear = false;
             return;
         }
         if slot.foreign == Foreign::Seen {
             self.way_is_free(id);
         }
         let slot = &mut self.slots[id];
+        slot.unclear = false;
         slot.was_ours = slot.flight.is_some() || slot.fresh_until > self.now;
         slot.perhaps = None;
         if slot.have.is_some() {

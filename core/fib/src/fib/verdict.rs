@@ -128,10 +128,9 @@ impl Fib {
     pub(super) fn is_possible(&self, want: &Object) -> bool {
         match want {
             Object::Sysctl(_) | Object::Rule(_) => true,
-            // IPv6 takes its addresses away when a link goes down; a deletion of the link begins so, and
-            // whoever puts one back then waits until it has ended.
-            Object::Address(address) if address.addr.is_ipv6() => self.links.is_up(address.index),
-            Object::Address(address) => self.links.get(address.index).is_some(),
+            // The kernel would take one on a link that is down, but the deletion of a link begins with
+            // that and takes its addresses: whoever puts one back then waits until it has ended.
+            Object::Address(address) => self.links.is_up(address.index),
             Object::Neighbour(neighbour) => self.links.is_up(neighbour.index),
             Object::Route(route) => {
                 route.kind != RouteKind::Unicast

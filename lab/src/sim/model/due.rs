@@ -48,8 +48,8 @@ impl Model {
             if let Some(link) = host.link(network.bridge.as_ref().unwrap_or(interface)) {
                 for addr in &network.gateway {
                     let object = gateway(link.index, *addr);
-                    // IPv6 gives and takes its addresses with the link's state.
-                    if addr.is_ipv4() || link.up {
+                    // IPv6 takes its addresses away with the link's state, IPv4 leaves them.
+                    if link.up {
                         due.must.insert(object.key(), object);
                     } else {
                         due.may.insert(object.key());
