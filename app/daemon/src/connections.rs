@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows BGP: bytes go between sockets and the node.
 
+mod last_words;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,6 +17,7 @@ use tapway_sys::poll::{Interest, Poller, Ready};
 use tapway_sys::tcp::{self, TcpOptions};
 
 use crate::token;
+use last_words::LastWords;
 
 /// The most bytes taken from one connection in one turn.
 const READ_BUDGET: usize = 64 * 1024;
@@ -39,6 +42,7 @@ pub struct Connections {
     next_token: u64,
     next_incoming: u64,
     buffer: Vec<u8>,
+    last_words: LastWords,
 }
 
 impl Connections {
@@ -69,9 +73,10 @@ impl Connections {
                     bind_device: device.as_deref(),
                     user_timeout: None,
                 };
-                match tcp::tcp_connect(local, remote, &options) {
-                    Ok(fd) => self.add(conn, fd, ifindex, true, poller),
-                    Err(error) => node.handle_connect_failed(now, conn, &error.to_string()),
+                let added = tcp::tcp_connect(local, remote, &options)
+                    .and_then(|fd| self.add(conn, fd, ifindex, true, poller));
+                if let Err(error) = added {
+                    node.handle_connect_failed(now, conn, &error.to_string());
                 }
             }
             Action::Close { conn, farewell } => {
@@ -80,9 +85,8 @@ impl Connections {
                     // must come through, or it never hears that this is over.
                     let _ = tcp::set_min_ttl(&conn.stream, 0);
                     conn.unsent.extend(farewell);
-                    // As much as the socket takes at once; the peer's hold timer covers the rest.
-                    let _ = conn.stream.write(&conn.unsent);
-                    let _ = conn.stream.shutdown(std::net::Shutdown::Write);
+                    self.last_words
+                        .say(now, conn.stream, conn.token, conn.unsent, poller);
                 }
             }
             Action::ListenPeersChanged | Action::InstallableChanged(_) | Action::Event(_) => {}
@@ -118,18 +122,24 @@ impl Connections {
         }
         self.next_incoming += 1;
         let conn = ConnId::Incoming(self.next_incoming);
+        let ifindex = peer.map_or(arrived, |p| p.ifindex);
+        if let Err(error) = self.add(conn, accepted.fd, arrived, false, poller) {
+            // The peer finds it closed, and tries again.
+            tracing::warn!(%remote, %error, "closed a connection that could not be waited for");
+            return;
+        }
         let info = ConnInfo {
             local: accepted.local,
             remote: accepted.peer,
-            ifindex: peer.map_or(arrived, |p| p.ifindex),
+            ifindex,
         };
-        self.add(conn, accepted.fd, arrived, false, poller);
         node.handle_accepted(now, conn, info);
     }
 
     /// A connection is ready.
     pub fn ready(&mut self, now: Instant, ready: Ready, node: &mut Node, poller: &Poller) {
         let Some(&id) = self.by_token.get(&ready.token) else {
+            self.last_words.ready(ready.token, &mut self.buffer, poller);
             return;
         };
         if self.conns.get(&id).is_some_and(|c| c.connecting) {
@@ -173,7 +183,7 @@ impl Connections {
         ifindex: IfIndex,
         connecting: bool,
         poller: &Poller,
-    ) {
+    ) -> io::Result<()> {
         self.next_token += 1;
         let token = token::CONNECTION | self.next_token;
         let interest = if connecting {
@@ -182,10 +192,7 @@ impl Connections {
             Interest::READ
         };
         let stream = TcpStream::from(fd);
-        if let Err(error) = poller.add(&stream, token, interest) {
-            tracing::error!(%error, "cannot wait for a connection");
-            return;
-        }
+        poller.add(&stream, token, interest)?;
         self.by_token.insert(token, id);
         self.conns.insert(
             id,
@@ -198,6 +205,22 @@ impl Connections {
                 interest,
             },
         );
+        Ok(())
+    }
+
+    /// Whether a peer may still be reading our last words.
+    pub fn lingers(&self) -> bool {
+        !self.last_words.is_empty()
+    }
+
+    /// When to call [`Connections::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.last_words.poll_timeout()
+    }
+
+    /// Gives up on peers that do not take our last words.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_words.handle_timeout(now);
     }
 
     fn remove(&mut self, id: ConnId) -> Option<Conn> {
@@ -310,3 +333,6 @@ fn write_all_now(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
     Ok(written)
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub struct Daemon {
     writer: Writer,
     monitor: Monitor,
     inbox: Inbox,
-    connections: Connections,
+    pub(crate) connections: Connections,
     advertiser: Advertiser,
     kernel_events: Vec<KernelEvent>,
     monitor_status: tapway_netlink::Status,
@@ -203,6 +203,7 @@ impl Daemon {
         [
             self.node.poll_timeout(),
             self.advertiser.poll_timeout(),
+            self.connections.poll_timeout(),
             self.next_scan,
             self.monitor_timeout(),
             self.next_watchdog,
@@ -505,6 +506,7 @@ impl Daemon {
 
     fn housekeeping(&mut self, now: Instant) {
         self.advertiser.send_due(now, self.node.fib());
+        self.connections.handle_timeout(now);
         if self.next_scan.is_some_and(|at| at <= now) {
             self.next_scan = self.scan_interval.map(|i| now + i);
             self.request_scan();

@@ -75,13 +75,9 @@ impl Daemon {
         }
         let late = goodbye.deadline <= now();
         if let Stage::Peers = goodbye.stage {
-            if !late
-                && self
-                    .node
-                    .speaker()
-                    .peers()
-                    .any(|peer| peer.connection.is_some())
-            {
+            let is_open = |peer: tapway_bgp::PeerSummary| peer.connection.is_some();
+            let open = self.node.speaker().peers().any(is_open);
+            if !late && (open || self.connections.lingers()) {
                 return None;
             }
             goodbye.stage = Stage::Kernel;

@@ -236,7 +236,7 @@ impl Daemon {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::cell::Cell;
     use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
@@ -247,7 +247,8 @@ mod tests {
 
     use super::*;
 
-    fn node() -> Node {
+    /// A node that has nothing.
+    pub(crate) fn node() -> Node {
         let config = NodeConfig {
             speaker: SpeakerConfig {
                 asn: 64612,
