@@ -153,20 +153,14 @@ impl Node {
         };
         node.imports.adopt(&mut node.fib);
         node.index_networks();
+        // That there are links is no news before anybody claims anything.
+        node.take_notices(now);
+        // What is wired already is announced before the first session is even up.
         node.take_changes(now);
-        node.speaker = Speaker::new(
-            node.config.speaker.clone(),
-            node.config.seed,
-            node.start_kind(start),
-        );
+        node.speaker.set_start(&node.start_kind(start));
         node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
             node.speaker.set_peer(now, peer);
-        }
-        // What is wired already is announced before the first session is even up.
-        let wired: Vec<ClaimId> = node.claims.states.keys().copied().collect();
-        for id in wired {
-            node.gate(id, now);
         }
         node.turn(now);
         node

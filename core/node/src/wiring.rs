@@ -372,7 +372,7 @@ pub(crate) struct ClaimState {
 pub(crate) struct Claims {
     pub states: BTreeMap<ClaimId, ClaimState>,
     by_interface: BTreeMap<IfName, BTreeSet<ClaimId>>,
-    by_gate: BTreeMap<Key, BTreeSet<ClaimId>>,
+    by_gate: BTreeSet<(Key, ClaimId)>,
     counts: BTreeMap<Key, u32>,
 }
 
@@ -387,10 +387,17 @@ impl Claims {
 
     /// The claims that wait for this object, or rest on it.
     pub(crate) fn of_gate(&self, key: &Key) -> Vec<ClaimId> {
+        const FIRST: ClaimId = (Domain(0), Prefix::default_of(Family::Ipv4));
         self.by_gate
-            .get(key)
-            .map(|s| s.iter().copied().collect())
-            .unwrap_or_default()
+            .range((key.clone(), FIRST)..)
+            .take_while(|(gate, _)| gate == key)
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Whether it is announced.
+    pub(crate) fn is_announced(&self, id: &ClaimId) -> bool {
+        self.states.get(id).is_some_and(|state| state.announced)
     }
 
     /// Asks for what `wired` says in the place of what was asked for before.
@@ -414,7 +421,7 @@ impl Claims {
                 .insert(id);
         }
         if let Gate::Kernel(key) = &wired.gate {
-            self.by_gate.entry(key.clone()).or_default().insert(id);
+            self.by_gate.insert((key.clone(), id));
         }
         self.states.insert(
             id,
@@ -436,10 +443,15 @@ impl Claims {
 
     fn drop_state(&mut self, id: ClaimId, old: ClaimState, fib: &mut Fib) {
         for name in &old.interfaces {
-            forget(&mut self.by_interface, name, id);
+            if let Some(ids) = self.by_interface.get_mut(name) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_interface.remove(name);
+                }
+            }
         }
-        if let Gate::Kernel(key) = &old.gate {
-            forget(&mut self.by_gate, key, id);
+        if let Gate::Kernel(key) = old.gate {
+            self.by_gate.remove(&(key, id));
         }
         for key in old.keys {
             if let Some(count) = self.counts.get_mut(&key) {
@@ -449,15 +461,6 @@ impl Claims {
                     fib.unwant(&key);
                 }
             }
-        }
-    }
-}
-
-fn forget<K: Ord>(index: &mut BTreeMap<K, BTreeSet<ClaimId>>, key: &K, id: ClaimId) {
-    if let Some(set) = index.get_mut(key) {
-        set.remove(&id);
-        if set.is_empty() {
-            index.remove(key);
         }
     }
 }

@@ -159,8 +159,8 @@ impl Monitor {
         self.known.watched.unwatch(path);
     }
 
-    /// Appends what the kernel tells, about `budget` events: all that is queued, then a slice of the
-    /// scan that is under way or due.
+    /// Appends what the kernel tells, about `budget` events: all that is queued, up to the first link that is
+    /// lost, then a slice of the scan that is under way or due.
     ///
     /// # Errors
     /// When a socket does not work or the kernel refuses to list; the next call begins a new scan.
@@ -206,6 +206,7 @@ impl Monitor {
         while read < budget {
             match self.socket.recv(&mut self.buffer) {
                 Ok(bytes) => {
+                    let before = events.len();
                     for message in messages(bytes) {
                         read += 1;
                         let source = match (self.scanning, message.port == self.config.own_port) {
@@ -214,6 +215,11 @@ impl Monitor {
                             (false, false) => Source::Notification,
                         };
                         self.known.take_in(&message, source, events);
+                    }
+                    // The kernel goes on to tell of all that was on the link, message by message: whoever
+                    // has to withdraw need not wait for the end of that.
+                    if events[before..].iter().any(is_loss) {
+                        return Ok(false);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -254,6 +260,15 @@ impl Monitor {
         }
         self.scanning = false;
         progress.map(|_| false)
+    }
+}
+
+/// Whether a link carries nothing any more.
+fn is_loss(event: &KernelEvent) -> bool {
+    match event {
+        KernelEvent::Link(link) => !link.up || !link.carrier,
+        KernelEvent::LinkGone(_) => true,
+        _ => false,
     }
 }
 

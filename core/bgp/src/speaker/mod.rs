@@ -46,11 +46,18 @@ pub struct Speaker {
 impl Speaker {
     /// A speaker without peers. `seed` decides all jitter.
     pub fn new(config: SpeakerConfig, seed: u64, start: StartKind) -> Speaker {
-        Speaker {
-            shared: Shared::new(config, seed, &start),
+        let mut speaker = Speaker {
+            shared: Shared::new(config, seed),
             peers: BTreeMap::new(),
             served: None,
-        }
+        };
+        speaker.set_start(&start);
+        speaker
+    }
+
+    /// Says how this run began. Only before there is a peer: an OPEN that was sent stands.
+    pub fn set_start(&mut self, start: &StartKind) {
+        self.shared.set_start(start);
     }
 
     /// Our own settings.

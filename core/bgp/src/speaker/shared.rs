@@ -39,11 +39,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: SpeakerConfig, seed: u64, start: &StartKind) -> Shared {
-        let (warm, preserved) = match start {
-            StartKind::Cold => (false, PerFamily::default()),
-            StartKind::Warm { preserved } => (true, PerFamily::from_fn(|f| preserved.contains(&f))),
-        };
+    pub(crate) fn new(config: SpeakerConfig, seed: u64) -> Shared {
         Shared {
             config,
             jitter: Jitter::new(seed),
@@ -56,10 +52,17 @@ impl Shared {
             listen_changed: false,
             stopped: false,
             restart_done: false,
-            warm,
-            preserved,
+            warm: false,
+            preserved: PerFamily::default(),
             unknown_peers: RateLimit::default(),
         }
+    }
+
+    pub(crate) fn set_start(&mut self, start: &StartKind) {
+        (self.warm, self.preserved) = match start {
+            StartKind::Cold => (false, PerFamily::default()),
+            StartKind::Warm { preserved } => (true, PerFamily::from_fn(|f| preserved.contains(&f))),
+        };
     }
 
     /// What our OPENs say now. Once the start is over, every later session finds forwarding preserved: it is

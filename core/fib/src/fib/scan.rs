@@ -93,6 +93,8 @@ impl Fib {
         self.scan.again = false;
         self.scan.gone.clear();
         self.scan.due = None;
+        // This is the scan that was asked for.
+        self.notices.retain(|notice| *notice != Notice::ScanNeeded);
     }
 
     /// Messages were lost. The shell begins a scan by itself; one that runs now proves nothing.

@@ -91,7 +91,9 @@ impl Node {
             Notice::OutOfSync(key) => self.doubtful.extend(self.claims.of_gate(&key)),
             Notice::InSync(key) => {
                 for id in self.claims.of_gate(&key) {
-                    self.gate(id, now);
+                    if !self.claims.is_announced(&id) {
+                        self.gate(id, now);
+                    }
                 }
                 if self.forwarding.waits_for(&key) {
                     self.update_forwarding();
