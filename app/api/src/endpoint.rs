@@ -22,6 +22,8 @@ pub const PEER_ENABLE: &str = "/v1/peers/{name}/enable";
 pub const POLICIES: &str = "/v1/policies";
 /// `GET`, `PUT`, `DELETE`.
 pub const POLICY: &str = "/v1/policies/{name}";
+/// `POST`.
+pub const POLICY_TEST: &str = "/v1/policies/{name}/test";
 /// `GET`.
 pub const ROUTES: &str = "/v1/routes";
 /// `GET`.
@@ -228,6 +230,13 @@ pub const ALL: &[Endpoint] = &[
         "",
         "Done",
         "Remove a policy that was applied through the API.",
+    ),
+    write(
+        Method::Post,
+        POLICY_TEST,
+        "PolicyTest",
+        "PolicyTested",
+        "Ask what a policy would do with routes; nothing is changed.",
     ),
     get(
         ROUTES,

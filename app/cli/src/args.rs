@@ -1,10 +1,14 @@
 //! What can be typed. The reference in `docs/reference/cli.md` is generated from this.
 
+mod policy;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tapway_api::peer::ResetKind;
 use tapway_model::{Family, NetworkName, PeerName, Prefix, SourceName};
+
+pub(crate) use policy::{PolicyCommand, PolicyTestArgs};
 
 /// Where the daemon listens unless told otherwise.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/tapway/tapway.sock";
@@ -224,30 +228,6 @@ impl PeerCommand {
 }
 
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// List policies, built-in ones too.
-    List,
-    /// Show one policy.
-    Show {
-        /// The policy.
-        name: String,
-    },
-    /// Apply policies from TOML or JSON.
-    Apply {
-        /// The policy, when the file holds only its keys; without it the file holds [policy.NAME] tables.
-        name: Option<String>,
-        /// A file, or - for standard input.
-        #[arg(short, long, value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// Remove a policy that was applied through the API.
-    Remove {
-        /// The policy.
-        name: String,
-    },
-}
-
-#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum RouteCommand {
     /// List the best routes, or those received from or sent to a peer.
     List {
@@ -347,6 +327,9 @@ mod tests {
             "tapway route list --received a --best",
             "tapway route list --family ipx",
             "tapway instance list --limit 10001",
+            "tapway policy test p",
+            "tapway policy test p 10.0.0.0/8 --med 5",
+            "tapway policy test p 10.0.0.0/8 --received tor1 --kind anycast",
             "tapway -o yaml status",
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
@@ -357,6 +340,8 @@ mod tests {
             "tapway instance apply -f a.toml b.toml",
             "tapway peers reset tor1 --hard -m bye",
             "tapway route list --family ipv6",
+            "tapway policy test p 10.0.0.0/8 ::/0 --received tor1 --community 1:2 --community 3:4",
+            "tapway policy test p 10.0.0.0/8 --kind anycast --tag a --tag b -f p.toml --rules",
         ] {
             Args::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tapway_document::{Problem, parse, parse_json, read_text};
+use tapway_model::PolicyName;
 use tapway_model::spec::{InstanceSpec, SpecError};
 
 use crate::failure::Failure;
@@ -225,6 +226,34 @@ pub(crate) fn objects(
             format!("there is no [{kind}.NAME] table in it"),
         )),
     }
+}
+
+/// The `[policy.NAME]` tables in a text that may hold anything else besides, like the daemon's
+/// configuration.
+///
+/// # Errors
+/// When it is neither TOML nor JSON, or has no such table.
+pub(crate) fn policies(text: &Text) -> Result<BTreeMap<PolicyName, Value>, Problem> {
+    let mut keys: Map<String, Value> = if text.is_json() {
+        parse_json(&text.name, text.text.as_bytes())?
+    } else {
+        parse(&text.name, &text.text)?.value
+    };
+    let tables = match keys.remove("policy") {
+        Some(Value::Object(tables)) if !tables.is_empty() => tables,
+        _ => {
+            return Err(Problem::new(
+                &text.name,
+                "there is no [policy.NAME] table in it",
+            ));
+        }
+    };
+    let named = tables.into_iter().map(|(name, value)| {
+        let name = PolicyName::new(&name)
+            .map_err(|error| Problem::new(&text.name, error).key(format!("policy.{name}")))?;
+        Ok((name, value))
+    });
+    named.collect()
 }
 
 #[cfg(test)]

@@ -140,6 +140,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("PeerDetail", include_str!("../testdata/peer-show.json")),
     ("List<Policy>", include_str!("../testdata/policy-list.json")),
     ("Policy", include_str!("../testdata/policy-show.json")),
+    ("PolicyTested", include_str!("../testdata/policy-test.json")),
     ("List<Route>", include_str!("../testdata/route-list.json")),
     (
         "List<Announcement>",
@@ -233,7 +234,7 @@ each noun (`cargo doc -p tapway-api --open`). A key without a value is left out.
 errors; unknown keys in an answer are to be ignored, since later versions may add some.
 
 - A body is JSON of at most 4 MiB. `InstanceBody` is what an instance file holds; `PeerBody` and `PolicyBody`
-  have the keys of `[peer.NAME]` and `[policy.NAME]`.
+  have the keys of `[peer.NAME]` and `[policy.NAME]`; `PolicyTest` has those of `app/api/src/policy.rs`.
 - A write is answered when it is on disk. The network does not wait for that.
 - `{name}` is percent-encoded.
 - Long lists come in pages: `limit` (1000 by default, at most 10000) and `offset`; `total` counts all.

@@ -1,5 +1,6 @@
 //! From a command to requests, and from their answers to output and exit code.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::CommandFactory;
@@ -9,6 +10,7 @@ use tapway_api::doctor::Diagnosis;
 use tapway_api::endpoint::{self, Method, of};
 use tapway_api::explain::Explanation;
 use tapway_api::peer::{Disable, Reset};
+use tapway_api::policy::PolicyTested;
 use tapway_api::shutdown::Shutdown;
 use tapway_api::status::Status;
 use tapway_api::write::Applied;
@@ -16,11 +18,11 @@ use tapway_model::spec::InstanceSpec;
 
 use crate::args::{
     AnnouncementCommand, Args, Command, ConfigCommand, InstanceCommand, ListCommand, Output,
-    PeerCommand, PolicyCommand, RouteCommand, SourceCommand,
+    PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand,
 };
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::input::{Text, instances, objects};
+use crate::input::{Text, instances, objects, policies};
 use crate::output::{Answer, print};
 use crate::render;
 use crate::session::{Query, Session, body, parse};
@@ -169,7 +171,27 @@ impl Session<'_> {
                 self.apply_objects(endpoint::POLICY, all).await
             }
             PolicyCommand::Remove { name } => self.act(Method::Delete, &path(&name), &()).await,
+            PolicyCommand::Test(args) => self.test_policy(*args).await,
         }
+    }
+
+    async fn test_policy(&mut self, args: PolicyTestArgs) -> Result<Answer, Failure> {
+        let defined = match &args.file {
+            Some(file) => policies(&Text::read(file)?)?,
+            None => BTreeMap::new(),
+        };
+        let path = of(endpoint::POLICY_TEST, args.policy.as_str());
+        let render = if args.rules {
+            render::policy::tested_with_rules
+        } else {
+            render::policy::tested
+        };
+        let answer = self
+            .ask(Method::Post, &path, &args.question(defined), render)
+            .await?;
+        Ok(healthy(answer, |tested: &PolicyTested| {
+            tested.missing.is_empty() && tested.items.iter().all(|route| route.accepted)
+        }))
     }
 
     async fn routes(&mut self, command: RouteCommand) -> Result<Answer, Failure> {

@@ -23,6 +23,7 @@ use tapway_model::{Instance, InstanceName, PeerName, PolicyName, SourceName};
 use crate::daemon::{Daemon, now};
 use crate::doctor;
 use crate::http::{ApiReply, ApiRequest, Call, Responder};
+use crate::policy_test;
 use crate::store::Write;
 use crate::views;
 
@@ -110,6 +111,11 @@ impl Daemon {
                     .find(|p| p.name == name)
                     .ok_or_else(|| ApiError::not_found("policy", &name))?,
             ),
+            ApiRequest::PolicyTest(name, test) => {
+                let defined = self.settings.policies_in_force();
+                let tested = policy_test::test(node.speaker(), defined, &name, &test)?;
+                ApiReply::PolicyTested(tested)
+            }
             ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
             ApiRequest::ProblemList => ApiReply::Problems(List::whole(self.problems())),
             ApiRequest::SourceList => {

@@ -13,6 +13,7 @@ pub mod instance_lock;
 pub mod listeners;
 pub mod logging;
 pub mod pid_lock;
+pub mod policy_test;
 pub mod settings;
 pub mod sliced;
 pub mod start;

@@ -1,10 +1,11 @@
 //! What is in force and where it came from: the configuration file and what the API applied. For a
 //! name that both define, the file wins.
 
+mod policies;
 mod reload;
 mod router_id;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tapway_api::config::{Configuration, Section};
 use tapway_api::peer::Origin;
-use tapway_api::policy::Policy as ApiPolicy;
 use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
 use tapway_api::write::Outcome;
 use tapway_api::{ApiError, ErrorCode, Place};
@@ -25,9 +25,9 @@ use tapway_model::{NetworkName, PeerName, PolicyName, SourceName};
 use tapway_node::NodeConfig;
 
 use crate::args::Args;
-use crate::config::spec::{BUILT_IN_POLICIES, PeerSpec, PolicySpec};
+use crate::config::spec::PeerSpec;
 use crate::config::{
-    self, Config, Known, Use, check_calls, network_value, peer_value, policy_exists, policy_value,
+    self, Config, Known, Use, network_value, peer_value, policy_exists, policy_value,
 };
 use crate::store::Kept;
 
@@ -187,15 +187,6 @@ impl Settings {
         peers
     }
 
-    fn policies_in_force(&self) -> Vec<Policy> {
-        let of_file: BTreeSet<&PolicyName> = self.config.policies.iter().map(|p| &p.name).collect();
-        let of_api = self
-            .api_policies
-            .values()
-            .filter(|p| !of_file.contains(&p.name));
-        of_api.chain(&self.config.policies).cloned().collect()
-    }
-
     /// What exists beside the file.
     fn known_of_api(&self) -> Known {
         Known {
@@ -278,55 +269,6 @@ impl Settings {
         }
     }
 
-    /// Takes a policy from the API.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn apply_policy(
-        &mut self,
-        name: &PolicyName,
-        value: Value,
-    ) -> Result<Applied<Policy>, ApiError> {
-        let policy = self.parse_policy(name, value).map_err(invalid)?;
-        self.check_policy(&policy).map_err(invalid)?;
-        let outcome = outcome(
-            self.api_policies
-                .insert(name.clone(), policy.clone())
-                .as_ref(),
-            &policy,
-        );
-        if self.config.policies.iter().any(|p| p.name == *name) {
-            let note = format!(
-                "[policy.{name}] in {} wins; this is kept and takes effect when that is removed",
-                self.path.display()
-            );
-            return Ok(Applied {
-                effective: None,
-                outcome,
-                notes: vec![note],
-            });
-        }
-        Ok(Applied {
-            effective: Some(policy),
-            outcome,
-            notes: Vec::new(),
-        })
-    }
-
-    /// Forgets a policy of the API.
-    ///
-    /// # Errors
-    /// When the API applied none of this name.
-    pub fn remove_policy(&mut self, name: &PolicyName) -> Result<(), ApiError> {
-        match self.api_policies.remove(name) {
-            Some(_) => Ok(()),
-            None if self.config.policies.iter().any(|p| p.name == *name) => {
-                Err(self.of_file("policy", name.as_str()))
-            }
-            None => Err(ApiError::not_found("policy", name)),
-        }
-    }
-
     fn of_file(&self, what: &str, name: &str) -> ApiError {
         ApiError::new(
             ErrorCode::Conflict,
@@ -365,110 +307,11 @@ impl Settings {
         Ok(peer)
     }
 
-    /// The policy of this name that is in force, by file or API.
-    pub fn policy_in_force(&self, name: &PolicyName) -> Option<Policy> {
-        self.policies_in_force()
-            .into_iter()
-            .find(|p| p.name == *name)
-    }
-
-    fn parse_policy(&self, name: &PolicyName, value: Value) -> Result<Policy, SpecError> {
-        from_value::<PolicySpec>(value)?.parse(name.clone())
-    }
-
-    /// Whether a policy fits to those that it calls and that call it, and to the peers that use it.
-    fn check_policy(&self, policy: &Policy) -> Result<(), SpecError> {
-        let mut known = self.known();
-        known.defined.retain(|p| p.name != policy.name);
-        known.policies.insert(policy.name.clone());
-        let mut all: Vec<&Policy> = known.defined.iter().collect();
-        all.push(policy);
-        let own = format!("policy.{}.", policy.name);
-        // Mistakes between others are their own.
-        let mut errors = check_calls(&all, &known).into_iter();
-        if let Some(mut error) = errors.find(|error| error.key.starts_with(&own)) {
-            error.key.drain(..own.len());
-            return Err(error);
-        }
-        for peer in self.peers().values() {
-            for (way, name) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
-                way.check(name, &all).map_err(|reason| SpecError {
-                    key: String::new(),
-                    reason: format!(
-                        "peer {} has {} = \"{name}\": {reason}",
-                        peer.name,
-                        way.key()
-                    ),
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The policies in force that call another one: `edge (rule 2)`.
-    pub fn callers(&self, name: &PolicyName) -> Vec<String> {
-        let all = self.policies_in_force();
-        let rules = all.iter().flat_map(|policy| {
-            (1..)
-                .zip(&policy.rules)
-                .map(move |(at, rule)| (policy, at, rule))
-        });
-        rules
-            .filter(|(policy, _, rule)| policy.name != *name && rule.call.as_ref() == Some(name))
-            .map(|(policy, at, _)| format!("{} (rule {at})", policy.name))
-            .collect()
-    }
-
     // For display.
 
     /// Problems of the configuration and of what was kept.
     pub fn problems(&self) -> &[ApiProblem] {
         &self.problems
-    }
-
-    /// Built-in policies and all others.
-    pub fn policies(&self, node: &NodeConfig) -> Vec<ApiPolicy> {
-        let callers = |name: &str| match PolicyName::new(name) {
-            Ok(name) => self.callers(&name),
-            Err(_) => Vec::new(),
-        };
-        let used_by = |name: &str| -> Vec<String> {
-            let users = node.peers.values().flat_map(|peer| {
-                [
-                    (peer, "import", &peer.import),
-                    (peer, "export", &peer.export),
-                ]
-            });
-            users
-                .filter(|(_, _, policy)| policy.as_str() == name)
-                .map(|(peer, way, _)| format!("{} {way}", peer.name))
-                .chain(callers(name))
-                .collect()
-        };
-        let built_in = BUILT_IN_POLICIES.iter().filter_map(|name| {
-            Some(ApiPolicy {
-                name: PolicyName::new(name).ok()?,
-                origin: Origin::BuiltIn,
-                used_by: used_by(name),
-                text: Some(built_in_text(name).to_owned()),
-                rules: Vec::new(),
-            })
-        });
-        let others = node.policies.iter().map(|policy| ApiPolicy {
-            name: policy.name.clone(),
-            origin: if self.config.policies.iter().any(|p| p.name == policy.name) {
-                Origin::File
-            } else {
-                Origin::Api
-            },
-            used_by: used_by(policy.name.as_str()),
-            text: None,
-            rules: policy_value(policy)["rules"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default(),
-        });
-        built_in.chain(others).collect()
     }
 
     /// The configuration in force, section by section.
@@ -641,12 +484,12 @@ fn outcome<T: PartialEq>(old: Option<&T>, new: &T) -> Outcome {
     }
 }
 
-fn invalid(error: SpecError) -> ApiError {
+pub(crate) fn invalid(error: SpecError) -> ApiError {
     ApiError::invalid(error.key, error.reason)
 }
 
 /// Unknown keys and wrong types, with the key where serde tells it.
-fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SpecError> {
+pub(crate) fn from_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SpecError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let (reason, remedy) = tapway_document::reword(&error.into_inner().to_string());
@@ -670,11 +513,5 @@ fn kept_problem(what: &str, name: &str, error: &SpecError) -> ApiProblem {
     }
 }
 
-fn built_in_text(name: &str) -> &'static str {
-    match name {
-        "claims" => "accepts everything that this host's claims announce",
-        "default-route" => "accepts 0.0.0.0/0 and ::/0, and nothing else",
-        "all" => "accepts everything",
-        _ => "accepts nothing",
-    }
-}
+#[cfg(test)]
+mod tests;

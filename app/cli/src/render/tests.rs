@@ -60,6 +60,8 @@ fn answers_read_well() {
     case("peer-show-down", peer::show);
     case("policy-list", policy::list);
     case("policy-show", policy::show);
+    case("policy-test", policy::tested);
+    case("policy-test-rules", policy::tested_with_rules);
     case("route-list", route::list);
     case("announcement-list", announcement::list);
     case("conflict-list", conflict::list);

@@ -1,5 +1,7 @@
 //! Commands against a socket that answers with what the test says.
 
+mod policy;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -54,10 +56,14 @@ impl Daemon {
     }
 
     fn run(&self, line: &str) -> (Result<Answer, Failure>, String) {
-        let socket = self.socket();
-        let words = ["tapway", "--socket", socket.to_str().unwrap()]
+        self.run_words(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    fn run_words(&self, words: Vec<String>) -> (Result<Answer, Failure>, String) {
+        let socket = self.socket().display().to_string();
+        let words = ["tapway".to_owned(), "--socket".to_owned(), socket]
             .into_iter()
-            .chain(line.split_whitespace());
+            .chain(words);
         let mut out = Vec::new();
         let result = run(Args::try_parse_from(words).unwrap(), &mut out);
         (result, String::from_utf8(out).unwrap())
@@ -231,11 +237,18 @@ fn exit_codes_say_how_it_went() {
         "GET /v1/status" => include_str!("../../testdata/status-unhealthy.json"),
         "GET /v1/doctor" => include_str!("../../testdata/doctor.json"),
         "POST /v1/config/check" => include_str!("../../testdata/config-check.json"),
+        "POST /v1/policies/p/test" => include_str!("../../testdata/policy-test.json"),
         _ => include_str!("../../testdata/explain-broken.json"),
     };
     let daemon = Daemon::new(move |request| (200, unhealthy(&request.line).to_owned()));
     for output in ["table", "json"] {
-        for command in ["status", "doctor", "config check", "explain 10.0.0.1"] {
+        for command in [
+            "status",
+            "doctor",
+            "config check",
+            "explain 10.0.0.1",
+            "policy test p ::/0",
+        ] {
             let (result, _) = daemon.run(&format!("-o {output} {command}"));
             assert_eq!(result.unwrap(), Answer::No, "{command}");
         }

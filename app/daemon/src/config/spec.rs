@@ -20,10 +20,12 @@ use tapway_model::spec::SpecError;
 use super::value::NotYet;
 
 pub(crate) use address::{as_number, listen_address};
+pub(crate) use community::{extended, extended_text, large, large_text, standard, standard_text};
 pub use network::{NetworkSpec, NextHopSpec};
 pub use peer::{
     AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerSpec, graceful_restart,
 };
+pub(crate) use policy::origin_of;
 pub use policy::{
     BUILT_IN_POLICIES, MatchSpec, PathSpec, PolicySpec, PrependSpec, RuleSpec, SetSpec, policy_name,
 };

@@ -12,7 +12,7 @@ use tapway_api::kernel::KernelObject;
 use tapway_api::list::List;
 use tapway_api::peer::{Disable, Peer, PeerDetail, Reset};
 use tapway_api::plan::Plan;
-use tapway_api::policy::Policy;
+use tapway_api::policy::{Policy, PolicyTest, PolicyTested};
 use tapway_api::problem::Problem;
 use tapway_api::route::{Route, RouteQuery};
 use tapway_api::shutdown::Shutdown;
@@ -57,6 +57,8 @@ pub enum ApiRequest {
     PolicyApply(PolicyName, Value),
     /// Answer: [`ApiReply::Done`], or not found.
     PolicyRemove(PolicyName),
+    /// Answer: [`ApiReply::PolicyTested`], or not found.
+    PolicyTest(PolicyName, Box<PolicyTest>),
     /// Answer: [`ApiReply::Routes`].
     RouteList(RouteQuery),
     /// Answer: [`ApiReply::Announcements`].
@@ -110,6 +112,7 @@ pub enum ApiReply {
     Peer(Box<PeerDetail>),
     Policies(List<Policy>),
     Policy(Policy),
+    PolicyTested(PolicyTested),
     Routes(List<Route>),
     Announcements(List<Announcement>),
     Conflicts(List<Conflict>),

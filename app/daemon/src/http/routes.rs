@@ -19,6 +19,7 @@ use tapway_api::endpoint;
 use tapway_api::explain::ExplainQuery;
 use tapway_api::instance::InstanceQuery;
 use tapway_api::peer::{Disable, Reset};
+use tapway_api::policy::PolicyTest;
 use tapway_api::route::RouteQuery;
 use tapway_api::shutdown::Shutdown;
 use tapway_api::{ApiError, ErrorCode, Page, Place};
@@ -86,6 +87,7 @@ pub(super) fn router(shared: Arc<Shared>, access: Access) -> Router {
                 .put(apply_policy)
                 .delete(by_name(ApiRequest::PolicyRemove)),
         )
+        .route(endpoint::POLICY_TEST, post(test_policy))
         .route(endpoint::ROUTES, get(list_routes))
         .route(endpoint::ANNOUNCEMENTS, get(list_announcements))
         .route(endpoint::CONFLICTS, get(plain(ApiRequest::ConflictList)))
@@ -224,6 +226,28 @@ async fn apply_policy(
 ) -> Answer {
     check_object(&value)?;
     put(&shared, ApiRequest::PolicyApply(name, value)).await
+}
+
+/// Prefixes that one request may ask about.
+const MAX_TESTED: usize = 1000;
+
+async fn test_policy(
+    State(shared): App,
+    Name(name): Name<PolicyName>,
+    Json(test): Json<PolicyTest>,
+) -> Answer {
+    if !(1..=MAX_TESTED).contains(&test.prefixes.len()) {
+        return Err(ApiError::invalid(
+            "prefixes",
+            format!(
+                "{} prefixes cannot be tested at a time",
+                test.prefixes.len()
+            ),
+        )
+        .with_remedy(format!("give 1 to {MAX_TESTED}"))
+        .into());
+    }
+    put(&shared, ApiRequest::PolicyTest(name, Box::new(test))).await
 }
 
 fn check_object(value: &Value) -> Result<(), ApiError> {

@@ -189,6 +189,7 @@ fn every_endpoint_is_there_and_becomes_its_request() {
             "InstanceBody" => WEB1.to_owned(),
             "[InstanceBody]" => format!("[{WEB1}]"),
             "PeerBody" | "PolicyBody" => "{}".to_owned(),
+            "PolicyTest" => "{\"prefixes\":[\"203.0.113.1/32\"]}".to_owned(),
             _ => String::new(),
         };
         let path = format!("{}{query}", endpoint::of(endpoint.path, "web1"));
@@ -434,6 +435,14 @@ fn bad_requests_are_told_what_and_where() {
             400,
             "line 1",
             "not an object",
+        ),
+        (
+            "POST",
+            "/v1/policies/p/test",
+            "{\"prefixes\":[]}",
+            422,
+            "prefixes",
+            "0 prefixes cannot be tested at a time",
         ),
         (
             "POST",

@@ -40,7 +40,7 @@ const fn any(at: u32, bits: u32) -> u128 {
 }
 
 /// `64612:90` or a name.
-pub(super) fn standard(text: &str) -> Result<Community, String> {
+pub(crate) fn standard(text: &str) -> Result<Community, String> {
     exact(standard_pattern(text)?, text).map(|bits| Community(bits as u32))
 }
 
@@ -65,7 +65,7 @@ pub(super) fn standard_pattern(text: &str) -> Result<Pattern, String> {
 }
 
 /// `64612:1:2`.
-pub(super) fn large(text: &str) -> Result<LargeCommunity, String> {
+pub(crate) fn large(text: &str) -> Result<LargeCommunity, String> {
     exact(large_pattern(text)?, text).map(|bits| LargeCommunity {
         global: (bits >> 64) as u32,
         local1: (bits >> 32) as u32,
@@ -97,7 +97,7 @@ pub(super) fn large_pattern(text: &str) -> Result<Pattern, String> {
 }
 
 /// `rt:64612:100`, `soo:192.0.2.1:5`, or all octets like `0x0002fc6400000064`.
-pub(super) fn extended(text: &str) -> Result<ExtendedCommunity, String> {
+pub(crate) fn extended(text: &str) -> Result<ExtendedCommunity, String> {
     exact(extended_pattern(text)?, text).map(|bits| ExtendedCommunity((bits as u64).to_be_bytes()))
 }
 
@@ -177,6 +177,10 @@ pub(super) fn group(
     Ok(all)
 }
 
+pub(crate) fn standard_text(community: Community) -> String {
+    standard_pattern_text(&Pattern::exactly(community))
+}
+
 pub(super) fn standard_pattern_text(pattern: &Pattern) -> String {
     let bits = pattern.bits();
     let name = NAMED.iter().find(|(_, value)| u128::from(*value) == bits);
@@ -190,8 +194,16 @@ pub(super) fn standard_pattern_text(pattern: &Pattern) -> String {
     }
 }
 
+pub(crate) fn large_text(community: LargeCommunity) -> String {
+    large_pattern_text(&Pattern::exactly(community))
+}
+
 pub(super) fn large_pattern_text(pattern: &Pattern) -> String {
     [64, 32, 0].map(|at| part_text(pattern, at, 32)).join(":")
+}
+
+pub(crate) fn extended_text(community: ExtendedCommunity) -> String {
+    extended_pattern_text(&Pattern::exactly(community))
 }
 
 pub(super) fn extended_pattern_text(pattern: &Pattern) -> String {
@@ -251,10 +263,7 @@ mod tests {
             assert_eq!(standard(name).unwrap(), Community(value));
             let numbers = format!("{}:{}", value >> 16, value & 0xffff);
             assert_eq!(standard(&numbers).unwrap(), Community(value));
-            assert_eq!(
-                standard_pattern_text(&Pattern::exactly(Community(value))),
-                name
-            );
+            assert_eq!(standard_text(Community(value)), name);
         }
         for text in ["64612:1:2", "4294967295:0:0", "64612:*:2", "*:*:*", "*:1:*"] {
             assert_eq!(large_pattern_text(&large_pattern(text).unwrap()), text);

@@ -13,6 +13,7 @@ use super::network::NextHopSpec;
 use super::peer::InstallSpec;
 use super::{no_word, within, wrong};
 use crate::config::value::{Count, NotYet, NumberOrWord, Numbers, Switch, Texts, Word};
+pub(crate) use change::origin_of;
 
 /// Policies that exist without being written and cannot be written.
 pub const BUILT_IN_POLICIES: [&str; 4] = BuiltIn::NAMES;

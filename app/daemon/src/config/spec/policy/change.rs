@@ -146,7 +146,7 @@ fn next_hop(spec: &Word<NextHopSpec>) -> Result<SetNextHop, SpecError> {
 }
 
 /// `igp`, `egp` or `incomplete`.
-fn origin_of(text: &str) -> Result<Origin, String> {
+pub(crate) fn origin_of(text: &str) -> Result<Origin, String> {
     match text {
         "igp" => Ok(Origin::Igp),
         "egp" => Ok(Origin::Egp),

@@ -1,0 +1,193 @@
+//! Policies of file and API together, and what a reload changes.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use serde_json::json;
+use tapway_node::Listen;
+
+use super::*;
+
+const FILE: &str = r#"
+[router]
+asn = 64612
+[peer.tor1]
+address = "198.51.100.1"
+asn = 65000
+import = "in"
+export = "out"
+[policy.in]
+rules = [{ call = "default-route" }]
+[policy.out]
+rules = [{ call = "shared" }]
+[policy.shared]
+rules = [{ action = "accept" }]
+"#;
+
+struct Bed {
+    dir: tempfile::TempDir,
+    settings: Settings,
+}
+
+impl Bed {
+    fn new(text: &str) -> Bed {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("tapway.toml");
+        fs::write(&config, text).unwrap();
+        let args = Args {
+            config,
+            check: false,
+            state_dir: None,
+            socket: None,
+            log: String::new(),
+            scan_interval: 0,
+        };
+        let settings = Settings::load(&args).unwrap();
+        Bed { dir, settings }
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.dir.path().join("tapway.toml"), text).unwrap();
+    }
+
+    fn apply(&mut self, name: &str, rules: Value) -> Result<Applied<Policy>, String> {
+        let value = json!({ "rules": rules });
+        let applied = self.settings.apply_policy(&policy(name), value);
+        applied.map_err(|error| error.to_string())
+    }
+
+    /// What the node has been told.
+    fn node(&self) -> NodeConfig {
+        NodeConfig {
+            speaker: tapway_bgp::config::SpeakerConfig {
+                asn: 64612,
+                router_id: Ipv4Addr::new(192, 0, 2, 11),
+                graceful_restart: None,
+            },
+            protocol: 112,
+            listen: Listen::Auto,
+            networks: Vec::new(),
+            peers: self.settings.peers(),
+            policies: self.settings.policies_in_force(),
+            sources: BTreeMap::new(),
+            withdraw_without_carrier: true,
+            seed: 1,
+        }
+    }
+}
+
+fn policy(name: &str) -> PolicyName {
+    PolicyName::new(name).unwrap()
+}
+
+#[test]
+fn what_the_api_applies_is_checked_with_what_is_there() {
+    let mut bed = Bed::new(FILE);
+    for (name, rules, error) in [
+        (
+            "mine",
+            json!([{"action": "accept"}, {"call": "shard"}]),
+            "rules[1].call: there is no policy shard; did you mean shared?",
+        ),
+        (
+            "mine",
+            json!([{"call": "mine"}]),
+            "rules[0].call: mine calls mine: a policy cannot come back to itself; remove one of the calls",
+        ),
+        (
+            "shared",
+            json!([{"call": "out"}]),
+            "rules[0].call: out calls shared calls out: a policy cannot come back to itself; remove one of the calls",
+        ),
+        (
+            "in",
+            json!([{"set": {"next_hop": "self"}, "action": "accept"}]),
+            "peer tor1 has import = \"in\": rule 1 of policy in sets next_hop = \"self\", which means something only to what is sent; write an address there, or use another policy",
+        ),
+    ] {
+        assert_eq!(bed.apply(name, rules).err().as_deref(), Some(error));
+    }
+    let good = bed.apply("mine", json!([{"call": "shared"}])).unwrap();
+    assert!(good.effective.is_some() && good.notes.is_empty());
+    let named = bed
+        .apply(
+            "mine",
+            json!([{"match": {"peer": "tor9"}, "call": "shared"}]),
+        )
+        .unwrap();
+    assert_eq!(
+        named.notes,
+        ["it names the peer tor9, and there is none yet"]
+    );
+    assert_eq!(
+        bed.settings.callers(&policy("shared")),
+        ["mine (rule 1)", "out (rule 1)"]
+    );
+    assert_eq!(bed.settings.callers(&policy("out")), [""; 0]);
+    let wins = bed.apply("out", json!([{"action": "reject"}])).unwrap();
+    assert!(
+        wins.effective.is_none() && wins.notes[0].contains("wins"),
+        "{:?}",
+        wins.notes
+    );
+    let shown = bed.settings.policies(&bed.node());
+    let shared = shown.iter().find(|p| p.name.as_str() == "shared").unwrap();
+    assert_eq!(shared.used_by, ["mine (rule 1)", "out (rule 1)"]);
+    let default = shown
+        .iter()
+        .find(|p| p.name.as_str() == "default-route")
+        .unwrap();
+    assert_eq!(default.used_by, ["in (rule 1)"]);
+}
+
+#[test]
+fn a_reload_changes_only_what_differs() {
+    let mut bed = Bed::new(FILE);
+    let node = bed.node();
+    let (checked, change) = bed.settings.reload(&node);
+    assert!(checked.loaded && checked.changes.is_empty());
+    let change = change.unwrap();
+    assert!(change.policies.is_empty() && change.peers.is_empty());
+    assert!(change.removed_policies.is_empty() && change.removed_peers.is_empty());
+    bed.write(&FILE.replace(
+        "{ action = \"accept\" }",
+        "{ set = { med = 5 }, action = \"accept\" }",
+    ));
+    let (checked, change) = bed.settings.reload(&node);
+    assert_eq!(checked.changes, ["policy shared: changed"]);
+    let change = change.unwrap();
+    let names: Vec<&str> = change.policies.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["shared"]);
+    assert!(change.peers.is_empty());
+    bed.write(&FILE.replace("shared", "common"));
+    let (checked, change) = bed.settings.reload(&node);
+    assert_eq!(
+        checked.changes,
+        [
+            "policy common: new",
+            "policy out: changed",
+            "policy shared: gone"
+        ]
+    );
+    let change = change.unwrap();
+    assert_eq!(change.removed_policies, [policy("shared")]);
+    assert!(change.peers.is_empty());
+}
+
+#[test]
+fn a_reload_does_not_take_away_what_the_api_calls() {
+    let mut bed = Bed::new(FILE);
+    bed.apply("mine", json!([{"call": "shared"}])).unwrap();
+    let node = bed.node();
+    bed.write(&FILE.replace("shared", "common"));
+    let (checked, change) = bed.settings.reload(&node);
+    assert!(change.is_none() && !checked.ok);
+    assert_eq!(checked.problems.len(), 1);
+    assert!(
+        checked.problems[0]
+            .message
+            .starts_with("there is no policy shared"),
+        "{:?}",
+        checked.problems
+    );
+}
