@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 use crate::slot::Act;
 use crate::{Object, Route};
 
-/// Additions from the ground up, then removals from the top down. What carries packets to a guest comes
-/// before the gateway addresses that the guest itself asks for: a claim is announced when its route is
-/// there, and an address takes the kernel four times as long as a route.
+/// Additions from the ground up, then removals from the top down. Routes come before neighbours, which only
+/// spare the first packet a question, and before the gateway addresses that the guest itself asks for: a
+/// claim is announced when its route is there, and an address takes the kernel four times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// Every sysctl but `forwarding`: `accept_ra` has to be 2 before IPv6 forwarding is on, or the
@@ -17,9 +17,9 @@ pub(crate) enum Stage {
     /// Ours that is in the way of an address that is wanted.
     MakeRoom,
     Rule,
-    Neighbour,
     RouteOnLink,
     RouteVia,
+    Neighbour,
     Address,
     /// Routes with a preferred source: the kernel wants the address first.
     RouteFrom,
@@ -57,7 +57,7 @@ impl Stage {
 
     /// Whether a batch ends where this stage begins, so that the answer to what came before is not held up.
     pub(crate) fn begins_batch(self) -> bool {
-        self >= Stage::Address
+        self >= Stage::Neighbour
     }
 
     /// The stage in which a sysctl is put back to what it was.
