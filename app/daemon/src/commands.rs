@@ -129,7 +129,9 @@ impl Daemon {
                 ApiReply::done(format!("source {name} lists everything again"))
             }
             ApiRequest::Explain(query) => {
-                let explained = node.explain(now, query.prefix, query.network.as_ref());
+                let ways = self.ways(query.prefix);
+                let network = query.network.as_ref();
+                let explained = self.node.explain_by(now, query.prefix, network, &ways);
                 ApiReply::Explanation(Box::new(views::explanation(explained)))
             }
             ApiRequest::ConfigShow => ApiReply::Configuration(self.settings.show()),

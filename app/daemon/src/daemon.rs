@@ -113,7 +113,7 @@ pub struct Daemon {
     poller: Poller,
     waker: Arc<Waker>,
     signals: Signals,
-    writer: Writer,
+    pub(crate) writer: Writer,
     monitor: Monitor,
     inbox: Inbox,
     pub(crate) connections: Connections,

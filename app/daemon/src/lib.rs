@@ -21,3 +21,4 @@ pub mod state;
 pub mod store;
 pub mod token;
 pub mod views;
+pub mod ways;

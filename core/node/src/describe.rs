@@ -56,7 +56,7 @@ fn name(index: IfIndex, fib: &Fib) -> String {
     )
 }
 
-fn route_text(route: &Route, fib: &Fib) -> String {
+pub(crate) fn route_text(route: &Route, fib: &Fib) -> String {
     let mut text = match route.kind {
         RouteKind::Unreachable => format!("unreachable {}", route.prefix),
         RouteKind::Blackhole => format!("blackhole {}", route.prefix),

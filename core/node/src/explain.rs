@@ -13,6 +13,7 @@ use tapway_model::{Domain, Family, Instant, NetworkName, PeerName, Prefix};
 use crate::describe::{describe, refusal};
 use crate::forwarding;
 use crate::node::Node;
+use crate::way::Way;
 use crate::wiring::{Blocked, Gate, LAST_RESORT_METRIC};
 
 /// A link of the chain, in its order.
@@ -82,7 +83,7 @@ pub struct Explanation {
 }
 
 impl Step {
-    fn new(stage: Stage, verdict: Verdict, summary: String) -> Step {
+    pub(crate) fn new(stage: Stage, verdict: Verdict, summary: String) -> Step {
         Step {
             stage,
             peer: None,
@@ -93,7 +94,7 @@ impl Step {
         }
     }
 
-    fn broken(stage: Stage, summary: String, remedy: impl Into<String>) -> Step {
+    pub(crate) fn broken(stage: Stage, summary: String, remedy: impl Into<String>) -> Step {
         Step {
             remedy: Some(remedy.into()),
             ..Step::new(stage, Verdict::Broken, summary)
@@ -108,6 +109,17 @@ impl Node {
         now: Instant,
         asked: Prefix,
         network: Option<&NetworkName>,
+    ) -> Explanation {
+        self.explain_by(now, asked, network, &[])
+    }
+
+    /// The same, with what the kernel does with packets for `asked`.
+    pub fn explain_by(
+        &self,
+        now: Instant,
+        asked: Prefix,
+        network: Option<&NetworkName>,
+        ways: &[Way],
     ) -> Explanation {
         let coverage = self.intent().covering(&asked);
         let best = coverage
@@ -124,7 +136,7 @@ impl Node {
         let mut steps = Vec::new();
         match best {
             None => steps.push(self.no_claim(now, asked, network, &coverage.unused)),
-            Some(best) => self.follow(best, &mut steps),
+            Some(best) => self.follow(best, ways, &mut steps),
         }
         let last = steps.last().map(|s| s.stage);
         if steps
@@ -195,7 +207,7 @@ impl Node {
         step
     }
 
-    fn follow(&self, best: &Covering, steps: &mut Vec<Step>) {
+    fn follow(&self, best: &Covering, ways: &[Way], steps: &mut Vec<Step>) {
         let effective = self.intent().effective(best.domain, &best.claim.prefix);
         steps.push(claim_step(best, effective.as_ref()));
         let conflict = conflict_step(best);
@@ -214,7 +226,11 @@ impl Node {
         {
             return;
         }
-        steps.push(self.kernel_step(id.1.family(), &state.gate, &state.keys));
+        let mut kernel = self.kernel_step(id.1.family(), &state.gate, &state.keys);
+        if let (Verdict::Ok, Gate::Kernel(key)) = (kernel.verdict, &state.gate) {
+            kernel = self.way_step(key, ways).unwrap_or(kernel);
+        }
+        steps.push(kernel);
         if steps.last().is_some_and(|s| s.verdict == Verdict::Broken) {
             return;
         }
@@ -411,7 +427,7 @@ impl Node {
     }
 }
 
-fn is_last_resort(key: &Key) -> bool {
+pub(crate) fn is_last_resort(key: &Key) -> bool {
     matches!(key, Key::Route(_, _, LAST_RESORT_METRIC))
 }
 
@@ -538,21 +554,22 @@ fn peer_step(answer: NotSent, name: &PeerName) -> Step {
     }
 }
 
+/// Stands behind the prefix and a colon.
 fn summary(asked: Prefix, steps: &[Step]) -> String {
     let peers = || steps.iter().filter(|s| s.stage == Stage::Peer);
     let reached = peers().filter(|s| s.verdict == Verdict::Ok).count();
-    match steps.iter().find(|s| s.verdict == Verdict::Broken) {
-        None => format!(
-            "{asked} is wired and announced to {reached} of {} peers",
-            peers().count()
-        ),
-        Some(step) if step.stage == Stage::Peer && reached > 0 => {
-            format!(
-                "{asked} is wired and announced to {reached} of {} peers; {}",
-                peers().count(),
-                step.summary
-            )
+    let all = peers().count();
+    let Some(step) = steps.iter().find(|s| s.verdict == Verdict::Broken) else {
+        return format!("wired and announced to {reached} of {all} peers");
+    };
+    let why = &step.summary;
+    match step.stage {
+        Stage::Claim => why.replace(&asked.to_string(), "it"),
+        Stage::Announcement => why.clone(),
+        Stage::Peer if reached > 0 => {
+            format!("wired and announced to {reached} of {all} peers; {why}")
         }
-        Some(step) => format!("{asked} is not reachable: {}", step.summary),
+        Stage::Peer => format!("wired, but announced to no peer: {why}"),
+        _ => format!("not reachable: {why}"),
     }
 }

@@ -20,6 +20,7 @@ mod imports;
 mod node;
 mod speech;
 mod uplink;
+mod way;
 mod wiring;
 
 pub use action::{Action, Event, Level, Record, Report};
@@ -28,4 +29,5 @@ pub use describe::describe;
 pub use explain::{Explanation, Stage, Step, Verdict};
 pub use imports::IMPORT_METRIC;
 pub use node::{Node, Restored, Start};
+pub use way::Way;
 pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate};

@@ -24,6 +24,7 @@ mod exchange;
 mod filter;
 mod guarded;
 mod known;
+mod lookup;
 mod message;
 mod monitor;
 mod replace;

@@ -164,6 +164,82 @@ fn a_foreign_route_is_in_the_way() {
     );
 }
 
+/// Breaks at the kernel's route with these words, whole again after `mend`.
+#[track_caller]
+fn goes_elsewhere(bed: &Bed, prefix: &str, words: &[&str], mend: impl FnOnce()) {
+    breaks(bed, prefix, Some(Stage::KernelRoute), words);
+    let verdict = bed.explain(prefix).verdict;
+    assert!(verdict.starts_with("not reachable: "), "{verdict}");
+    mend();
+    breaks(bed, prefix, None, &["1 of 1 peers"]);
+}
+
+#[test]
+fn a_better_foreign_route_wins() {
+    let bed = one_guest();
+    bed.host.ip("route add 203.0.113.1/32 dev up0");
+    let words = "packets that come in by up0 do not take our route but 203.0.113.1/32 dev up0 metric 0 in table 254";
+    goes_elsewhere(&bed, A, &[words], || {
+        bed.host.ip("route del 203.0.113.1/32 dev up0 metric 0");
+    });
+    bed.host
+        .ip("-6 route add 2001:db8:77::1/128 dev up0 metric 5");
+    goes_elsewhere(&bed, A6, &["2001:db8:77::1/128 dev up0 metric 5"], || {
+        bed.host
+            .ip("-6 route del 2001:db8:77::1/128 dev up0 metric 5");
+    });
+    bed.host.ip("route add blackhole 203.0.113.1/32 metric 3");
+    goes_elsewhere(
+        &bed,
+        A,
+        &["packets that come in by up0 do not take our route"],
+        || {
+            bed.host.ip("route del blackhole 203.0.113.1/32 metric 3");
+        },
+    );
+}
+
+#[test]
+fn a_more_specific_route_or_another_table_wins() {
+    let bed = one_guest();
+    bed.plug("tap1");
+    bed.guest("tap1", &["198.18.7.0/24"]);
+    let inside = "198.18.7.9";
+    breaks(&bed, inside, None, &["1 of 1 peers"]);
+    bed.host.ip("route add 198.18.7.8/29 dev up0");
+    goes_elsewhere(
+        &bed,
+        inside,
+        &["198.18.7.8/29 dev up0", "in table 254"],
+        || {
+            bed.host.ip("route del 198.18.7.8/29 dev up0");
+        },
+    );
+    // A rule before ours and main's.
+    for (family, asked, via) in [("-4", A, "198.51.100.0"), ("-6", A6, "2001:db8:f::")] {
+        bed.host
+            .ip(&format!("{family} route add default via {via} table 200"));
+        bed.host
+            .ip(&format!("{family} rule add priority 100 lookup 200"));
+        let default = if family == "-4" { "0.0.0.0/0" } else { "::/0" };
+        goes_elsewhere(&bed, asked, &[default, "in table 200"], || {
+            bed.host
+                .ip(&format!("{family} rule del priority 100 lookup 200"));
+        });
+    }
+}
+
+#[test]
+fn an_interface_does_not_forward() {
+    let bed = one_guest();
+    for name in ["up0", "tap0"] {
+        let sysctl = format!("net/ipv4/conf/{name}/forwarding");
+        bed.host.sysctl(&sysctl, "0");
+        let words = format!("net.ipv4.conf.{name}.forwarding is 0");
+        goes_elsewhere(&bed, A, &[&words], || bed.host.sysctl(&sysctl, "1"));
+    }
+}
+
 #[test]
 fn the_kernel_refuses() {
     let bed = Bed::new();
@@ -282,6 +358,9 @@ fn filtered_by_policy() {
         Some(Stage::Peer),
         &["policy some keeps it from tor: no rule accepts it"],
     );
+    let verdict = bed.explain(A).verdict;
+    let said = "wired, but announced to no peer: policy some keeps it from tor: rule 1 rejects it";
+    assert_eq!(verdict, said);
     breaks(&bed, "203.0.113.9", None, &["1 of 1 peers"]);
     bed.announces(&["203.0.113.9/32"]);
 }
