@@ -20,6 +20,7 @@ struct Open {
     token: u64,
     device: Option<IfName>,
     keys: Vec<PeerKey>,
+    min_ttl: u8,
 }
 
 /// All listeners.
@@ -72,10 +73,15 @@ impl Listeners {
                 set_key(&open.fd, key.addr, Some(key.password.expose().as_bytes()))?;
             }
             open.keys.clone_from(&wanted.keys);
+            if open.min_ttl != wanted.min_ttl {
+                tcp::set_min_ttl(&open.fd, wanted.min_ttl)?;
+                open.min_ttl = wanted.min_ttl;
+            }
             return Ok(());
         }
         let device = wanted.device.as_ref().map(IfName::as_str);
         let fd = tcp::tcp_listen(wanted.addr, device, BACKLOG, |fd| {
+            tcp::set_min_ttl(fd, wanted.min_ttl)?;
             wanted
                 .keys
                 .iter()
@@ -91,6 +97,7 @@ impl Listeners {
                 token,
                 device: wanted.device.clone(),
                 keys: wanted.keys.clone(),
+                min_ttl: wanted.min_ttl,
             },
         );
         Ok(())

@@ -61,10 +61,6 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
     let start = if kept.warm { Start::Warm } else { Start::Cold };
     let remembered = kept.remembered(&settings);
     let mut node = Node::new(now(), config, kept.restored(), scan, start);
-    for peer in &kept.disabled {
-        node.speaker_mut().disable(now(), peer, None);
-    }
-    node.turn(now());
     tell_api_source(&mut node, &settings);
 
     let poller = Poller::new()?;

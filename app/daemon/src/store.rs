@@ -71,6 +71,7 @@ impl Kept {
                     number: *number,
                 })
                 .collect(),
+            disabled: self.disabled.iter().cloned().collect(),
             sysctls: sysctls
                 .map(|(path, old)| (path.clone(), old.value.clone()))
                 .collect(),

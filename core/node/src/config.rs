@@ -51,6 +51,9 @@ pub struct Listener {
     /// The one interface that its peers are on; what comes in elsewhere is not for it. Absent: peers
     /// several hops away may come in anywhere.
     pub device: Option<IfName>,
+    /// The TTL below which the kernel drops what comes in, handshakes included: when every peer that may
+    /// come in here has TTL security (RFC 5082, section 3); else 0.
+    pub min_ttl: u8,
     /// TCP MD5 keys to put on it.
     pub keys: Vec<PeerKey>,
 }

@@ -32,6 +32,8 @@ pub struct Restored {
     pub instances: Vec<(SourceName, Arc<Instance>)>,
     /// The order of owners.
     pub order: Vec<OrderRecord>,
+    /// Peers that an operator disabled.
+    pub disabled: Vec<PeerName>,
     /// Sysctls that we changed since the host booted, with the value they had.
     pub sysctls: Vec<(String, String)>,
 }
@@ -161,6 +163,10 @@ impl Node {
         node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
             node.speaker.set_peer(now, peer);
+        }
+        // Before anything leads to them: not even a handshake is begun.
+        for peer in &restored.disabled {
+            node.speaker.disable(now, peer, None);
         }
         node.turn(now);
         node

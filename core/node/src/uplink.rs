@@ -199,28 +199,59 @@ pub(crate) fn listeners<'a>(
     fib: &Fib,
     unfit: &Unfit<'_>,
 ) -> Vec<Listener> {
-    // By address, the interfaces that its peers are on; 0 stands for any.
-    let mut found: BTreeMap<SocketAddr, BTreeSet<IfIndex>> = BTreeMap::new();
+    let mut found: BTreeMap<SocketAddr, Expected> = BTreeMap::new();
     match listen {
         Listen::Never => {}
-        Listen::On(list) => found.extend(list.iter().map(|addr| (*addr, BTreeSet::new()))),
+        Listen::On(list) => {
+            for addr in list {
+                let expected = found.entry(*addr).or_default();
+                peers.clone().for_each(|(peer, _)| expected.add(peer));
+            }
+        }
         Listen::Auto => {
             for (peer, endpoint) in peers.clone() {
                 let on = endpoint.map_or(0, |e| e.ifindex);
                 for addr in auto(peer, endpoint, guest_interfaces, fib, unfit) {
-                    found.entry(addr).or_default().insert(on);
+                    let expected = found.entry(addr).or_default();
+                    expected.add(peer);
+                    expected.on.insert(on);
                 }
             }
         }
     }
-    let listener = |(addr, on): (SocketAddr, BTreeSet<IfIndex>)| Listener {
+    let listener = |(addr, expected): (SocketAddr, Expected)| Listener {
         addr,
-        device: only(&on)
+        min_ttl: if expected.near && !expected.far {
+            u8::MAX
+        } else {
+            0
+        },
+        device: only(&expected.on)
             .and_then(|index| fib.link(index))
             .map(|link| link.name.clone()),
         keys: keys_for(addr, peers.clone()),
     };
     found.into_iter().map(listener).collect()
+}
+
+/// Who may come in on a listener.
+#[derive(Default)]
+struct Expected {
+    /// The interfaces that its peers are on; 0 stands for any.
+    on: BTreeSet<IfIndex>,
+    /// A peer with TTL security.
+    near: bool,
+    /// A peer without.
+    far: bool,
+}
+
+impl Expected {
+    fn add(&mut self, peer: &PeerConfig) {
+        match peer.reach {
+            Reach::TtlSecurity => self.near = true,
+            Reach::Direct | Reach::Multihop(_) => self.far = true,
+        }
+    }
 }
 
 /// The one interface that packets for a listener come in on. A host takes packets for any of its

@@ -7,6 +7,7 @@
 mod bed;
 mod bulk;
 mod explain;
+mod gtsm;
 mod input;
 mod kernel;
 mod last_resort;

@@ -299,3 +299,49 @@ fn a_stranger_on_the_socket_of_the_lock_keeps_no_daemon_from_starting() {
     assert!(first.is_running());
     drop(held);
 }
+
+#[test]
+fn a_disabled_peer_hears_nothing_from_a_start() {
+    let mut bed = Bed::new();
+    let disabled = bed.tapwayd.tapway(&["peer", "disable", "tor"]);
+    assert_eq!(disabled.code, 0, "{disabled:?}");
+    bed.tapwayd.stop();
+    let heard = |bed: &Bed| {
+        let text = bed
+            .tor
+            .run_in(|| std::fs::read_to_string("/proc/thread-self/net/snmp"));
+        let text = text.expect("counters");
+        let tcp = text.lines().rfind(|line| line.starts_with("Tcp:"));
+        let segments = tcp.and_then(|line| line.split(' ').nth(10).map(str::to_owned));
+        segments.expect("InSegs")
+    };
+    // The end of the session before may still be on its way: what is compared begins after it.
+    let sockets = || bed.tor.exec("ss -Htan state connected").trim().to_owned();
+    wait_for(SOON, "no connection is left", || {
+        let left: Vec<String> = sockets()
+            .lines()
+            .filter(|line| !line.starts_with("TIME-WAIT"))
+            .map(str::to_owned)
+            .collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
+    });
+    let before = heard(&bed);
+    bed.tapwayd.restart(&bed.host);
+    wait_for(SOON, "it has settled", || {
+        let status = bed.tapwayd.status();
+        let peers = &status.peers;
+        if status.grace_left_s.is_none() && peers.disabled == 1 {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
+    });
+    assert_eq!(heard(&bed), before);
+    let enabled = bed.tapwayd.tapway(&["peer", "enable", "tor"]);
+    assert_eq!(enabled.code, 0, "{enabled:?}");
+    bed.tapwayd.wait_established(SOON);
+}

@@ -2,6 +2,7 @@ use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -372,4 +373,63 @@ fn ten_thousand_files_at_once_all_arrive() {
         last = rig.until("complete");
         last.retain(|w| w.starts_with("put "));
     }
+}
+
+const MOUNTED: &str = "TAPWAY_TEST_MOUNTED";
+const MOUNTED_NAME: &str = "run::tests::a_disk_that_is_unmounted_withdraws_nothing";
+
+/// The test starts itself again in a mount namespace of its own.
+#[test]
+fn a_disk_that_is_unmounted_withdraws_nothing() {
+    if std::env::var_os(MOUNTED).is_some() {
+        return on_a_disk_that_goes_away();
+    }
+    for flags in ["-m", "-rm"] {
+        let output = Command::new("unshare")
+            .arg(flags)
+            .arg(std::env::current_exe().unwrap())
+            .args([MOUNTED_NAME, "--exact", "--nocapture"])
+            .env(MOUNTED, "1")
+            .output();
+        let Ok(output) = output else { break };
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if text.contains("running 1 test") {
+            assert!(output.status.success(), "{text}");
+            return;
+        }
+    }
+    eprintln!("no mount namespaces here: a disk that goes away is not tested");
+}
+
+fn on_a_disk_that_goes_away() {
+    let sh = |program: &str, arguments: &[&str], dir: &Path| {
+        let done = Command::new(program).args(arguments).arg(dir).status();
+        assert!(done.unwrap().success(), "{program} {arguments:?}");
+    };
+    let mount = |dir: &Path| sh("mount", &["-t", "tmpfs", "none"], dir);
+    let put = |dir: &Path| fs::write(dir.join("web1.toml"), text("web1", "tap0")).unwrap();
+    let rig = Rig::new(|dir| {
+        mount(dir);
+        put(dir);
+    });
+    assert_eq!(
+        rig.until("complete"),
+        ["begin", "put web1 tap0", "complete"]
+    );
+    // What is below it is an empty directory, which alone would be a live source that has nothing.
+    sh("umount", &[], &rig.dir);
+    let said = rig.until("dead ");
+    assert_eq!(said.len(), 1, "{said:?}");
+    rig.remote.refresh();
+    // Another disk, empty as well, is not the one that had files.
+    mount(&rig.dir);
+    rig.remote.refresh();
+    put(&rig.dir);
+    let said = rig.until("complete");
+    let (before, last) = said.split_at(said.len() - 3);
+    assert_eq!(last, ["begin", "put web1 tap0", "complete"]);
+    assert!(
+        before.iter().all(|word| word.starts_with("dead ")),
+        "{said:?}"
+    );
 }
