@@ -4,6 +4,7 @@
 //! by the API. [`InstanceSpec::parse`] is the only way from here to an [`Instance`]: it checks every
 //! value and names the key of a wrong one, so that the reader of a text file can add line and column.
 
+mod read;
 mod write;
 
 use alloc::format;
@@ -68,7 +69,7 @@ pub struct NicSpec {
 }
 
 /// A translated address, unchecked: an address, or an address and where it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum TransparentSpec {
     /// To the NIC's first address of the family.

@@ -86,6 +86,41 @@ mod tests {
     }
 
     #[test]
+    fn a_transparent_address_is_refused_by_its_key() {
+        let nic = "name = \"web1\"\n[[nic]]\ninterface = \"tap0\"\ntransparent = ";
+        for (value, key, shown) in [
+            (
+                "[7]",
+                "nic[0].transparent[0]",
+                "integer `7` is not allowed here; write an address in quotes, or { address = \"...\", to = \"...\" }",
+            ),
+            (
+                "[{ address = \"203.0.113.11\", too = \"10.0.0.1\" }]",
+                "nic[0].transparent[0].too",
+                "there is no key \"too\" here; did you mean to?",
+            ),
+            (
+                "[\"203.0.113.12\", { address = \"203.0.113.11\" }]",
+                "nic[0].transparent[1]",
+                "the key \"to\" is missing; add to = …",
+            ),
+            (
+                "[{ address = 7, to = \"10.0.0.1\" }]",
+                "nic[0].transparent[0].address",
+                "integer `7` is not allowed here; write a text in quotes",
+            ),
+        ] {
+            let problem = parse("f", &format!("{nic}{value}"))
+                .unwrap_err()
+                .to_string();
+            assert!(problem.contains(&format!(": {key}: {shown}")), "{problem}");
+        }
+        let both = "[\"203.0.113.12\", { address = \"203.0.113.11\", to = \"10.0.0.1\" }]";
+        let parsed = parse("f", &format!("{nic}{both}")).unwrap();
+        assert_eq!(parsed.nics[0].transparent.len(), 2);
+    }
+
+    #[test]
     fn the_name_of_a_broken_file_is_guessed() {
         for (file, text, name) in [
             ("web1.toml", None, Some("web1")),
