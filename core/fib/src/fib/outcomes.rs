@@ -186,6 +186,10 @@ impl Fib {
         }
         if slot.was_ours {
             slot.unclear = true;
+            if let Some(Object::Address(address)) = slot.want.clone().as_deref() {
+                // Whoever's it is, the link has an address and keeps its routes.
+                self.address_put(address);
+            }
             self.scan.want(now);
             return self.back_off(now, id);
         }
