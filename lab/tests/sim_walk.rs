@@ -42,6 +42,10 @@ fn walks_come_to_rest_as_the_model_says() {
                     match walk::run(seed, steps) {
                         Ok(walked) => {
                             let mut tally = tally.lock().unwrap();
+                            let walks = seed - first + 1;
+                            if walks.is_multiple_of(50) && count > 50 {
+                                eprintln!("{walks} of {count} walks");
+                            }
                             for (what, times) in walked {
                                 *tally.entry(what).or_insert(0) += times;
                             }

@@ -207,11 +207,11 @@ impl Walk {
         }
         let now = self.world.received();
         for id in before {
-            let is_due = self.due.announced.contains_key(id) && self.due.seen.contains(&id.1);
-            if is_due && !now.contains(&id.1) {
+            if self.due.seen.contains(id) && !now.contains(&id.1) {
                 let at = self.world.now;
                 let node = self.world.running();
-                let explained = node.map(|node| node.explain(at, id.1, None).summary);
+                let network = &self.due.announced[id];
+                let explained = node.map(|node| node.explain(at, id.1, Some(network)).summary);
                 self.fault(format!(
                     "withdrawn without a reason: {}; {explained:?}",
                     id.1

@@ -24,10 +24,17 @@ pub struct Due {
     pub may: BTreeSet<Key>,
     /// What is announced, and in which network.
     pub announced: BTreeMap<(Domain, Prefix), NetworkName>,
-    /// Of these, what the router sees.
-    pub seen: BTreeSet<Prefix>,
+    /// Of these, what the router may see.
+    pub seen: BTreeSet<(Domain, Prefix)>,
     /// Whether the host must forward.
     pub forwards: bool,
+}
+
+impl Due {
+    /// What the router sees.
+    pub fn seen_prefixes(&self) -> BTreeSet<Prefix> {
+        self.seen.iter().map(|(_, prefix)| *prefix).collect()
+    }
 }
 
 impl Model {
@@ -68,7 +75,7 @@ impl Model {
                         .any(|p: &tapway_model::PeerName| p.as_str() == peer)
                 };
                 if network.peers.as_ref().is_none_or(sees) {
-                    due.seen.insert(prefix);
+                    due.seen.insert((domain, prefix));
                 }
             }
         }

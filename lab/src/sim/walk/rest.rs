@@ -51,7 +51,8 @@ impl Walk {
     fn compare(&mut self) {
         let mut due = self.model.due(&self.world.kernel, content::ROUTER);
         self.add_received_default(&mut due);
-        *self.tally.entry("prefixes announced at rest").or_insert(0) += due.seen.len() as u64;
+        *self.tally.entry("prefixes announced at rest").or_insert(0) +=
+            due.seen_prefixes().len() as u64;
         *self.tally.entry("kernel objects at rest").or_insert(0) += due.must.len() as u64;
         self.compare_kernel(&due);
         self.compare_states();
@@ -195,7 +196,7 @@ impl Walk {
         }
         let (fresh, received) = (self.world.fresh(), self.world.received());
         let seen = match self.world.is_established() {
-            true => due.seen.clone(),
+            true => due.seen_prefixes(),
             // By now the router has dropped all.
             false => BTreeSet::new(),
         };
@@ -224,7 +225,7 @@ impl Walk {
             }
             let has_it = (explanation.steps.iter())
                 .any(|step| step.stage == Stage::Peer && step.verdict == Verdict::Ok);
-            if has_it && !(up && due.seen.contains(&prefix)) {
+            if has_it && !(up && due.seen_prefixes().contains(&prefix)) {
                 self.fault(format!(
                     "{prefix} is not at the router, explained: {explanation:#?}"
                 ));

@@ -28,10 +28,8 @@ impl Walk {
     /// What is due, the router has, and the daemon, if it runs, stands by.
     fn announced(&self) -> BTreeSet<(Domain, Prefix)> {
         let received = self.world.received();
-        let seen = |(_, prefix): &&(Domain, Prefix)| {
-            self.due.seen.contains(prefix) && received.contains(prefix)
-        };
-        let due: BTreeSet<_> = self.due.announced.keys().filter(seen).copied().collect();
+        let has = |(_, prefix): &&(Domain, Prefix)| received.contains(prefix);
+        let due: BTreeSet<_> = self.due.seen.iter().filter(has).copied().collect();
         let Some(node) = self.world.running() else {
             return due;
         };
