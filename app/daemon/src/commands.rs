@@ -22,7 +22,7 @@ use tapway_model::{Instance, InstanceName, PeerName, PolicyName, SourceName};
 
 use crate::daemon::{Daemon, now};
 use crate::doctor;
-use crate::http::{ApiReply, ApiRequest, Call, Responder};
+use crate::http::{ApiReply, ApiRequest, Call, CheckedPolicy, Responder};
 use crate::policy_test;
 use crate::store::Write;
 use crate::views;
@@ -53,9 +53,7 @@ impl Daemon {
                 return self.disable_peer(&name, Some(body.message), responder);
             }
             ApiRequest::PeerEnable(name) => return self.disable_peer(&name, None, responder),
-            ApiRequest::PolicyApply(name, value) => {
-                return self.apply_policy(&name, value, responder);
-            }
+            ApiRequest::PolicyApply(policy) => return self.apply_policy(*policy, responder),
             ApiRequest::PolicyRemove(name) => return self.remove_policy(&name, responder),
             ApiRequest::SourceForget(name) => return self.forget_source(&name, responder),
             ApiRequest::Doctor => return self.doctor(responder),
@@ -111,9 +109,9 @@ impl Daemon {
                     .find(|p| p.name == name)
                     .ok_or_else(|| ApiError::not_found("policy", &name))?,
             ),
-            ApiRequest::PolicyTest(name, test) => {
+            ApiRequest::PolicyTest(name, test, given) => {
                 let defined = self.settings.policies_in_force();
-                let tested = policy_test::test(node.speaker(), defined, &name, &test)?;
+                let tested = policy_test::test(node.speaker(), defined, given, &name, &test)?;
                 ApiReply::PolicyTested(tested)
             }
             ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
@@ -288,8 +286,10 @@ impl Daemon {
         self.answer_when_kept(ApiReply::done(done), responder);
     }
 
-    fn apply_policy(&mut self, name: &PolicyName, value: Value, responder: Responder) {
-        let applied = match self.settings.apply_policy(name, value.clone()) {
+    fn apply_policy(&mut self, checked: CheckedPolicy, responder: Responder) {
+        let CheckedPolicy { value, policy } = checked;
+        let name = policy.name.clone();
+        let applied = match self.settings.apply_policy(policy) {
             Ok(applied) => applied,
             Err(error) => return responder.send(Err(error)),
         };

@@ -23,7 +23,7 @@ use tapway_model::{Network, NetworkName, PeerName, PolicyName};
 use tapway_node::Listen;
 
 pub use cross::policy_exists;
-pub(crate) use policies::{Use, check_calls};
+pub(crate) use policies::{Use, broken_calls, check_new};
 use section::{ApiSection, RouterSection, SourcesSection};
 pub use show::{network_value, peer_value, policy_value};
 use spec::{NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
@@ -94,6 +94,8 @@ pub struct Known {
     pub policies: BTreeSet<PolicyName>,
     /// The same, as far as they are at hand.
     pub defined: Vec<Policy>,
+    /// Calls of theirs that are broken already, by key: no fault of a file that does not mend them.
+    pub broken: Vec<String>,
     /// Peers.
     pub peers: BTreeSet<PeerName>,
     /// What exists is not known yet: any name may.
@@ -170,6 +172,7 @@ impl Checker<'_> {
                 .collect(),
             peers: known.peers.iter().chain(&peers.names).cloned().collect(),
             defined: known.defined.clone(),
+            broken: known.broken.clone(),
             any: known.any,
         };
         let found = cross::check(&peers.values, &networks.values, &policies.values, &defined);

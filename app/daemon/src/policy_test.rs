@@ -13,24 +13,44 @@ use tapway_bgp::{Announcement, AnnouncementId, Attributes, NextHop, Speaker};
 use tapway_model::spec::SpecError;
 use tapway_model::{ClaimKind, Domain, NetworkName, PeerName, PolicyName, Prefix};
 
+use crate::config::check_new;
 use crate::config::spec::{
-    PolicySpec, each, extended, extended_text, large, large_text, origin_of, standard,
-    standard_text, within, wrong,
+    each, extended, extended_text, large, large_text, origin_of, standard, standard_text, within,
+    wrong,
 };
-use crate::config::{Known, check_calls};
-use crate::settings::{from_value, invalid};
+use crate::settings::{invalid, read_policy};
 
-/// Asks a policy, with `defined` in force, about routes.
+/// The policies that a question itself defines, made ready.
+///
+/// # Errors
+/// What is wrong with one of them by itself.
+pub fn read(test: &PolicyTest) -> Result<Vec<Policy>, ApiError> {
+    let given = test.policies.iter();
+    let policies = given.map(|(name, value)| {
+        read_policy(name, value.clone()).map_err(|e| within(&format!("policies.{name}"), e))
+    });
+    policies.collect::<Result<_, _>>().map_err(invalid)
+}
+
+/// Asks a policy, with `defined` in force but for those that are `given`, about routes.
 ///
 /// # Errors
 /// When there is no such policy or peer, or something in the question is wrong.
 pub fn test(
     speaker: &Speaker,
     defined: Vec<Policy>,
+    given: Vec<Policy>,
     name: &PolicyName,
     test: &PolicyTest,
 ) -> Result<PolicyTested, ApiError> {
-    let policies = policies(defined, test).map_err(invalid)?;
+    check_new(&defined, &given).map_err(|error| {
+        invalid(SpecError {
+            key: error.key.replacen("policy.", "policies.", 1),
+            ..error
+        })
+    })?;
+    let mut policies = Policies::default();
+    policies.set(defined.into_iter().chain(given));
     let exists = policies.iter().any(|p| p.name == *name);
     if !exists && BuiltIn::named(name.as_str()).is_none() {
         return Err(ApiError::not_found("policy", name));
@@ -48,37 +68,6 @@ pub fn test(
         test,
     };
     asked.all().map_err(invalid)
-}
-
-/// The policies in force, with those of the question in their places.
-fn policies(defined: Vec<Policy>, test: &PolicyTest) -> Result<Policies, SpecError> {
-    let mut policies = Policies::default();
-    policies.set(defined);
-    for (name, value) in &test.policies {
-        let at = |error| within(&format!("policies.{name}"), error);
-        let spec: PolicySpec = from_value(value.clone()).map_err(at)?;
-        policies.set([spec.parse(name.clone()).map_err(at)?]);
-    }
-    let all: Vec<&Policy> = policies.iter().collect();
-    let known = Known {
-        policies: all.iter().map(|p| p.name.clone()).collect(),
-        ..Known::default()
-    };
-    let mut errors = check_calls(&all, &known).into_iter();
-    let of_question = |error: &SpecError| {
-        let path = error.key.strip_prefix("policy.").unwrap_or(&error.key);
-        test.policies.keys().any(|name| {
-            path.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.starts_with(".rules["))
-        })
-    };
-    match errors.find(of_question) {
-        Some(error) => Err(SpecError {
-            key: error.key.replacen("policy.", "policies.", 1),
-            ..error
-        }),
-        None => Ok(policies),
-    }
 }
 
 /// A question.

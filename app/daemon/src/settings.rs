@@ -27,10 +27,11 @@ use tapway_node::NodeConfig;
 use crate::args::Args;
 use crate::config::spec::PeerSpec;
 use crate::config::{
-    self, Config, Known, Use, network_value, peer_value, policy_exists, policy_value,
+    self, Config, Known, Use, broken_calls, network_value, peer_value, policy_exists, policy_value,
 };
 use crate::store::Kept;
 
+pub use policies::read_policy;
 pub use reload::Change;
 
 /// The configuration file, the command line, and what the API applied.
@@ -81,7 +82,7 @@ impl Settings {
     #[must_use]
     pub fn with_kept(mut self, kept: &Kept) -> Settings {
         for (name, value) in &kept.policies {
-            match self.parse_policy(name, value.clone()) {
+            match read_policy(name, value.clone()) {
                 Ok(policy) => {
                     self.api_policies.insert(name.clone(), policy);
                 }
@@ -102,7 +103,11 @@ impl Settings {
         }
         // Now every name is known. One that is missing is no reason not to start: what the API defined
         // may be lost, and the other peers are not.
-        if let Err(problems) = config::load(&self.path, &self.known_of_api()) {
+        let known = Known {
+            broken: Vec::new(),
+            ..self.known_of_api()
+        };
+        if let Err(problems) = config::load(&self.path, &known) {
             let problems = problems
                 .iter()
                 .map(|p| problem(ProblemKind::Config, p, None));
@@ -189,7 +194,16 @@ impl Settings {
 
     /// What exists beside the file.
     fn known_of_api(&self) -> Known {
+        let of_file: Vec<String> = self
+            .config
+            .policies
+            .iter()
+            .map(|p| format!("policy.{}.", p.name))
+            .collect();
+        let mut broken = broken_calls(&self.policies_in_force());
+        broken.retain(|key| !of_file.iter().any(|own| key.starts_with(own)));
         Known {
+            broken,
             policies: self.api_policies.keys().cloned().collect(),
             defined: self.api_policies.values().cloned().collect(),
             peers: self.api_peers.keys().cloned().collect(),
@@ -200,10 +214,10 @@ impl Settings {
     fn known(&self) -> Known {
         let policies = self.policies_in_force();
         Known {
-            any: false,
             policies: policies.iter().map(|p| p.name.clone()).collect(),
             defined: policies,
             peers: self.peers().into_keys().collect(),
+            ..Known::default()
         }
     }
 

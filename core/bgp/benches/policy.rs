@@ -134,7 +134,40 @@ fn policies() {
     }
 }
 
+/// What it takes to make things ready: once, when a policy is read.
+fn make() {
+    let once = |what: &str, one: &dyn Fn()| {
+        let start = Instant::now();
+        one();
+        let took = start.elapsed().as_micros();
+        println!("{what:<60} {took:>6} us");
+    };
+    let entries: Vec<PrefixMatch> = (0..PREFIXES)
+        .map(|i| PrefixMatch {
+            prefix: Prefix::truncated(Ipv4Addr::from(scatter(i)).into(), 24),
+            ge: 24,
+            le: 32,
+        })
+        .collect();
+    once("making a set of 100,000 prefixes", &|| {
+        black_box(PrefixSet::new(entries.clone()));
+    });
+    for text in [
+        "^65000_.*_64512$",
+        "_(1|2)*1(1|2){12}_",
+        "(1|2)*1(1|2){40}",
+        "([0-9]{1,9}_){1,200}",
+    ] {
+        let good = PathRegex::new(text).is_ok();
+        let what = if good { "making" } else { "refusing" };
+        once(&format!("{what} {text}"), &|| {
+            let _ = black_box(PathRegex::new(text));
+        });
+    }
+}
+
 fn main() {
+    make();
     sets();
     policies();
 }

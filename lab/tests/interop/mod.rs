@@ -82,6 +82,7 @@ mod defaults;
 mod fabric;
 mod goodbye;
 mod life;
+mod policy;
 mod restart;
 mod runtime;
 mod secrets;

@@ -11,7 +11,7 @@ use super::spec::wrong;
 use super::{Known, policy_exists};
 
 /// Calls of what is not there, of itself, or without end.
-pub(crate) fn check_calls(all: &[&Policy], known: &Known) -> Vec<SpecError> {
+pub(super) fn check_calls(all: &[&Policy], known: &Known) -> Vec<SpecError> {
     let exists = |name: &PolicyName| known.any || known.policies.contains(name);
     let faults = policy::check_calls(all.iter().copied(), exists);
     let errors = faults.into_iter().map(|error| {
@@ -23,6 +23,45 @@ pub(crate) fn check_calls(all: &[&Policy], known: &Known) -> Vec<SpecError> {
         wrong(key, reason.unwrap_or_else(|| error.fault.to_string()))
     });
     errors.collect()
+}
+
+/// The calls that are broken between these policies, by key.
+pub(crate) fn broken_calls(all: &[Policy]) -> Vec<String> {
+    let known = Known {
+        policies: all.iter().map(|p| p.name.clone()).collect(),
+        ..Known::default()
+    };
+    let all: Vec<&Policy> = all.iter().collect();
+    check_calls(&all, &known)
+        .into_iter()
+        .map(|e| e.key)
+        .collect()
+}
+
+/// What `new` policies break about calls, with those that they replace or join, `old`; what was broken before is
+/// not their doing.
+///
+/// # Errors
+/// The first call that cannot be, keys beginning with `policy.NAME`.
+pub(crate) fn check_new(old: &[Policy], new: &[Policy]) -> Result<(), SpecError> {
+    let check = |all: &[&Policy]| {
+        let known = Known {
+            policies: all.iter().map(|p| p.name.clone()).collect(),
+            ..Known::default()
+        };
+        check_calls(all, &known)
+    };
+    let before: Vec<&Policy> = old.iter().collect();
+    let stays = |policy: &&Policy| !new.iter().any(|n| n.name == policy.name);
+    let after: Vec<&Policy> = old.iter().filter(stays).chain(new).collect();
+    let before = check(&before);
+    match check(&after)
+        .into_iter()
+        .find(|error| !before.contains(error))
+    {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// Conditions on peers that are not there.

@@ -663,6 +663,7 @@ fn what_the_api_applied_may_be_named() {
     let known = Known {
         policies: [PolicyName::new("mine").unwrap()].into(),
         defined: Vec::new(),
+        broken: Vec::new(),
         peers: [PeerName::new("rr").unwrap()].into(),
         any: false,
     };

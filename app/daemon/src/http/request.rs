@@ -12,13 +12,14 @@ use tapway_api::kernel::KernelObject;
 use tapway_api::list::List;
 use tapway_api::peer::{Disable, Peer, PeerDetail, Reset};
 use tapway_api::plan::Plan;
-use tapway_api::policy::{Policy, PolicyTest, PolicyTested};
+use tapway_api::policy::{Policy as ApiPolicy, PolicyTest, PolicyTested};
 use tapway_api::problem::Problem;
 use tapway_api::route::{Route, RouteQuery};
 use tapway_api::shutdown::Shutdown;
 use tapway_api::source::Source;
 use tapway_api::status::Status;
 use tapway_api::write::{Applied, Done};
+use tapway_bgp::config::Policy;
 use tapway_model::spec::InstanceSpec;
 use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
 
@@ -53,12 +54,12 @@ pub enum ApiRequest {
     PolicyList,
     /// Answer: [`ApiReply::Policy`], or not found.
     PolicyShow(PolicyName),
-    /// The value has the keys of `[policy.NAME]`, unchecked. Answer: [`ApiReply::Applied`].
-    PolicyApply(PolicyName, Value),
+    /// Answer: [`ApiReply::Applied`].
+    PolicyApply(Box<CheckedPolicy>),
     /// Answer: [`ApiReply::Done`], or not found.
     PolicyRemove(PolicyName),
-    /// Answer: [`ApiReply::PolicyTested`], or not found.
-    PolicyTest(PolicyName, Box<PolicyTest>),
+    /// With the policies that the question itself defines. Answer: [`ApiReply::PolicyTested`], or not found.
+    PolicyTest(PolicyName, Box<PolicyTest>, Vec<Policy>),
     /// Answer: [`ApiReply::Routes`].
     RouteList(RouteQuery),
     /// Answer: [`ApiReply::Announcements`].
@@ -100,6 +101,16 @@ pub struct CheckedInstance {
     pub instance: tapway_model::Instance,
 }
 
+/// A policy that was checked by itself: as written, and as understood. Making it ready takes time, which is
+/// not the main loop's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedPolicy {
+    /// As written.
+    pub value: Value,
+    /// As understood.
+    pub policy: Policy,
+}
+
 /// An answer. Its JSON is that of the value inside.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -110,8 +121,8 @@ pub enum ApiReply {
     InstanceDetails(List<InstanceDetail>),
     Peers(List<Peer>),
     Peer(Box<PeerDetail>),
-    Policies(List<Policy>),
-    Policy(Policy),
+    Policies(List<ApiPolicy>),
+    Policy(ApiPolicy),
     PolicyTested(PolicyTested),
     Routes(List<Route>),
     Announcements(List<Announcement>),

@@ -30,7 +30,9 @@ use tokio::sync::watch;
 use super::body::{Json, JsonOrDefault, Name, Params, Refusal};
 use super::events::EventSink;
 use super::queue::{Gate, stopping};
-use super::request::{ApiReply, ApiRequest, CheckedInstance};
+use super::request::{ApiReply, ApiRequest, CheckedInstance, CheckedPolicy};
+use crate::policy_test;
+use crate::settings::{invalid, read_policy};
 
 /// The most watchers at a time.
 const MAX_WATCHERS: usize = 32;
@@ -225,7 +227,9 @@ async fn apply_policy(
     Json(value): Json<Value>,
 ) -> Answer {
     check_object(&value)?;
-    put(&shared, ApiRequest::PolicyApply(name, value)).await
+    let policy = read_policy(&name, value.clone()).map_err(invalid)?;
+    let checked = Box::new(CheckedPolicy { value, policy });
+    put(&shared, ApiRequest::PolicyApply(checked)).await
 }
 
 /// Prefixes that one request may ask about.
@@ -247,7 +251,8 @@ async fn test_policy(
         .with_remedy(format!("give 1 to {MAX_TESTED}"))
         .into());
     }
-    put(&shared, ApiRequest::PolicyTest(name, Box::new(test))).await
+    let given = policy_test::read(&test)?;
+    put(&shared, ApiRequest::PolicyTest(name, Box::new(test), given)).await
 }
 
 fn check_object(value: &Value) -> Result<(), ApiError> {

@@ -188,7 +188,8 @@ fn every_endpoint_is_there_and_becomes_its_request() {
         let body = match endpoint.body {
             "InstanceBody" => WEB1.to_owned(),
             "[InstanceBody]" => format!("[{WEB1}]"),
-            "PeerBody" | "PolicyBody" => "{}".to_owned(),
+            "PeerBody" => "{}".to_owned(),
+            "PolicyBody" => "{\"rules\":[]}".to_owned(),
             "PolicyTest" => "{\"prefixes\":[\"203.0.113.1/32\"]}".to_owned(),
             _ => String::new(),
         };
@@ -435,6 +436,14 @@ fn bad_requests_are_told_what_and_where() {
             400,
             "line 1",
             "not an object",
+        ),
+        (
+            "PUT",
+            "/v1/policies/p",
+            "{\"rules\":[{\"action\":\"acept\"}]}",
+            422,
+            "rules[0].action",
+            "did you mean \"accept\"?",
         ),
         (
             "POST",

@@ -6,7 +6,7 @@ use tapway_bgp::{ConnId, ConnInfo, Endpoint, LocalAddresses, StartKind, State};
 use tapway_model::Instant;
 
 use super::*;
-use crate::config::{Config, check};
+use crate::config::{Config, Known, check};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 const CONN: ConnId = ConnId::Incoming(1);
@@ -132,7 +132,8 @@ fn host() -> Speaker {
 fn ask(name: &str, question: Value) -> Result<PolicyTested, ApiError> {
     let question: PolicyTest = serde_json::from_value(question).unwrap();
     let name = PolicyName::new(name).unwrap();
-    test(&host(), config(HOST).policies, &name, &question)
+    let given = read(&question)?;
+    test(&host(), config(HOST).policies, given, &name, &question)
 }
 
 /// `what: by: route: changes`, one line for each route.

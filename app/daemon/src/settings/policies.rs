@@ -13,7 +13,7 @@ use tapway_node::NodeConfig;
 
 use super::{Applied, Settings, from_value, invalid, outcome};
 use crate::config::spec::{BUILT_IN_POLICIES, PolicySpec};
-use crate::config::{Use, check_calls, policy_value};
+use crate::config::{Use, check_new, policy_value};
 
 impl Settings {
     /// The policies in force, by file or API.
@@ -30,12 +30,8 @@ impl Settings {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn apply_policy(
-        &mut self,
-        name: &PolicyName,
-        value: Value,
-    ) -> Result<Applied<Policy>, ApiError> {
-        let policy = self.parse_policy(name, value).map_err(invalid)?;
+    pub fn apply_policy(&mut self, policy: Policy) -> Result<Applied<Policy>, ApiError> {
+        let name = &policy.name;
         self.check_policy(&policy).map_err(invalid)?;
         let outcome = outcome(
             self.api_policies
@@ -86,28 +82,18 @@ impl Settings {
             .find(|p| p.name == *name)
     }
 
-    pub(super) fn parse_policy(
-        &self,
-        name: &PolicyName,
-        value: Value,
-    ) -> Result<Policy, SpecError> {
-        from_value::<PolicySpec>(value)?.parse(name.clone())
-    }
-
     /// Whether a policy fits to those that it calls and that call it, and to the peers that use it.
     fn check_policy(&self, policy: &Policy) -> Result<(), SpecError> {
-        let mut known = self.known();
-        known.defined.retain(|p| p.name != policy.name);
-        known.policies.insert(policy.name.clone());
-        let mut all: Vec<&Policy> = known.defined.iter().collect();
-        all.push(policy);
-        let own = format!("policy.{}.", policy.name);
-        // Mistakes between others are their own.
-        let mut errors = check_calls(&all, &known).into_iter();
-        if let Some(mut error) = errors.find(|error| error.key.starts_with(&own)) {
-            error.key.drain(..own.len());
-            return Err(error);
-        }
+        let mut all = self.policies_in_force();
+        check_new(&all, std::slice::from_ref(policy)).map_err(|mut error| {
+            let own = format!("policy.{}.", policy.name);
+            if error.key.starts_with(&own) {
+                error.key.drain(..own.len());
+            }
+            error
+        })?;
+        all.retain(|p| p.name != policy.name);
+        let all: Vec<&Policy> = all.iter().chain([policy]).collect();
         for peer in self.peers().values() {
             for (way, name) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
                 way.check(name, &all).map_err(|reason| SpecError {
@@ -192,6 +178,15 @@ impl Settings {
         let missing = named.filter(|peer| !known.contains_key(*peer));
         missing.cloned().collect()
     }
+}
+
+/// Reads a policy as the API takes it, and makes it ready: prefix sets, regular expressions. Takes time with
+/// large ones. Whether it fits to others is [`Settings::apply_policy`]'s to say.
+///
+/// # Errors
+/// What is wrong with it by itself.
+pub fn read_policy(name: &PolicyName, value: Value) -> Result<Policy, SpecError> {
+    from_value::<PolicySpec>(value)?.parse(name.clone())
 }
 
 fn built_in_text(name: &str) -> &'static str {

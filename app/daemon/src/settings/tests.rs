@@ -51,8 +51,8 @@ impl Bed {
     }
 
     fn apply(&mut self, name: &str, rules: Value) -> Result<Applied<Policy>, String> {
-        let value = json!({ "rules": rules });
-        let applied = self.settings.apply_policy(&policy(name), value);
+        let policy = read_policy(&policy(name), json!({ "rules": rules })).unwrap();
+        let applied = self.settings.apply_policy(policy);
         applied.map_err(|error| error.to_string())
     }
 
@@ -107,6 +107,16 @@ fn what_the_api_applies_is_checked_with_what_is_there() {
     ] {
         assert_eq!(bed.apply(name, rules).err().as_deref(), Some(error));
     }
+    // A circle may be noticed where others call; it is still this one's doing.
+    bed.apply("a", json!([{"action": "accept"}])).unwrap();
+    bed.apply("z", json!([{"call": "a"}])).unwrap();
+    assert_eq!(
+        bed.apply("a", json!([{"call": "z"}])).err().as_deref(),
+        Some(
+            "policy.z.rules[0].call: a calls z calls a: a policy cannot come back to itself; remove one of the calls"
+        )
+    );
+    bed.settings.remove_policy(&policy("z")).unwrap();
     let good = bed.apply("mine", json!([{"call": "shared"}])).unwrap();
     assert!(good.effective.is_some() && good.notes.is_empty());
     let named = bed
@@ -189,5 +199,19 @@ fn a_reload_does_not_take_away_what_the_api_calls() {
             .starts_with("there is no policy shared"),
         "{:?}",
         checked.problems
+    );
+    // Lost while the daemon was away: told at the start, and no reason to refuse what does not mend it.
+    let mut again = Bed::new(&FILE.replace("shared", "common"));
+    again
+        .settings
+        .api_policies
+        .clone_from(&bed.settings.api_policies);
+    let (checked, change) = again.settings.reload(&node);
+    assert!(change.is_some() && checked.ok, "{checked:?}");
+    again.write(&FILE.replace("call = \"shared\"", "call = \"lost\""));
+    let (checked, change) = again.settings.reload(&node);
+    assert!(
+        change.is_none() && checked.problems.len() == 1,
+        "{checked:?}"
     );
 }

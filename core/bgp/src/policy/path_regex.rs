@@ -15,8 +15,9 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use tapway_bgp_wire::{AsPathRef, SegmentKind};
 
-/// Bytes that an automaton may have, and those that it takes to make it.
-const SIZE_LIMIT: usize = 1 << 20;
+/// Bytes that an automaton may have, and those that it takes to make it: some thousand states, in some
+/// milliseconds.
+const SIZE_LIMIT: usize = 1 << 18;
 
 /// What `_` stands for.
 const DELIMITER: &str = r"(?:^|[ ,{}()\[\]]|$)";
@@ -217,7 +218,7 @@ fn automaton(text: &str) -> Result<Dfa, String> {
         .configure(
             thompson::Config::new()
                 .utf8(false)
-                .nfa_size_limit(Some(SIZE_LIMIT)),
+                .nfa_size_limit(Some(SIZE_LIMIT / 4)),
         )
         .build_from_hir(&parsed)
         .map_err(|_| too_large)?;

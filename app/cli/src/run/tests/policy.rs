@@ -113,8 +113,9 @@ fn answer(config: &Config, instances: &[Instance], request: &Request) -> (u16, S
     let name: PolicyName = path.strip_suffix("/test").unwrap().parse().unwrap();
     let test: PolicyTest = serde_json::from_value(request.body.clone()).unwrap();
     let speaker = speaker(config, instances);
-    let tested: Result<PolicyTested, ApiError> =
-        policy_test::test(&speaker, config.policies.clone(), &name, &test);
+    let tested: Result<PolicyTested, ApiError> = policy_test::read(&test).and_then(|given| {
+        policy_test::test(&speaker, config.policies.clone(), given, &name, &test)
+    });
     match tested {
         Ok(tested) => (200, serde_json::to_string(&tested).unwrap()),
         Err(error) => (

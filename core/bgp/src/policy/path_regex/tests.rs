@@ -1,5 +1,7 @@
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
+use proptest::prelude::*;
+use regex_automata::Input;
 use tapway_bgp_wire::{AsPath, AsSegment};
 
 use super::*;
@@ -113,4 +115,41 @@ fn equal_when_written_alike() {
     assert_eq!(regex("_1_"), regex("_1_"));
     assert_ne!(regex("_1_"), regex("_2_"));
     assert_eq!(alloc::format!("{:?}", regex("_1_")), "\"_1_\"");
+}
+
+fn any_path() -> impl Strategy<Value = AsPath> {
+    let kinds = [
+        SegmentKind::Sequence,
+        SegmentKind::Sequence,
+        SegmentKind::Set,
+        SegmentKind::ConfedSequence,
+        SegmentKind::ConfedSet,
+    ];
+    let asn = prop_oneof![1u32..4, 11u32..14, Just(u32::MAX)];
+    let segment =
+        (0..kinds.len(), proptest::collection::vec(asn, 1..4)).prop_map(move |(kind, asns)| {
+            AsSegment {
+                kind: kinds[kind],
+                asns,
+            }
+        });
+    proptest::collection::vec(segment, 0..4).prop_map(|segments| AsPath { segments })
+}
+
+fn any_regex() -> impl Strategy<Value = String> {
+    let tokens = [
+        "^", "$", "_", "1", "2", "13", " ", r"\{", r"\)", ".", ".*", "[0-9]+", "(1|2)", "2?", r"\b",
+    ];
+    let one = (0..tokens.len()).prop_map(move |i| tokens[i]);
+    proptest::collection::vec(one, 0..5).prop_map(|all| all.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_path_is_searched_like_its_text(path in any_path(), regex in any_regex()) {
+        let compiled = PathRegex::new(&regex).unwrap();
+        let text = path.to_string();
+        let found = compiled.0.automaton.try_search_fwd(&Input::new(&text)).unwrap();
+        prop_assert_eq!(compiled.fits((&path).into()), found.is_some(), "{} in {:?}", regex, text);
+    }
 }
