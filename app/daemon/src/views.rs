@@ -27,8 +27,3 @@ fn age(now: Instant, then: Instant) -> u64 {
 fn seconds_left(left: Duration) -> Option<u64> {
     (!left.is_zero()).then(|| left.as_secs().max(1))
 }
-
-/// A standard community as people write it (RFC 1997).
-fn community(value: u32) -> String {
-    format!("{}:{}", value >> 16, value & 0xffff)
-}

@@ -538,7 +538,7 @@ fn peer_step(answer: NotSent, name: &PeerName) -> Step {
             Step::broken(
                 Stage::Peer,
                 format!("policy {policy} keeps it from {name}: {by}"),
-                "change the policy, or export = \"claims\"",
+                "ask `tapway policy test POLICY PREFIX --rules` which condition fails; change the policy, or export = \"claims\"",
             )
         }
         NotSent::Conflict(kept) => Step::broken(

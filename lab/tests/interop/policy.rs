@@ -3,8 +3,10 @@
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
+use tapway_api::list::List;
 use tapway_api::peer::PeerDetail;
 use tapway_api::policy::PolicyTested;
+use tapway_api::route::Route;
 use tapway_lab::peers::{Bird, Frr, Neighbor, Peer, Router};
 use tapway_lab::{Netns, Tapwayd, mac_of, veth, wait_for};
 use tapway_model::spec::{InstanceSpec, NicSpec};
@@ -106,6 +108,14 @@ fn scenario<P: Peer>(
     for part in shown {
         assert!(text.contains(part), "no {part} in {text}");
     }
+
+    let sent: List<Route> = tapwayd.json(&["route", "list", "--advertised", "tor"]);
+    let shared = sent.items.iter().find(|r| r.prefix.to_string() == SHARED);
+    let shared = shared.expect("it was sent");
+    assert_eq!(shared.communities, ["64612:90", "no-export"]);
+    assert_eq!(shared.large_communities, ["64612:1:2"]);
+    assert_eq!(shared.extended_communities, ["rt:64612:100"]);
+    assert_eq!(shared.origin, "incomplete");
 
     // In: where it goes.
     let aside = |table: u32| {

@@ -35,6 +35,12 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
             (None, owner) => owner.clone().unwrap_or_default(),
         };
         let number = |n: Option<u32>| Cell::from(n.map(|n| n.to_string()).unwrap_or_default());
+        let kinds = [
+            &route.communities,
+            &route.large_communities,
+            &route.extended_communities,
+        ];
+        let communities: Vec<&str> = kinds.into_iter().flatten().map(String::as_str).collect();
         let mut notes: Vec<&str> = Vec::new();
         notes.extend(route.stale.then_some("stale"));
         notes.extend(route.reason.as_deref());
@@ -50,7 +56,7 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
             (&route.origin).into(),
             number(route.local_pref),
             number(route.med),
-            route.communities.join(" ").into(),
+            communities.join(" ").into(),
             Cell::new(tone(route.state), word(route.state)),
             route.age_s.map(duration).unwrap_or_default().into(),
             notes.join("; ").into(),

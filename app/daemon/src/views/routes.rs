@@ -1,9 +1,11 @@
 //! BGP routes: received, advertised, best.
 
 use tapway_api::route::{Route, RouteQuery, RouteState};
-use tapway_bgp::{AdvertisedRoute, Announcement, Origin, ReceivedRoute, Refusal};
+use tapway_bgp::{AdvertisedRoute, Announcement, Community, Origin, ReceivedRoute, Refusal};
 use tapway_model::{Family, PeerName, Prefix};
 use tapway_node::Node;
+
+use crate::config::spec::{extended_text, large_text, standard_text};
 
 use crate::http::ApiReply;
 use crate::sliced::Rows;
@@ -101,8 +103,10 @@ fn received(peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
         communities: route
             .communities
             .iter()
-            .map(|c| super::community(*c))
+            .map(|c| standard_text(Community(*c)))
             .collect(),
+        large_communities: texts(&route.large_communities, large_text),
+        extended_communities: texts(&route.extended_communities, extended_text),
         attributes: Vec::new(),
         owner: None,
         state,
@@ -145,14 +149,16 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
             .map(str::to_owned)
             .collect(),
         as_path: route.as_path.clone(),
-        origin: "igp".to_owned(),
+        origin: origin(route.origin).to_owned(),
         local_pref: route.local_pref,
         med: route.med,
         communities: route
             .communities
             .iter()
-            .map(|c| super::community(*c))
+            .map(|c| standard_text(Community(*c)))
             .collect(),
+        large_communities: texts(&route.large_communities, large_text),
+        extended_communities: texts(&route.extended_communities, extended_text),
         attributes: Vec::new(),
         owner: None,
         state: RouteState::Sent,
@@ -179,6 +185,8 @@ fn own(announcement: &Announcement) -> Route {
         local_pref: None,
         med: None,
         communities: Vec::new(),
+        large_communities: Vec::new(),
+        extended_communities: Vec::new(),
         attributes: Vec::new(),
         owner: Some(
             announcement
@@ -195,4 +203,8 @@ fn own(announcement: &Announcement) -> Route {
         reason: None,
         age_s: None,
     }
+}
+
+fn texts<C: Copy>(all: &[C], text: fn(C) -> String) -> Vec<String> {
+    all.iter().map(|c| text(*c)).collect()
 }

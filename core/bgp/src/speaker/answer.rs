@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use tapway_bgp_wire::{NextHop, Origin};
+use tapway_bgp_wire::{ExtendedCommunity, LargeCommunity, NextHop, Origin};
 use tapway_model::{Family, Instant, NetworkName, PeerName, PolicyName, Prefix};
 
 use super::action::{ConnId, ConnInfo};
@@ -197,6 +197,10 @@ pub struct ReceivedRoute {
     pub local_pref: Option<u32>,
     /// COMMUNITIES as received.
     pub communities: Vec<u32>,
+    /// LARGE_COMMUNITIES as received.
+    pub large_communities: Vec<LargeCommunity>,
+    /// EXTENDED_COMMUNITIES as received.
+    pub extended_communities: Vec<ExtendedCommunity>,
     /// Why it does not count; `None`: accepted.
     pub refused: Option<Refusal>,
     /// Kept from before the peer's restart, or until its refresh is over.
@@ -210,6 +214,8 @@ pub struct AdvertisedRoute {
     pub prefix: Prefix,
     /// The next hop.
     pub next_hop: NextHop,
+    /// ORIGIN.
+    pub origin: Origin,
     /// AS_PATH as text; empty towards internal peers.
     pub as_path: String,
     /// MULTI_EXIT_DISC.
@@ -218,6 +224,10 @@ pub struct AdvertisedRoute {
     pub local_pref: Option<u32>,
     /// COMMUNITIES.
     pub communities: Vec<u32>,
+    /// LARGE_COMMUNITIES.
+    pub large_communities: Vec<LargeCommunity>,
+    /// EXTENDED_COMMUNITIES.
+    pub extended_communities: Vec<ExtendedCommunity>,
 }
 
 /// Where an announcement stands towards a peer.

@@ -98,6 +98,8 @@ impl Peer {
                         med: attributes.med,
                         local_pref: attributes.local_pref,
                         communities: attributes.communities.iter().map(|c| c.0).collect(),
+                        large_communities: attributes.large_communities.clone(),
+                        extended_communities: attributes.extended_communities.clone(),
                         refused: route.verdict.as_ref().err().cloned(),
                         stale: route.stale,
                     }
@@ -123,10 +125,13 @@ impl Peer {
                 .map(|(prefix, bundle)| AdvertisedRoute {
                     prefix: *prefix,
                     next_hop: bundle.next_hop,
+                    origin: bundle.attributes.origin,
                     as_path: bundle.attributes.as_path.to_string(),
                     med: bundle.attributes.med,
                     local_pref: bundle.attributes.local_pref,
                     communities: bundle.attributes.communities.iter().map(|c| c.0).collect(),
+                    large_communities: bundle.attributes.large_communities.clone(),
+                    extended_communities: bundle.attributes.extended_communities.clone(),
                 })
         })
     }
