@@ -228,6 +228,30 @@ pub(crate) fn objects(
     }
 }
 
+/// Policies in an order in which they can be applied one by one: those that are called before those that
+/// call them. Between those that call each other, which the daemon refuses, any order.
+pub(crate) fn called_first(mut policies: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    fn place(name: &str, left: &mut Vec<(String, Value)>, placed: &mut Vec<(String, Value)>) {
+        let Some(at) = left.iter().position(|(n, _)| n == name) else {
+            return;
+        };
+        let policy = left.remove(at);
+        let rules = policy.1.get("rules").and_then(Value::as_array);
+        for rule in rules.into_iter().flatten() {
+            if let Some(called) = rule.get("call").and_then(Value::as_str) {
+                place(called, left, placed);
+            }
+        }
+        placed.push(policy);
+    }
+    let mut placed = Vec::with_capacity(policies.len());
+    while let Some((name, _)) = policies.first() {
+        let name = name.clone();
+        place(&name, &mut policies, &mut placed);
+    }
+    placed
+}
+
 /// The `[policy.NAME]` tables in a text that may hold anything else besides, like the daemon's
 /// configuration.
 ///

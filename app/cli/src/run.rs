@@ -22,7 +22,7 @@ use crate::args::{
 };
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::input::{Text, instances, objects, policies};
+use crate::input::{Text, called_first, instances, objects, policies};
 use crate::output::{Answer, print};
 use crate::render;
 use crate::session::{Query, Session, body, parse};
@@ -168,7 +168,8 @@ impl Session<'_> {
             PolicyCommand::Show { name } => self.get_yes(&path(&name), render::policy::show).await,
             PolicyCommand::Apply { name, file } => {
                 let all = objects(&Text::read(&file)?, "policy", name.as_deref())?;
-                self.apply_objects(endpoint::POLICY, all).await
+                self.apply_objects(endpoint::POLICY, called_first(all))
+                    .await
             }
             PolicyCommand::Remove { name } => self.act(Method::Delete, &path(&name), &()).await,
             PolicyCommand::Test(args) => self.test_policy(*args).await,

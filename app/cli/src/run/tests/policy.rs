@@ -62,6 +62,31 @@ fn options_become_a_question() {
     );
 }
 
+#[test]
+fn policies_are_applied_before_those_that_call_them() {
+    let item = r#"{"items":[{"name":"x","outcome":"created"}]}"#;
+    let daemon = Daemon::new(move |_| (200, item.to_owned()));
+    let rules =
+        |called: &str| format!("rules = [{{ action = \"next\" }}, {{ call = \"{called}\" }}]\n");
+    let file = daemon.file(
+        "p.toml",
+        &format!(
+            "[policy.a]\n{}[policy.b]\n{}[policy.c]\nrules = []\n[policy.x]\n{}[policy.y]\n{}[policy.z]\nrules = 5\n",
+            rules("b"),
+            rules("c"),
+            rules("y"),
+            rules("x"),
+        ),
+    );
+    let (result, _) = daemon.run(&format!("policy apply -f {file}"));
+    assert_eq!(result.unwrap(), Answer::Yes);
+    let order: Vec<String> = (0..6)
+        .map(|_| daemon.requests.recv().unwrap().line)
+        .collect();
+    let expected = ["c", "b", "a", "y", "x", "z"].map(|name| format!("PUT /v1/policies/{name}"));
+    assert_eq!(order, expected);
+}
+
 /// The routes of an instance, announced by whatever happens in the kernel.
 fn announce(speaker: &mut Speaker, instance: &Instance) {
     for nic in &instance.nics {
