@@ -49,6 +49,28 @@ impl Text {
         }
     }
 
+    /// What the daemon refused, with the place in this text that it is about. `whole` makes of the key that
+    /// the daemon names the one that the text has.
+    pub(crate) fn locate(&self, failure: Failure, whole: impl Fn(&str) -> String) -> Failure {
+        let Failure::Refused(mut refused) = failure else {
+            return failure;
+        };
+        let place = refused.error.place.get_or_insert_default();
+        let key = whole(place.key.as_deref().unwrap_or_default());
+        place.file = Some(self.name.clone());
+        if !self.is_json()
+            && let Ok(document) = parse::<Map<String, Value>>(&self.name, &self.text)
+        {
+            let found = document.problem(&SpecError {
+                key: key.clone(),
+                reason: String::new(),
+            });
+            (place.line, place.column) = (found.line, found.column);
+        }
+        place.key = Some(key).filter(|key| !key.is_empty());
+        Failure::Refused(refused)
+    }
+
     /// JSON by its name; else by its first character, since a TOML text begins with a key, a
     /// comment, or a table like `[[nic]]`.
     fn is_json(&self) -> bool {

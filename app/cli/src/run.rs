@@ -140,8 +140,10 @@ impl Session<'_> {
             }
             PeerCommand::Apply { name, file } => {
                 let name = name.as_ref().map(|n| n.as_str());
-                let all = objects(&Text::read(&file)?, "peer", name)?;
-                self.apply_objects(PEER, all).await
+                let text = Text::read(&file)?;
+                let all = objects(&text, "peer", name)?;
+                let tables = name.is_none().then_some("peer");
+                self.apply_objects(PEER, all, &text, tables).await
             }
             PeerCommand::Remove { name } => self.act(Delete, &path(PEER, &name), &()).await,
             PeerCommand::Reset {
@@ -167,8 +169,10 @@ impl Session<'_> {
             PolicyCommand::List => self.get_yes(endpoint::POLICIES, render::policy::list).await,
             PolicyCommand::Show { name } => self.get_yes(&path(&name), render::policy::show).await,
             PolicyCommand::Apply { name, file } => {
-                let all = objects(&Text::read(&file)?, "policy", name.as_deref())?;
-                self.apply_objects(endpoint::POLICY, called_first(all))
+                let text = Text::read(&file)?;
+                let all = called_first(objects(&text, "policy", name.as_deref())?);
+                let tables = name.is_none().then_some("policy");
+                self.apply_objects(endpoint::POLICY, all, &text, tables)
                     .await
             }
             PolicyCommand::Remove { name } => self.act(Method::Delete, &path(&name), &()).await,
@@ -177,8 +181,9 @@ impl Session<'_> {
     }
 
     async fn test_policy(&mut self, args: PolicyTestArgs) -> Result<Answer, Failure> {
-        let defined = match &args.file {
-            Some(file) => policies(&Text::read(file)?)?,
+        let text = args.file.as_deref().map(Text::read).transpose()?;
+        let defined = match &text {
+            Some(text) => policies(text)?,
             None => BTreeMap::new(),
         };
         let path = of(endpoint::POLICY_TEST, args.policy.as_str());
@@ -187,9 +192,22 @@ impl Session<'_> {
         } else {
             render::policy::tested
         };
-        let answer = self
-            .ask(Method::Post, &path, &args.question(defined), render)
-            .await?;
+        let question = args.question(defined);
+        let answer = self.ask(Method::Post, &path, &question, render).await;
+        let answer = answer.map_err(|failure| match (&failure, &text) {
+            (Failure::Refused(refused), Some(text)) => {
+                let place = refused.error.place.as_ref();
+                let key = place.and_then(|p| p.key.as_deref()).unwrap_or_default();
+                match key.strip_prefix("policies.") {
+                    Some(rest) => {
+                        let whole = format!("policy.{rest}");
+                        text.locate(failure, |_| whole.clone())
+                    }
+                    None => failure,
+                }
+            }
+            _ => failure,
+        })?;
         Ok(healthy(answer, |tested: &PolicyTested| {
             tested.missing.is_empty() && tested.items.iter().all(|route| route.accepted)
         }))
@@ -254,15 +272,25 @@ impl Session<'_> {
         self.print_applied(&all)
     }
 
+    /// Applies what a text holds: `[tables.NAME]`, or the keys of one object.
     async fn apply_objects(
         &mut self,
         template: &str,
         objects: Vec<(String, serde_json::Value)>,
+        text: &Text,
+        tables: Option<&str>,
     ) -> Result<Answer, Failure> {
         let mut all = Applied::default();
         for (name, value) in objects {
             let path = of(template, &name);
-            let bytes = self.client.ask(Method::Put, &path, body(&value)?).await?;
+            let answer = self.client.ask(Method::Put, &path, body(&value)?).await;
+            let bytes = answer.map_err(|failure| {
+                text.locate(failure, |key| match (tables, key) {
+                    (None, key) => key.to_owned(),
+                    (Some(kind), "") => format!("{kind}.{name}"),
+                    (Some(kind), key) => format!("{kind}.{name}.{key}"),
+                })
+            })?;
             all.items.extend(parse::<Applied>(&path, &bytes)?.items);
         }
         self.print_applied(&all)

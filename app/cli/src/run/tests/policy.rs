@@ -87,6 +87,46 @@ fn policies_are_applied_before_those_that_call_them() {
     assert_eq!(order, expected);
 }
 
+#[test]
+fn a_refusal_has_its_place_in_the_file() {
+    let refused = |key: &str| {
+        let body = json!({"error": {"code": "invalid", "message": "\"acept\" is no action",
+                                    "place": {"key": key}}});
+        Daemon::new(move |_| (422, body.to_string()))
+    };
+    let rule = "rules = [\n  { action = \"acept\" },\n]\n";
+    let tables = format!("[policy.q]\nrules = []\n[policy.p]\n{rule}");
+    for (command, text, key, shown) in [
+        (
+            "policy apply -f",
+            &tables,
+            "rules[0].action",
+            "p.toml:5:14: policy.p.rules[0].action: ",
+        ),
+        (
+            "policy apply p -f",
+            &rule.to_owned(),
+            "rules[0].action",
+            "p.toml:2:14: rules[0].action: ",
+        ),
+        (
+            "policy test p ::/0 -f",
+            &tables,
+            "policies.p.rules[0].action",
+            "p.toml:5:14: policy.p.rules[0].action: ",
+        ),
+        ("policy test p ::/0 -f", &tables, "as_path", "as_path: "),
+    ] {
+        let daemon = refused(key);
+        let file = daemon.file("p.toml", text);
+        let failure = daemon.run(&format!("{command} {file}")).0.unwrap_err();
+        assert_eq!(failure.code(), 1);
+        let folder = file.strip_suffix("p.toml").unwrap();
+        let text = failure.to_string().replace(folder, "");
+        assert_eq!(text, format!("{shown}\"acept\" is no action"), "{command}");
+    }
+}
+
 /// The routes of an instance, announced by whatever happens in the kernel.
 fn announce(speaker: &mut Speaker, instance: &Instance) {
     for nic in &instance.nics {
