@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tapway_lab::{Netns, Proc, mac_of, veth};
+use tapway_lab::{Netns, Proc, veth};
 use tapway_model::Prefix;
 use tempfile::TempDir;
 
@@ -249,18 +249,6 @@ impl Site {
     pub(crate) fn route_many(&self) {
         let lines: String = many()
             .map(|(a, link)| format!("route add {a}/32 dev {link}\n"))
-            .collect();
-        self.ns.ip_batch(&lines);
-    }
-
-    /// Puts a permanent neighbour for each of the many on its link.
-    pub(crate) fn neighbour_many(&self) {
-        let lines: String = many()
-            .zip(1..)
-            .map(|((a, link), n)| {
-                let mac = mac_of(n);
-                format!("neighbour add {a} lladdr {mac} dev {link} nud permanent\n")
-            })
             .collect();
         self.ns.ip_batch(&lines);
     }

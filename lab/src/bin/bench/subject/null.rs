@@ -2,8 +2,7 @@
 //!
 //! For what is applied, the time from a write on a TCP connection to the meter's stamp. For links, a
 //! thread that does nothing but wait for link notifications and write a ready UPDATE. It knows no
-//! claims and puts nothing into the kernel; with many claims, the kernel has their routes and neighbours
-//! all the same, because it takes longer for a link then.
+//! claims and puts nothing into the kernel.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -40,12 +39,7 @@ impl Subject for Null {
         &mut self.site
     }
 
-    fn start(&mut self, with_many: bool) -> Result<()> {
-        self.site.empty_many();
-        if with_many {
-            self.site.route_many();
-            self.site.neighbour_many();
-        }
+    fn start(&mut self, _: bool) -> Result<()> {
         let (own, remote) = (self.site.own, self.site.remote);
         let mut stream = self.site.ns.run_in(|| TcpStream::connect((remote, 179)))?;
         stream.set_nodelay(true)?;
