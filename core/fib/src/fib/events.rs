@@ -173,6 +173,7 @@ impl Fib {
             // It took the place of ours, or was there before our last write: only a scan can tell.
             self.scan.note_changed(slot.seen);
             self.scan.want(now);
+            slot.unclear = true;
         }
         slot.foreign = Foreign::Seen;
         slot.disturbed = true;
