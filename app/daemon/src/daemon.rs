@@ -36,6 +36,8 @@ use crate::token;
 const BATCHES: usize = 4;
 /// Notifications taken in one turn.
 const NOTIFICATIONS: usize = 1024;
+/// Lost links that are acted upon, each by itself, before anything else in one turn.
+const LOSSES: usize = 256;
 /// Requests of the API taken in one turn.
 const CALLS: usize = 64;
 /// Events of a source taken in one turn.
@@ -163,6 +165,7 @@ impl Daemon {
             kernel_events: Vec::new(),
             monitor_status: tapway_netlink::Status {
                 more: true,
+                lost: false,
                 timeout: None,
             },
             scan_interval: parts.scan_interval,
@@ -222,7 +225,12 @@ impl Daemon {
         self.more = false;
         // The kernel first: a lost link must not wait behind a peer's table.
         if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor_due() {
-            self.read_kernel();
+            for _ in 0..LOSSES {
+                self.read_kernel();
+                if !self.monitor_status.lost {
+                    break;
+                }
+            }
         }
         for event in ready {
             match event.token {
@@ -271,6 +279,7 @@ impl Daemon {
                 tracing::error!(%error, "the kernel cannot be followed");
                 self.monitor_status = tapway_netlink::Status {
                     more: false,
+                    lost: false,
                     timeout: Some(now() + HOUSEKEEPING),
                 };
             }

@@ -130,12 +130,15 @@ impl Store {
         let opened = state::open(dir, QUEUE, move |news| {
             // That all is well is no reason to wake the loop, unless somebody waits for it.
             let expected = asked.load(Ordering::Acquire) || failing;
-            failing = matches!(news, Progress::Failing(_));
-            if news == Progress::Kept && !expected {
+            let well = news == Progress::Kept;
+            if well && !expected {
                 return;
             }
-            // News are for people; the oldest are as good as the latest.
-            let _ = sender.try_send(news);
+            failing |= matches!(news, Progress::Failing(_));
+            // News are for people; the oldest are as good as the latest. That all is well again is said until
+            // it gets through.
+            let told = sender.try_send(news).is_ok();
+            failing &= !(well && told);
             wake();
         })?;
         for problem in &opened.problems {
@@ -289,9 +292,11 @@ impl Store {
             return;
         }
         let records = std::mem::take(&mut self.fresh);
+        // Before the attempt: what makes room after a failure must not go by unnoticed.
+        self.wants_room.store(true, Ordering::Release);
         let left = match &self.writer {
             Some(writer) if self.waiting.is_empty() => match writer.append(records, None) {
-                Ok(()) => return,
+                Ok(()) => return self.wants_room.store(false, Ordering::Release),
                 Err(full) => full.records,
             },
             Some(_) => records,
@@ -299,7 +304,6 @@ impl Store {
         };
         self.waiting
             .extend(left.into_iter().map(|r| (state::key(&r), r)));
-        self.wants_room.store(true, Ordering::Release);
     }
 
     fn retry(&mut self) {

@@ -28,6 +28,10 @@ pub(crate) struct Known {
     /// While a scan runs: what notifications spoke of.
     spoken: BTreeSet<Key>,
     spoken_links: BTreeSet<IfIndex>,
+    /// Links that are up and have a carrier.
+    carrying: BTreeSet<IfIndex>,
+    /// A link carries nothing any more.
+    pub(crate) lost: bool,
     /// What happened cannot be told from the messages alone.
     pub(crate) unclear: bool,
 }
@@ -169,6 +173,11 @@ impl Known {
             _ => {}
         }
         let Link { index, name, .. } = link.clone();
+        if link.up && link.carrier {
+            self.carrying.insert(index);
+        } else {
+            self.lost |= self.carrying.remove(&index);
+        }
         events.push(KernelEvent::Link(link));
         let old = self.names.insert(index, name.clone());
         if old.as_ref() != Some(&name) {
@@ -185,6 +194,7 @@ impl Known {
         if source == Source::DuringScan {
             self.spoken_links.insert(index);
         }
+        self.lost |= self.carrying.remove(&index);
         events.push(KernelEvent::LinkGone(index));
         if let Some(name) = self.names.remove(&index) {
             self.watched.reread_interface(name.as_str(), events);

@@ -69,6 +69,8 @@ impl MonitorConfig {
 pub struct Status {
     /// Call again without waiting: there is more to take in.
     pub more: bool,
+    /// It stopped at a link that was lost, so that this can be acted upon: call again before anything else.
+    pub lost: bool,
     /// Call again at this moment at the latest: a scan is due then.
     pub timeout: Option<Instant>,
 }
@@ -178,6 +180,7 @@ impl Monitor {
             self.scan.quiet();
         }
         let mut scan_ready = false;
+        let lost = std::mem::take(&mut self.known.lost);
         if std::mem::take(&mut self.known.unclear) {
             self.scan_wanted = true;
         }
@@ -192,6 +195,7 @@ impl Monitor {
         let waiting = self.scan_wanted && !self.scanning;
         Ok(Status {
             more: !drained || scan_ready || (waiting && now >= self.next_scan),
+            lost,
             timeout: waiting.then_some(self.next_scan),
         })
     }
@@ -206,7 +210,6 @@ impl Monitor {
         while read < budget {
             match self.socket.recv(&mut self.buffer) {
                 Ok(bytes) => {
-                    let before = events.len();
                     for message in messages(bytes) {
                         read += 1;
                         let source = match (self.scanning, message.port == self.config.own_port) {
@@ -218,7 +221,7 @@ impl Monitor {
                     }
                     // The kernel goes on to tell of all that was on the link, message by message: whoever
                     // has to withdraw need not wait for the end of that.
-                    if events[before..].iter().any(is_loss) {
+                    if self.known.lost {
                         return Ok(false);
                     }
                 }
@@ -260,15 +263,6 @@ impl Monitor {
         }
         self.scanning = false;
         progress.map(|_| false)
-    }
-}
-
-/// Whether a link carries nothing any more.
-fn is_loss(event: &KernelEvent) -> bool {
-    match event {
-        KernelEvent::Link(link) => !link.up || !link.carrier,
-        KernelEvent::LinkGone(_) => true,
-        _ => false,
     }
 }
 
