@@ -65,8 +65,41 @@ impl<'o> UpdateBuilder<'o> {
         I::Item: Into<NlriEntry>,
     {
         let start = self.out.len();
-        // The block is written once, before the messages that copy it, and removed in the end.
         attributes.encode_with(self.cx.four_octet_asn, Some(next_hop), self.out);
+        self.announce_from(start, next_hop, entries)
+    }
+
+    /// The same with a block of attributes that [`Attributes::encode_with`] wrote for sessions like this one, with the
+    /// same next hop.
+    ///
+    /// # Errors
+    /// When it cannot be encoded; then nothing is appended.
+    pub fn announce_block<I>(
+        &mut self,
+        block: &[u8],
+        next_hop: NextHop,
+        entries: I,
+    ) -> Result<usize, EncodeError>
+    where
+        I: IntoIterator,
+        I::Item: Into<NlriEntry>,
+    {
+        let start = self.out.len();
+        self.out.extend_from_slice(block);
+        self.announce_from(start, next_hop, entries)
+    }
+
+    /// Announces with the block from `start` on, which is copied into the messages and removed in the end.
+    fn announce_from<I>(
+        &mut self,
+        start: usize,
+        next_hop: NextHop,
+        entries: I,
+    ) -> Result<usize, EncodeError>
+    where
+        I: IntoIterator,
+        I::Item: Into<NlriEntry>,
+    {
         let block = start..self.out.len();
         let run = Run {
             builder: self,

@@ -5,6 +5,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("tapway-model", &[]),
     ("tapway-intent", &["tapway-model"]),
     ("tapway-bgp-wire", &["tapway-model"]),
+    ("tapway-rib", &["tapway-bgp-wire", "tapway-model"]),
     ("tapway-bgp", &["tapway-bgp-wire", "tapway-model"]),
     ("tapway-fib", &["tapway-model"]),
     (
@@ -69,7 +70,13 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// All that the core may link from outside.
-pub(super) const CORE_MAY_LINK: &[&str] = &["regex-automata", "serde", "thiserror"];
+pub(super) const CORE_MAY_LINK: &[&str] = &[
+    "hashbrown",
+    "regex-automata",
+    "serde",
+    "siphasher",
+    "thiserror",
+];
 
 /// What somebody might reach for in the core, and why it is not there.
 pub(super) const BARRED_FROM_CORE: &[(&[&str], &str)] = &[
@@ -104,8 +111,8 @@ pub(super) const BARRED_FROM_CORE: &[(&[&str], &str)] = &[
         "the core has one owner and no threads",
     ),
     (
-        &["hashbrown", "ahash", "rustc-hash", "fnv"],
-        "nothing in the core may depend on the order of a hash table: use BTreeMap, or say why not",
+        &["ahash", "rustc-hash", "fnv", "indexmap"],
+        "hash tables of the core are seeded against peers that choose keys: use BTreeMap, or what core/rib uses",
     ),
     (
         &["anyhow", "eyre"],
@@ -132,6 +139,16 @@ pub(super) const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "only the API's server and client wait on many things at once off the hot path",
     ),
     ("axum", &["tapway-daemon"], "there is one HTTP server"),
+    (
+        "hashbrown",
+        &["tapway-rib"],
+        "nothing in the core may depend on the order of a hash table: use BTreeMap",
+    ),
+    (
+        "siphasher",
+        &["tapway-rib"],
+        "one room hashes what peers send",
+    ),
     (
         "regex-automata",
         &["tapway-bgp"],

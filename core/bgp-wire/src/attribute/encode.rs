@@ -14,13 +14,9 @@ impl Attributes {
         self.encode_with(four_octet_asn, None, out);
     }
 
-    /// The same with NEXT_HOP when the next hop is of IPv4.
-    pub(crate) fn encode_with(
-        &self,
-        four_octet_asn: bool,
-        next_hop: Option<NextHop>,
-        out: &mut Vec<u8>,
-    ) {
+    /// The same with NEXT_HOP when the next hop is of IPv4: what
+    /// [`UpdateBuilder::announce_block`](crate::UpdateBuilder::announce_block) takes.
+    pub fn encode_with(&self, four_octet_asn: bool, next_hop: Option<NextHop>, out: &mut Vec<u8>) {
         let width = match four_octet_asn {
             true => AsnWidth::Four,
             false => AsnWidth::Two,

@@ -213,6 +213,28 @@ fn messages_are_filled() {
 }
 
 #[test]
+fn a_ready_block_gives_the_same_messages() {
+    let hosts = || (0..=255).map(|n| Prefix::host([203, 0, 113, n].into()));
+    for (four_octet_asn, next_hop) in [(true, v4()), (false, v4()), (true, v6())] {
+        let cx = EncodeContext {
+            four_octet_asn,
+            max_len: 500,
+            ..EncodeContext::default()
+        };
+        let mut block = Vec::new();
+        attributes().encode_with(four_octet_asn, Some(next_hop), &mut block);
+        let (mut once, mut ready) = (vec![7], vec![7]);
+        let messages = UpdateBuilder::new(&mut once, cx).announce(&attributes(), next_hop, hosts());
+        assert_eq!(
+            UpdateBuilder::new(&mut ready, cx).announce_block(&block, next_hop, hosts()),
+            messages
+        );
+        assert!(messages.is_ok_and(|n| n > 1));
+        assert_eq!(once, ready);
+    }
+}
+
+#[test]
 fn attributes_that_leave_no_room() {
     let mut out = vec![9];
     let of = |count: u32| Attributes {

@@ -1,0 +1,163 @@
+//! Work that may be long, done page by page.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use tapway_model::Family;
+
+use crate::bits::BitSet;
+use crate::rib::Rib;
+use crate::source::SourceId;
+use crate::table::sweep::Owner;
+
+/// Something to be done page by page.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Decide again where an owner has routes.
+    Decide {
+        owner: Owner,
+        family: Family,
+        page: u32,
+        force: bool,
+    },
+    /// Remove routes of a source: all, and then the source; or those that were stale at an epoch.
+    Sweep {
+        source: SourceId,
+        family: Family,
+        page: u32,
+        since: Option<u8>,
+    },
+    /// Look which nets nobody needs any more: one holder of the first ones is gone, and nobody is owed the others any more.
+    Free {
+        family: Family,
+        bits: Box<(BitSet, BitSet)>,
+    },
+}
+
+/// Nets of a [`Job::Free`] that count as a page.
+const FREE: usize = 1024;
+
+impl Rib {
+    /// Whether there is something to do for [`Rib::work`].
+    pub fn has_work(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Does a part of what is to be done: about `pages` times 1,024 prefixes, each of which takes some 20 to 200
+    /// microseconds. True: there is more.
+    pub fn work(&mut self, pages: usize) -> bool {
+        for _ in 0..pages {
+            let Some(job) = self.jobs.pop_front() else {
+                break;
+            };
+            let more = match job {
+                Job::Decide {
+                    owner,
+                    family,
+                    page,
+                    force,
+                } => self.decide_step(owner, family, page, force),
+                Job::Sweep {
+                    source,
+                    family,
+                    page,
+                    since,
+                } => self.sweep_step(source, family, page, since),
+                Job::Free { family, bits } => self.free_step(family, bits),
+            };
+            if let Some(more) = more {
+                self.jobs.push_front(more);
+            }
+        }
+        self.bury();
+        self.has_work()
+    }
+
+    fn decide_step(&mut self, owner: Owner, family: Family, page: u32, force: bool) -> Option<Job> {
+        let Some(page) = self.next_page(family, owner, page) else {
+            // A next hop serves both families.
+            return (family == Family::Ipv4 && !matches!(owner, Owner::Source(_))).then_some(
+                Job::Decide {
+                    owner,
+                    family: Family::Ipv6,
+                    page: 0,
+                    force,
+                },
+            );
+        };
+        self.decide_page(family, owner, page, force);
+        Some(Job::Decide {
+            owner,
+            family,
+            page: page + 1,
+            force,
+        })
+    }
+
+    fn sweep_step(
+        &mut self,
+        source: SourceId,
+        family: Family,
+        page: u32,
+        since: Option<u8>,
+    ) -> Option<Job> {
+        if let Some(page) = self.next_page(family, Owner::Source(source), page) {
+            self.sweep_page(family, source, page, since);
+            return Some(Job::Sweep {
+                source,
+                family,
+                page: page + 1,
+                since,
+            });
+        }
+        if since.is_some() {
+            if let Some(state) = self
+                .shared
+                .sources
+                .get_mut(source)
+                .map(|s| &mut s.state[family])
+                && state.counts.stale == 0
+            {
+                state.marks = 0;
+            }
+            return None;
+        }
+        if family == Family::Ipv4 {
+            return Some(Job::Sweep {
+                source,
+                family: Family::Ipv6,
+                page: 0,
+                since,
+            });
+        }
+        self.shared.sources.remove(source);
+        None
+    }
+
+    fn free_step(&mut self, family: Family, mut bits: Box<(BitSet, BitSet)>) -> Option<Job> {
+        let (held, owed) = &mut *bits;
+        let take = |bits: &mut BitSet, most: usize| -> Vec<u32> {
+            core::iter::from_fn(|| bits.take_next(0))
+                .take(most)
+                .collect()
+        };
+        let released = take(held, FREE);
+        let looked_at = take(owed, FREE - released.len());
+        self.let_go(family, &released);
+        self.try_free(family, &looked_at);
+        let more = !held.is_empty() || !owed.is_empty();
+        more.then_some(Job::Free { family, bits })
+    }
+
+    /// Removes a job that a new one makes superfluous.
+    pub(crate) fn replace_decide(&mut self, owner: Owner, force: bool) {
+        self.jobs
+            .retain(|job| !matches!(job, Job::Decide { owner: other, .. } if *other == owner));
+        self.jobs.push_back(Job::Decide {
+            owner,
+            family: Family::Ipv4,
+            page: 0,
+            force,
+        });
+    }
+}
