@@ -191,14 +191,18 @@ fn one_to_one(name: &str, order: fn(u32) -> u32, blocks: u32) {
         let middle = Some(prefix(MILLION / 2).prefix);
         rib.list(Family::Ipv4, middle, 100, |r| _ = black_box(r.prefix));
     });
-    timed("withdraw", MILLION, || {
-        for i in (0..MILLION).map(order) {
-            rib.withdraw(from, prefix(i));
-        }
+    let freed = allocation_counter::measure(|| {
+        timed("withdraw", MILLION, || {
+            for i in (0..MILLION).map(order) {
+                rib.withdraw(from, prefix(i));
+            }
+        });
+        timed("export, encode, read withdraws", MILLION, || {
+            drain(&mut rib, &[member])
+        });
     });
-    timed("export, encode, read withdraws", MILLION, || {
-        drain(&mut rib, &[member])
-    });
+    let kept = memory.bytes_current + freed.bytes_current;
+    println!("  {kept} bytes stay in use after that");
     println!(
         "  {} prefixes and {} blocks stay",
         rib.len(Family::Ipv4),

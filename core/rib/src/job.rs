@@ -65,9 +65,8 @@ impl Rib {
                 } => self.sweep_step(source, family, page, since),
                 Job::Free { family, bits } => self.free_step(family, bits),
             };
-            if let Some(more) = more {
-                self.jobs.push_front(more);
-            }
+            // In turn, so that a long one holds up none.
+            self.jobs.extend(more);
         }
         self.bury();
         self.has_work()
@@ -149,11 +148,11 @@ impl Rib {
         more.then_some(Job::Free { family, bits })
     }
 
-    /// Removes a job that a new one makes superfluous.
+    /// Decides again before anything else is done; a job that this one makes superfluous goes.
     pub(crate) fn replace_decide(&mut self, owner: Owner, force: bool) {
         self.jobs
             .retain(|job| !matches!(job, Job::Decide { owner: other, .. } if *other == owner));
-        self.jobs.push_back(Job::Decide {
+        self.jobs.push_front(Job::Decide {
             owner,
             family: Family::Ipv4,
             page: 0,

@@ -1,0 +1,239 @@
+//! Groups: what is shared, what is bounded, and what goes first.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use tapway_bgp_wire::{
+    Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, NlriEntry, RawAttributes,
+};
+use tapway_model::{Family, Prefix};
+use tapway_rib::{
+    Chunk, Exported, GroupConfig, GroupId, Import, MemberId, Next, Paths, Rib, RouteView, SourceId,
+};
+
+const BACKLOG: usize = 2000;
+/// Prefixes in one batch.
+const BATCH: usize = 100;
+
+fn prefix(n: u32) -> Prefix {
+    Prefix::host(Ipv4Addr::from(0x0a00_0000 + n).into())
+}
+
+fn hop() -> NextHop {
+    NextHop::V4(Ipv4Addr::new(192, 0, 2, 1))
+}
+
+struct Fixture {
+    rib: Rib,
+    group: GroupId,
+    /// How often export was asked.
+    exports: usize,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let mut rib = Rib::new([3; 16]);
+        let group = rib.add_group(GroupConfig {
+            family: Family::Ipv4,
+            encode: EncodeContext::default(),
+            paths: Paths::Best,
+            backlog: BACKLOG,
+        });
+        Fixture {
+            rib,
+            group,
+            exports: 0,
+        }
+    }
+
+    fn join(&mut self) -> MemberId {
+        self.rib.join(self.group, None).expect("a group")
+    }
+
+    fn announce(&mut self, prefixes: impl IntoIterator<Item = u32>, med: u32) {
+        let attributes = Attributes {
+            med: Some(med),
+            ..Attributes::default()
+        };
+        let mut block = Vec::new();
+        attributes.encode(true, &mut block);
+        let id = self.rib.intern(RawAttributes::new(&block), hop());
+        for n in prefixes {
+            let import = Import::Accepted {
+                attributes: id,
+                weight: 0,
+            };
+            self.rib
+                .insert(SourceId::LOCAL, NlriEntry::from(prefix(n)), id, import);
+        }
+        self.rib.release(id);
+    }
+
+    fn withdraw(&mut self, n: u32) {
+        self.rib
+            .withdraw(SourceId::LOCAL, NlriEntry::from(prefix(n)));
+    }
+
+    fn next(&mut self, member: MemberId) -> Option<Chunk> {
+        let exports = &mut self.exports;
+        let mut export = |_: GroupId, route: &RouteView<'_>, block: &mut Vec<u8>| {
+            *exports += 1;
+            let attributes = route.used.expect("it counts").raw.decode();
+            attributes.encode_with(true, Some(hop()), block);
+            Exported {
+                next_hop: Some(hop()),
+                for_attributes: true,
+            }
+        };
+        loop {
+            match self.rib.next(member, BATCH, &mut export) {
+                Next::Chunk(chunk) => return Some(chunk),
+                Next::More => {}
+                Next::Idle => return None,
+            }
+        }
+    }
+
+    fn drain(&mut self, member: MemberId) -> Vec<Chunk> {
+        std::iter::from_fn(|| self.next(member)).collect()
+    }
+}
+
+/// Announced and withdrawn prefixes of a chunk.
+fn read(chunk: &Chunk) -> (Vec<Prefix>, Vec<Prefix>) {
+    let cx = DecodeContext {
+        internal: true,
+        ..DecodeContext::default()
+    };
+    let (mut announced, mut withdrawn) = (Vec::new(), Vec::new());
+    let mut bytes = &chunk.bytes[..];
+    while let Some((len, frame)) = Frame::next(bytes, cx.max_len()).expect("a message") {
+        let Ok(Message::Update(update)) = frame.decode(&cx) else {
+            panic!("no UPDATE")
+        };
+        withdrawn.extend(update.unreach().flat_map(|n| n.iter()).map(|e| e.prefix));
+        announced.extend(update.reach().flat_map(|r| r.nlri.iter()).map(|e| e.prefix));
+        bytes = &bytes[len..];
+    }
+    (announced, withdrawn)
+}
+
+#[test]
+fn members_read_the_same_bytes() {
+    let mut f = Fixture::new();
+    let members = [f.join(), f.join(), f.join()];
+    f.announce(0..250, 1);
+    let chunks = members.map(|m| f.drain(m));
+    assert_eq!(f.exports, 1, "once for a block of attributes");
+    assert_eq!(chunks[0].len(), 3);
+    for others in &chunks[1..] {
+        let same = |(a, b): (&Chunk, &Chunk)| Arc::ptr_eq(&a.bytes, &b.bytes);
+        assert!(others.len() == 3 && chunks[0].iter().zip(others).all(same));
+    }
+}
+
+#[test]
+fn those_who_come_together_are_brought_up_together() {
+    let mut f = Fixture::new();
+    let first = f.join();
+    f.announce(0..250, 1);
+    f.drain(first);
+    let (a, b) = (f.join(), f.join());
+    assert!(!f.rib.is_in_step(a) && !f.rib.is_in_step(b));
+    let (a_chunks, b_chunks) = (f.drain(a), f.drain(b));
+    let all: usize = a_chunks.iter().map(|c| c.announced as usize).sum();
+    assert_eq!(all, 250);
+    for (x, y) in a_chunks.iter().zip(&b_chunks) {
+        assert!(Arc::ptr_eq(&x.bytes, &y.bytes));
+    }
+    assert!(f.rib.is_in_step(a) && f.rib.is_in_step(b));
+    assert_eq!(f.drain(first), Vec::new(), "nobody else hears of it");
+}
+
+#[test]
+fn a_slow_member_holds_up_nobody_and_costs_no_memory() {
+    let mut f = Fixture::new();
+    let (fast, slow) = (f.join(), f.join());
+    for round in 0..50 {
+        f.announce(0..1000, round);
+        let sent: u32 = f.drain(fast).iter().map(|c| c.announced).sum();
+        assert_eq!(sent, 1000, "round {round}");
+        // A batch may be written when as much waits as may.
+        let waiting = f.rib.group(f.group).expect("a group").waiting;
+        assert!(waiting <= BACKLOG + BATCH * 5 + 100, "{waiting}");
+    }
+    assert!(!f.rib.is_in_step(slow));
+    let sent: u32 = f.drain(slow).iter().map(|c| c.announced).sum();
+    assert_eq!(sent, 1000, "what holds now, once");
+    assert!(f.rib.is_in_step(slow));
+}
+
+#[test]
+fn withdraws_overtake() {
+    let mut f = Fixture::new();
+    let member = f.join();
+    f.announce([9999], 1);
+    f.drain(member);
+    f.announce(0..1000, 1);
+    f.withdraw(9999);
+    let (announced, withdrawn) = read(&f.next(member).expect("a chunk"));
+    assert_eq!(withdrawn, [prefix(9999)]);
+    assert_eq!(announced.len(), BATCH - 1);
+}
+
+#[test]
+fn a_flapping_prefix_starves_none() {
+    let mut f = Fixture::new();
+    let member = f.join();
+    f.announce(0..1000, 0);
+    let mut told = Vec::new();
+    for med in 1..12 {
+        told.extend(read(&f.next(member).expect("a chunk")).0);
+        f.announce(0..BATCH as u32, med);
+    }
+    for n in 0..1000 {
+        assert!(told.contains(&prefix(n)), "{n}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_counted_and_not_sent() {
+    let mut f = Fixture::new();
+    let member = f.join();
+    let mut block = Vec::new();
+    let attributes = Attributes {
+        communities: (0..1010).map(tapway_bgp_wire::Community).collect(),
+        ..Attributes::default()
+    };
+    attributes.encode(true, &mut block);
+    let id = f.rib.intern(RawAttributes::new(&block), hop());
+    let import = Import::Accepted {
+        attributes: id,
+        weight: 0,
+    };
+    f.rib
+        .insert(SourceId::LOCAL, NlriEntry::from(prefix(1)), id, import);
+    assert_eq!(f.drain(member), Vec::new());
+    assert_eq!(f.rib.group(f.group).expect("a group").too_long, 1);
+}
+
+/// Peers can send attributes with the same hash only if they know the seed; the seed changes nothing that is seen.
+#[test]
+fn the_seed_is_not_seen() {
+    let run = |seed| {
+        let mut f = Fixture::new();
+        f.rib = Rib::new([seed; 16]);
+        f.group = f.rib.add_group(GroupConfig {
+            family: Family::Ipv4,
+            encode: EncodeContext::default(),
+            paths: Paths::Best,
+            backlog: BACKLOG,
+        });
+        let member = f.join();
+        for n in 0..500 {
+            f.announce([n], n % 7);
+        }
+        f.drain(member)
+    };
+    assert_eq!(run(1), run(2));
+}
