@@ -54,6 +54,8 @@ pub const CONFIG: &str = "/v1/config";
 pub const CONFIG_CHECK: &str = "/v1/config/check";
 /// `POST`.
 pub const CONFIG_RELOAD: &str = "/v1/config/reload";
+/// `PUT`.
+pub const DRAIN: &str = "/v1/drain";
 /// `POST`.
 pub const SHUTDOWN: &str = "/v1/shutdown";
 
@@ -326,6 +328,13 @@ pub const ALL: &[Endpoint] = &[
         "",
         "Checked",
         "Read the configuration file again; a wrong one changes nothing.",
+    ),
+    write(
+        Method::Put,
+        DRAIN,
+        "Drain",
+        "Done",
+        "Announce all routes as the last choice (RFC 8326), or as usual again; kept across restarts.",
     ),
     write(
         Method::Post,

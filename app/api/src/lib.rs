@@ -12,6 +12,7 @@ pub mod announcement;
 pub mod config;
 pub mod conflict;
 pub mod doctor;
+pub mod drain;
 pub mod endpoint;
 pub mod error;
 pub mod event;

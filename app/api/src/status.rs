@@ -22,6 +22,8 @@ pub struct Status {
     pub uptime_s: u64,
     /// Whether it found kernel state of a former run and kept it.
     pub warm_start: bool,
+    /// Whether our routes are announced as the last choice (`tapway drain on`).
+    pub draining: bool,
     /// Our AS number.
     pub asn: u32,
     /// Our BGP identifier.

@@ -55,6 +55,15 @@ pub(crate) enum Output {
     Json,
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// From now on.
+    On,
+    /// No longer.
+    Off,
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// The daemon at a glance; exit code 1 when something needs a person.
@@ -103,6 +112,11 @@ pub(crate) enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make this host the last choice of the network before maintenance, or end that (RFC 8326).
+    Drain {
+        /// Kept across restarts of the daemon.
+        state: Switch,
+    },
     /// Withdraw everything, remove what is ours from the kernel, and end the daemon.
     Shutdown {
         /// Told to every peer; at most 255 bytes.

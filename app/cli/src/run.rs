@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use serde::Serialize;
 use tapway_api::config::{CheckBody, Checked};
 use tapway_api::doctor::Diagnosis;
+use tapway_api::drain::Drain;
 use tapway_api::endpoint::{self, Method, of};
 use tapway_api::explain::Explanation;
 use tapway_api::peer::{Disable, Reset};
@@ -18,7 +19,7 @@ use tapway_model::spec::InstanceSpec;
 
 use crate::args::{
     AnnouncementCommand, Args, Command, ConfigCommand, InstanceCommand, ListCommand, Output,
-    PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand,
+    PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand, Switch,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -98,6 +99,10 @@ impl Session<'_> {
             }
             Command::Watch => self.watch().await,
             Command::Config(command) => self.config(command).await,
+            Command::Drain { state } => {
+                let on = state == Switch::On;
+                self.act(Method::Put, endpoint::DRAIN, &Drain { on }).await
+            }
             Command::Shutdown { message } => {
                 self.act(Method::Post, endpoint::SHUTDOWN, &Shutdown { message })
                     .await

@@ -57,6 +57,7 @@ impl Daemon {
             ApiRequest::PolicyRemove(name) => return self.remove_policy(&name, responder),
             ApiRequest::SourceForget(name) => return self.forget_source(&name, responder),
             ApiRequest::Doctor => return self.doctor(responder),
+            ApiRequest::Drain(body) => return self.set_draining(body.on, responder),
             ApiRequest::Shutdown(body) => {
                 let message = body.message.unwrap_or_else(|| "tapway shutdown".to_owned());
                 return self.begin_shutdown(&message, Some(responder));
@@ -282,6 +283,20 @@ impl Daemon {
             format!("peer {name} is disabled until it is enabled")
         } else {
             format!("peer {name} is enabled")
+        };
+        self.answer_when_kept(ApiReply::done(done), responder);
+    }
+
+    /// Makes our routes the last choice, or ends that.
+    fn set_draining(&mut self, on: bool, responder: Responder) {
+        let changed = self.node.set_draining(now(), on);
+        self.drain();
+        self.store.write(Write::Draining(on));
+        let done = match (changed, on) {
+            (true, true) => "all routes are announced as the last choice until `tapway drain off`",
+            (true, false) => "all routes are announced as usual again",
+            (false, true) => "they are the last choice already",
+            (false, false) => "they are announced as usual already",
         };
         self.answer_when_kept(ApiReply::done(done), responder);
     }
@@ -513,6 +528,7 @@ impl Daemon {
             concerns,
             uptime_s: now.since(self.started).as_secs(),
             warm_start: self.warm,
+            draining: node.speaker().draining(),
             asn: node.config().speaker.asn,
             router_id: node.config().speaker.router_id,
             grace_left_s: grace_left

@@ -26,6 +26,8 @@ use crate::state::{self, OldSysctl, Progress, Record, State, Writer};
 const QUEUE: usize = 65_536;
 /// Counter: 1 while the kernel holds what is ours, 0 after it was taken out.
 const WIRED: &str = "wired";
+/// Counter: 1 while our routes are the last choice.
+const DRAINING: &str = "draining";
 /// Counter: which boot of the host that was.
 const BOOT: &str = "boot";
 
@@ -71,6 +73,7 @@ impl Kept {
                     number: *number,
                 })
                 .collect(),
+            draining: self.state.counters.get(DRAINING) == Some(&1),
             disabled: self.disabled.iter().cloned().collect(),
             sysctls: sysctls
                 .map(|(path, old)| (path.clone(), old.value.clone()))
@@ -95,6 +98,8 @@ impl Kept {
 pub enum Write {
     /// A peer.
     Peer(PeerName, Option<Value>),
+    /// Whether our routes are the last choice.
+    Draining(bool),
     /// Whether a peer is disabled.
     Disabled(PeerName, bool),
     /// A policy.
@@ -192,6 +197,7 @@ impl Store {
     pub fn write(&mut self, write: Write) {
         self.append(match write {
             Write::Peer(name, value) => Record::Peer(name, value),
+            Write::Draining(draining) => Record::Counter(DRAINING.to_owned(), u64::from(draining)),
             Write::Disabled(name, disabled) => Record::Disabled(name, disabled),
             Write::Policy(name, value) => Record::Policy(name, value),
         });

@@ -32,6 +32,8 @@ pub struct Restored {
     pub instances: Vec<(SourceName, Arc<Instance>)>,
     /// The order of owners.
     pub order: Vec<OrderRecord>,
+    /// The routes are the last choice, until told otherwise.
+    pub draining: bool,
     /// Peers that an operator disabled.
     pub disabled: Vec<PeerName>,
     /// Sysctls that we changed since the host booted, with the value they had.
@@ -160,6 +162,7 @@ impl Node {
         // What is wired already is announced before the first session is even up.
         node.take_changes(now);
         node.speaker.set_start(&node.start_kind(start));
+        node.speaker.set_draining(now, restored.draining);
         node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
             node.speaker.set_peer(now, peer);

@@ -173,6 +173,7 @@ impl World {
         // Messages from before the monitor's socket was opened are nobody's.
         while self.kernel.poll_event().is_some() {}
         let restored = Restored {
+            draining: false,
             disabled: Vec::new(),
             instances: self
                 .kept

@@ -79,6 +79,7 @@ macro_rules! with_every_peer {
 }
 
 mod defaults;
+mod drain;
 mod fabric;
 mod goodbye;
 mod life;

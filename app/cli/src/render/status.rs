@@ -33,7 +33,15 @@ pub(crate) fn render(status: &Status, style: Style) -> String {
     ));
     lines.push((
         "router",
-        format!("AS {}, router id {}", status.asn, status.router_id),
+        format!(
+            "AS {}, router id {}{}",
+            status.asn,
+            status.router_id,
+            match status.draining {
+                true => style.paint(Tone::Warn, "; draining: the last choice of all peers"),
+                false => String::new(),
+            }
+        ),
     ));
     let instances = several(status.instances, "instance", "instances");
     let claims = several(status.claims, "claim", "claims");

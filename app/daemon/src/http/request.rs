@@ -6,6 +6,7 @@ use tapway_api::announcement::{Announcement, AnnouncementQuery};
 use tapway_api::config::{CheckBody, Checked, Configuration};
 use tapway_api::conflict::Conflict;
 use tapway_api::doctor::Diagnosis;
+use tapway_api::drain::Drain;
 use tapway_api::explain::{ExplainQuery, Explanation};
 use tapway_api::instance::{Instance, InstanceDetail, InstanceQuery};
 use tapway_api::kernel::KernelObject;
@@ -88,6 +89,8 @@ pub enum ApiRequest {
     ConfigCheck(CheckBody),
     /// Answer: [`ApiReply::Checked`].
     ConfigReload,
+    /// Answer: [`ApiReply::Done`].
+    Drain(Drain),
     /// Answer: [`ApiReply::Done`].
     Shutdown(Shutdown),
 }

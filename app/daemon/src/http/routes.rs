@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tapway_api::announcement::AnnouncementQuery;
 use tapway_api::config::CheckBody;
+use tapway_api::drain::Drain;
 use tapway_api::endpoint;
 use tapway_api::explain::ExplainQuery;
 use tapway_api::instance::InstanceQuery;
@@ -114,6 +115,7 @@ pub(super) fn router(shared: Arc<Shared>, access: Access) -> Router {
             endpoint::CONFIG_RELOAD,
             post(plain(ApiRequest::ConfigReload)),
         )
+        .route(endpoint::DRAIN, axum::routing::put(drain))
         .route(endpoint::SHUTDOWN, post(shut_down))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed);
@@ -334,6 +336,10 @@ async fn explain(State(shared): App, Params(query): Params<ExplainQuery>) -> Ans
 
 async fn check_config(State(shared): App, JsonOrDefault(body): JsonOrDefault<CheckBody>) -> Answer {
     put(&shared, ApiRequest::ConfigCheck(body)).await
+}
+
+async fn drain(State(shared): App, Json(body): Json<Drain>) -> Answer {
+    put(&shared, ApiRequest::Drain(body)).await
 }
 
 async fn shut_down(State(shared): App, JsonOrDefault(body): JsonOrDefault<Shutdown>) -> Answer {

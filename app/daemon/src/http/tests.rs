@@ -189,6 +189,7 @@ fn every_endpoint_is_there_and_becomes_its_request() {
             "InstanceBody" => WEB1.to_owned(),
             "[InstanceBody]" => format!("[{WEB1}]"),
             "PeerBody" => "{}".to_owned(),
+            "Drain" => "{\"on\":true}".to_owned(),
             "PolicyBody" => "{\"rules\":[]}".to_owned(),
             "PolicyTest" => "{\"prefixes\":[\"203.0.113.1/32\"]}".to_owned(),
             _ => String::new(),
@@ -265,6 +266,7 @@ fn requests_carry_what_was_sent() {
             "",
             r#"prefix: 203.0.113.1/32, network: Some(\"public\")"#,
         ),
+        ("PUT", "/v1/drain", r#"{"on":true}"#, "Drain { on: true }"),
         (
             "POST",
             "/v1/shutdown",

@@ -325,6 +325,22 @@ impl Speaker {
         self.shared.restart_done = true;
     }
 
+    /// Makes our routes the last choice of all peers, or ends that: they go out with GRACEFUL_SHUTDOWN, to
+    /// internal peers with LOCAL_PREF 0 (RFC 8326 §4). False: nothing changed.
+    pub fn set_draining(&mut self, now: Instant, draining: bool) -> bool {
+        if self.shared.draining == draining {
+            return false;
+        }
+        self.shared.draining = draining;
+        self.each(now, |peer, shared| peer.touch_all(shared));
+        true
+    }
+
+    /// Whether our routes are the last choice.
+    pub fn draining(&self) -> bool {
+        self.shared.draining
+    }
+
     /// Withdraws everything and ends all sessions for good (Cease/Administrative Shutdown with `message`, RFC
     /// 9003; as a Hard Reset where RFC 8538 was agreed on).
     pub fn shutdown(&mut self, now: Instant, message: Option<String>) {

@@ -8,7 +8,8 @@ use core::net::IpAddr;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
-    DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype, Update,
+    Community, DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype,
+    Update,
 };
 use tapway_model::{Family, Instant};
 
@@ -407,7 +408,17 @@ impl<'a> Judge<'a> {
         {
             return Err(Refusal::OwnNextHop);
         }
-        let preference = changes.local_pref.take().or(attributes.local_pref);
+        // Whoever is about to go is the last choice, unless a rule says otherwise (RFC 8326 §4.2).
+        let leaves = self.source.external
+            && attributes
+                .communities
+                .contains(&Community::GRACEFUL_SHUTDOWN);
+        let given = if leaves {
+            Some(0)
+        } else {
+            attributes.local_pref
+        };
+        let preference = changes.local_pref.take().or(given);
         Ok(Accepted {
             local_pref: preference.unwrap_or(DEFAULT_LOCAL_PREF),
             med: changes.med.take().or(attributes.med).unwrap_or(0),

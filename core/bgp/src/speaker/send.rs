@@ -5,7 +5,9 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::{AsPath, Attributes, NextHop, RefreshSubtype, RouteRefresh, UpdateBuilder};
+use tapway_bgp_wire::{
+    AsPath, Attributes, Community, NextHop, RefreshSubtype, RouteRefresh, UpdateBuilder,
+};
 use tapway_model::{Family, Prefix};
 
 use super::action::{ConnId, LocalAddresses, Transmit};
@@ -93,6 +95,16 @@ fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
         attributes.as_path = AsPath::default();
     }
     attributes
+}
+
+/// Makes a route the last choice (RFC 8326 §4).
+fn drain(changes: &mut Modifications) {
+    changes.local_pref = Some(0);
+    let communities = changes.communities.get_or_insert_default();
+    if !communities.contains(&Community::GRACEFUL_SHUTDOWN) {
+        communities.push(Community::GRACEFUL_SHUTDOWN);
+        communities.sort_unstable();
+    }
 }
 
 /// The next hop of an own route: what its policy says, or what is chosen without one.
@@ -205,6 +217,7 @@ impl Peer {
         let (asn, external) = (shared.config.asn, negotiated.external);
         let encode = negotiated.encode;
         let families = negotiated.decode.families;
+        let draining = shared.draining;
         let peer = &self.config;
         let sent = &mut self.history.sent;
         for family in Family::ALL.into_iter().filter(|f| families[*f]) {
@@ -218,6 +231,9 @@ impl Peer {
                 let batch = adj_out.take(BATCH, |adj_out, prefix| {
                     let (announcement, mut changes) = chosen(shared, peer, prefix)?;
                     let next_hop = next_hop(announcement, changes.next_hop.take(), &link).ok()?;
+                    if draining {
+                        drain(&mut changes);
+                    }
                     // It is not told where the route goes in our kernel.
                     changes.install = InstallChange::default();
                     Some(adj_out.bundle(changes, next_hop, |c| attributes(c, asn, external)))

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) stopped: bool,
     /// The start-up grace is over: End-of-RIB may go out.
     pub(crate) restart_done: bool,
+    /// The router is about to go: its routes are the last choice (RFC 8326).
+    pub(crate) draining: bool,
     warm: bool,
     preserved: PerFamily<bool>,
     pub(crate) unknown_peers: RateLimit,
@@ -52,6 +54,7 @@ impl Shared {
             listen_changed: false,
             stopped: false,
             restart_done: false,
+            draining: false,
             warm: false,
             preserved: PerFamily::default(),
             unknown_peers: RateLimit::default(),

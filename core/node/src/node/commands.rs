@@ -1,6 +1,7 @@
 //! What operators and programs tell the node to do.
 
 use super::Node;
+use crate::action::Level;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use tapway_bgp::Speaker;
@@ -47,6 +48,21 @@ impl Node {
         self.speaker.remove_policy(now, name);
         self.turn(now);
         true
+    }
+
+    /// Makes all our routes the last choice of the network, or ends that. False: nothing changed.
+    pub fn set_draining(&mut self, now: Instant, draining: bool) -> bool {
+        let changed = self.speaker.set_draining(now, draining);
+        if changed {
+            let text = if draining {
+                "all routes are announced as the last choice (GRACEFUL_SHUTDOWN)"
+            } else {
+                "all routes are announced as usual again"
+            };
+            self.event(Level::Info, "drain", "tapwayd", text.to_string());
+            self.turn(now);
+        }
+        changed
     }
 
     /// The networks of a reloaded configuration.

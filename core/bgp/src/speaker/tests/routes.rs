@@ -482,3 +482,36 @@ fn explain_says_what_is_missing() {
         NotSent::FamilyNotNegotiated(Family::Ipv6)
     );
 }
+
+#[test]
+fn draining_makes_our_routes_the_last_choice() {
+    for external in [true, false] {
+        let mut net = established(Transport::V4, |_, speaker, peer| {
+            if !external {
+                speaker.asn = 65001;
+                peer.asn = PeerAsn::Internal;
+            }
+        });
+        net.announce(1, "203.0.113.1/32");
+        net.run(SECOND);
+        let last_choice = |net: &Net| {
+            let speaker = &net.nodes[0].speaker;
+            let prefix = "203.0.113.1/32".parse().unwrap();
+            let (_, attributes) = speaker.received_to(&name("peer"), prefix).next().unwrap();
+            let marked = attributes
+                .communities
+                .contains(&tapway_bgp_wire::Community::GRACEFUL_SHUTDOWN);
+            (marked, attributes.local_pref)
+        };
+        let usual = (!external).then_some(100);
+        assert_eq!(last_choice(&net), (false, usual));
+        let now = net.now;
+        assert!(net.speaker(1).set_draining(now, true));
+        assert!(!net.speaker(1).set_draining(now, true));
+        net.run(SECOND);
+        assert_eq!(last_choice(&net), (true, (!external).then_some(0)));
+        assert!(net.speaker(1).set_draining(now, false));
+        net.run(SECOND);
+        assert_eq!(last_choice(&net), (false, usual));
+    }
+}

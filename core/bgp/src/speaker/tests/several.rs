@@ -151,6 +151,25 @@ fn equal_default_routes_share_and_better_ones_win() {
     assert_eq!(changed, [Family::Ipv4].into());
 }
 
+/// Of two defaults, the one of a router that is about to go is not used while there is another (RFC 8326).
+#[test]
+fn who_is_about_to_go_is_the_last_choice() {
+    let mut speaker = with(2, |_, _| {});
+    send(&mut speaker, 1, "0.0.0.0/0", |_| {});
+    send(&mut speaker, 2, "0.0.0.0/0", |_| {});
+    let both = defaults(&speaker);
+    send(&mut speaker, 1, "0.0.0.0/0", |a| {
+        a.communities = [tapway_bgp_wire::Community::GRACEFUL_SHUTDOWN].into();
+    });
+    let one = defaults(&speaker);
+    assert_eq!((both.len(), one.len()), (2, 1), "{both:?} {one:?}");
+    assert_eq!(one[0], both[1]);
+    send(&mut speaker, 2, "0.0.0.0/0", |a| {
+        a.communities = [tapway_bgp_wire::Community::GRACEFUL_SHUTDOWN].into();
+    });
+    assert_eq!(defaults(&speaker), both);
+}
+
 #[test]
 fn tables_and_peers_that_install_nothing_are_apart() {
     let mut speaker = with(3, |node, peer| {
