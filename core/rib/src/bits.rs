@@ -93,11 +93,14 @@ impl BitSet {
         Some(at as u32)
     }
 
-    /// Removes the first one from `from` on; after the last one it begins again.
-    pub(crate) fn take_next(&mut self, from: u32) -> Option<u32> {
-        let n = self.next(from).or_else(|| self.next(0))?;
+    /// Removes the first one from `from` on; after the last one it begins again, which the second part says.
+    pub(crate) fn take_next(&mut self, from: u32) -> Option<(u32, bool)> {
+        let (n, again) = match self.next(from) {
+            Some(n) => (n, false),
+            None => (self.next(0)?, true),
+        };
         self.remove(n);
-        Some(n)
+        Some((n, again))
     }
 
     /// Adds all of `other`.
@@ -152,9 +155,9 @@ mod tests {
         for n in [1, 70, 5000] {
             bits.insert(n);
         }
-        assert_eq!(bits.take_next(60), Some(70));
-        assert_eq!(bits.take_next(71), Some(5000));
-        assert_eq!(bits.take_next(5001), Some(1));
+        assert_eq!(bits.take_next(60), Some((70, false)));
+        assert_eq!(bits.take_next(71), Some((5000, false)));
+        assert_eq!(bits.take_next(5001), Some((1, true)));
         assert_eq!(bits.take_next(2), None);
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod lane;
 mod out;
 pub(crate) mod produce;
 mod sent;
+mod transfer;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -21,6 +22,7 @@ use crate::source::SourceId;
 use lane::{Chunk, Lane};
 use out::OutTable;
 use sent::Sent;
+use transfer::Transfer;
 
 /// Which routes of a net go out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +103,7 @@ struct Member {
     source: Option<SourceId>,
     lane: u32,
     cursor: u64,
+    transfer: Transfer,
 }
 
 /// The number of the lane that follows the table.
@@ -213,12 +216,14 @@ impl Group {
             *self.sources.entry(source).or_default() += 1;
         }
         let cursor = self.enter(lane);
+        let transfer = self.transfer(lane);
         self.members.insert(
             number,
             Member {
                 source,
                 lane,
                 cursor,
+                transfer,
             },
         );
         number
@@ -275,7 +280,13 @@ impl Group {
             lane.dirty.insert(net);
             lane.fresh.insert(net);
         }
-        self.split(number, lane, freed)
+        let closed = self.split(number, lane, freed);
+        let lane = self.members.get(&number).map_or(MAIN, |m| m.lane);
+        let transfer = self.transfer(lane);
+        if let Some(member) = self.members.get_mut(&number) {
+            member.transfer = transfer;
+        }
+        closed
     }
 
     /// Moves a member to a lane of its own, where it is told what it has missed. Returns the bits of the lane that ends by it.
@@ -306,10 +317,7 @@ impl Group {
             new.touch(net, !self.sent.has(net));
         }
         let lane = self.add_lane(new);
-        let cursor = self.enter(lane);
-        if let Some(member) = self.members.get_mut(&number) {
-            (member.lane, member.cursor) = (lane, cursor);
-        }
+        self.move_to(number, lane);
         self.close_if_empty(from)
     }
 
@@ -339,10 +347,7 @@ impl Group {
                 if let Some(old) = self.lanes.get_mut(&lane) {
                     old.leave(first, freed, |_| {});
                 }
-                let cursor = self.enter(to);
-                if let Some(member) = self.members.get_mut(number) {
-                    (member.lane, member.cursor) = (to, cursor);
-                }
+                self.move_to(*number, to);
             }
         }
     }

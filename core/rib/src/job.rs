@@ -136,7 +136,7 @@ impl Rib {
     fn free_step(&mut self, family: Family, mut bits: Box<(BitSet, BitSet)>) -> Option<Job> {
         let (held, owed) = &mut *bits;
         let take = |bits: &mut BitSet, most: usize| -> Vec<u32> {
-            core::iter::from_fn(|| bits.take_next(0))
+            core::iter::from_fn(|| bits.take_next(0).map(|(net, _)| net))
                 .take(most)
                 .collect()
         };

@@ -118,13 +118,22 @@ impl Rib {
         next
     }
 
-    /// Prefixes that a member is still to be told of, at most. When it is 0 the first transfer is over (RFC 4724 §2).
+    /// Prefixes that a member is still to be told of, at most; see [`Rib::is_complete`].
     pub fn pending(&self, member: MemberId) -> usize {
         with!(self, member.group.family, |table, _sh| {
             table
                 .groups
                 .get(&member.group.number)
                 .map_or(0, |g| g.pending(member.number))
+        })
+    }
+
+    /// Whether a member has read everything that was there when it joined, or when [`Rib::send_again`] was last called: time for
+    /// End-of-RIB (RFC 4724 §2), or the end of a refresh (RFC 7313 §4). Routes that change again and again do not put it off.
+    pub fn is_complete(&self, member: MemberId) -> bool {
+        with!(self, member.group.family, |table, _sh| {
+            let group = table.groups.get(&member.group.number);
+            group.is_some_and(|g| g.is_complete(member.number))
         })
     }
 

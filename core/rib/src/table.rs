@@ -300,7 +300,7 @@ impl<K: Key> Table<K> {
 
     /// A prefix whose best routes may have changed.
     pub(crate) fn take_changed(&mut self) -> Option<Prefix> {
-        let id = self.changed.take_next(self.changed_at)?;
+        let (id, _) = self.changed.take_next(self.changed_at)?;
         self.changed_at = id.wrapping_add(1);
         let prefix = self.nets.get(id).map(|net| net.key.unpack());
         self.try_free(id);

@@ -196,6 +196,32 @@ fn a_flapping_prefix_starves_none() {
     }
 }
 
+/// A transfer is over when all that was there has been told, whatever goes on changing; in the first lane and in others.
+#[test]
+fn a_transfer_ends_although_routes_change() {
+    let mut f = Fixture::new();
+    let first = f.join();
+    for member in [first, f.join(), f.join()] {
+        let all: u32 = 1000;
+        let mut told = std::collections::BTreeSet::new();
+        f.announce(0..all, 0);
+        for med in 1.. {
+            assert!(med < 100, "it never ends");
+            let chunk = f.next(member);
+            told.extend(chunk.iter().flat_map(|c| read(c).0));
+            if f.rib.is_complete(member) {
+                break;
+            }
+            f.announce(0..BATCH as u32 + 5, med);
+        }
+        assert_eq!(told.len(), all as usize);
+    }
+    f.rib.send_again(first);
+    assert!(!f.rib.is_complete(first));
+    f.drain(first);
+    assert!(f.rib.is_complete(first));
+}
+
 #[test]
 fn what_does_not_fit_is_counted_and_not_sent() {
     let mut f = Fixture::new();

@@ -71,6 +71,8 @@ pub(super) struct Lane {
     pub(super) ghosts: BTreeSet<(u32, u16)>,
     /// It has written nothing yet: who begins now may come in.
     pub(super) unread: bool,
+    /// How often the turn has begun again: two rounds later, everything that was to be looked at has been.
+    pub(super) rounds: u64,
     gone_at: u32,
     dirty_at: u32,
     queue: VecDeque<Entry>,
@@ -92,11 +94,12 @@ impl Lane {
 
     /// The next net to look at: withdraws first, then in turn.
     pub(super) fn take(&mut self) -> Option<u32> {
-        if let Some(net) = self.gone.take_next(self.gone_at) {
+        if let Some((net, _)) = self.gone.take_next(self.gone_at) {
             self.gone_at = net.wrapping_add(1);
             return Some(net);
         }
-        let net = self.dirty.take_next(self.dirty_at)?;
+        let (net, again) = self.dirty.take_next(self.dirty_at)?;
+        self.rounds += u64::from(again);
         self.dirty_at = net.wrapping_add(1);
         Some(net)
     }

@@ -62,8 +62,10 @@ impl Group {
                     return Next::Chunk(chunk);
                 }
             }
-            let number_of_lane = member.lane;
-            if lane.pending() > 0 {
+            let (number_of_lane, cursor) = (member.lane, member.cursor);
+            let pending = lane.pending();
+            self.has_read_all(number);
+            if pending > 0 {
                 if produced {
                     return Next::More;
                 }
@@ -80,13 +82,12 @@ impl Group {
                 return Next::Idle;
             }
             // All caught up.
-            lane.leave(member.cursor, &mut around.freed, |_| {});
+            if let Some(lane) = self.lanes.get_mut(&number_of_lane) {
+                lane.leave(cursor, &mut around.freed, |_| {});
+            }
             let closed = self.close_if_empty(number_of_lane);
             around.closed.extend(closed);
-            let cursor = self.enter(MAIN);
-            if let Some(member) = self.members.get_mut(&number) {
-                (member.lane, member.cursor) = (MAIN, cursor);
-            }
+            self.move_to(number, MAIN);
         }
     }
 

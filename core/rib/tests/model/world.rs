@@ -383,7 +383,7 @@ impl World {
         };
         let (_, family, paths, source) = config(m);
         assert_eq!(self.rib.pending(member.id), 0);
-        assert!(self.rib.is_in_step(member.id));
+        assert!(self.rib.is_in_step(member.id) && self.rib.is_complete(member.id));
         let most = match paths {
             Paths::Best => None,
             Paths::Several(n) => Some(usize::from(n)),
