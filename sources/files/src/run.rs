@@ -24,6 +24,12 @@ pub const BACKUP_GRACE: Duration = Duration::from_secs(1);
 /// How long the second half of a rename may take; both halves are queued in one system call.
 const RENAME_GRACE: Duration = Duration::from_millis(5);
 
+/// How often the news of a file that is not there are waited for: each round has heard something new.
+const CATCH_UP: usize = 16;
+
+/// A file, what was done to it, and what it holds now.
+type Read = (String, Done, Reading);
+
 /// How often a directory that is not there is looked for, beside being watched for: a mount that
 /// brings it back causes no event.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -95,14 +101,17 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
                 return Ok(Ok(()));
             }
             let mut touched = Touched::default();
-            let mut drained = watch.drain(&mut touched);
-            if drained.is_ok() && touched.is_half() {
-                self.wait(&watch, Some(RENAME_GRACE));
-                drained = watch.drain(&mut touched);
-                touched.forget_halves();
-            }
-            if let Err(error) = drained {
-                return Ok(Err(error));
+            let mut readings = Vec::new();
+            // A file that should be there and is not was renamed or deleted since: the news of that are
+            // waiting, and until they are heard an instance is not known to be gone.
+            for _ in 0..CATCH_UP {
+                if let Err(error) = self.hear(&mut watch, &mut touched) {
+                    return Ok(Err(error));
+                }
+                readings = self.read(&touched);
+                if !readings.iter().any(is_behind) {
+                    break;
+                }
             }
             if touched.lost {
                 return Ok(Err(Errno::NOENT.into()));
@@ -110,30 +119,43 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             if touched.overflow {
                 return Ok(Ok(()));
             }
-            let events = self.look_at(touched);
+            let events = self.take(readings, &touched);
             self.say(events)?;
         }
     }
 
-    /// Reads what was touched, and what was away for too long.
-    fn look_at(&mut self, touched: Touched) -> Vec<FileEvent> {
-        let now = Instant::now();
-        let Touched {
-            mut files, backups, ..
-        } = touched;
-        for (file, until) in &self.held {
-            if *until <= now {
-                files.entry(file.clone()).or_insert(Done::Removed);
-            }
+    /// Takes in what happened in the directory, with the other half of a rename.
+    fn hear(&self, watch: &mut Watch, touched: &mut Touched) -> io::Result<()> {
+        watch.drain(touched)?;
+        if touched.is_half() {
+            self.wait(&*watch, Some(RENAME_GRACE));
+            watch.drain(touched)?;
+            touched.forget_halves();
         }
-        let mut group = Vec::with_capacity(files.len());
-        for (file, done) in files {
-            if done == Done::Attributes && !self.shelf.is_broken(&file) {
-                continue;
-            }
-            let reading = look(&self.path, &file);
+        Ok(())
+    }
+
+    /// Reads what was touched, and what was away for too long.
+    fn read(&self, touched: &Touched) -> Vec<Read> {
+        let now = Instant::now();
+        let held = self.held.iter().filter(|(_, until)| **until <= now);
+        let held = held.filter(|(file, _)| !touched.files.contains_key(*file));
+        let held = held.map(|(file, _)| (file, Done::Removed));
+        let files = touched.files.iter().map(|(file, done)| (file, *done));
+        files
+            .chain(held)
+            .filter(|(file, done)| *done != Done::Attributes || self.shelf.is_broken(file))
+            .map(|(file, done)| (file.clone(), done, look(&self.path, file)))
+            .collect()
+    }
+
+    /// Takes in what was read.
+    fn take(&mut self, readings: Vec<Read>, touched: &Touched) -> Vec<FileEvent> {
+        let now = Instant::now();
+        let mut group = Vec::with_capacity(readings.len());
+        for (file, done, reading) in readings {
             let absent = matches!(reading, Reading::Absent);
-            if absent && backups.contains(&file) {
+            if absent && touched.backups.contains(&file) {
                 self.held.insert(file, now + BACKUP_GRACE);
             } else if absent && self.held.get(&file).is_some_and(|until| *until > now) {
                 // It has time to come back.
@@ -197,6 +219,11 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             self.control.silence();
         }
     }
+}
+
+/// Whether a file is not there though nothing was heard of its end.
+fn is_behind((_, done, reading): &Read) -> bool {
+    *done != Done::Removed && matches!(reading, Reading::Absent)
 }
 
 fn device(path: &Path) -> Option<u64> {
