@@ -20,7 +20,7 @@ pub use claim::{Claim, ClaimKind, Owner};
 pub use instance::{GuestBgp, Instance, Nic, NicState, OwnClaim, Transparent};
 pub use mac::{Mac, MacError};
 pub use name::{
-    IfName, InstanceName, NameError, NetworkName, PeerName, PolicyName, SourceName, Tag,
+    CacheName, IfName, InstanceName, NameError, NetworkName, PeerName, PolicyName, SourceName, Tag,
 };
 pub use network::{Domain, Network};
 pub use prefix::{Family, Prefix, PrefixError};

@@ -140,6 +140,10 @@ name!(
     SourceName, "source", 32, plain, PLAIN
 );
 name!(
+    /// The name of an RPKI cache.
+    CacheName, "cache", 64, plain, PLAIN
+);
+name!(
     /// A tag of a NIC, for policies to match on.
     Tag, "tag", 128, plain, PLAIN
 );

@@ -6,7 +6,11 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("tapway-intent", &["tapway-model"]),
     ("tapway-bgp-wire", &["tapway-model"]),
     ("tapway-rib", &["tapway-bgp-wire", "tapway-model"]),
-    ("tapway-bgp", &["tapway-bgp-wire", "tapway-model"]),
+    ("tapway-rpki", &["tapway-model"]),
+    (
+        "tapway-bgp",
+        &["tapway-bgp-wire", "tapway-model", "tapway-rpki"],
+    ),
     ("tapway-fib", &["tapway-model"]),
     (
         "tapway-node",

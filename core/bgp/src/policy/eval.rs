@@ -237,7 +237,7 @@ fn holds(
         "next_hop",
     )?;
     must(
-        wanted.rpki.is_empty() || route.rpki.is_some_and(|s| wanted.rpki.contains(&s)),
+        wanted.rpki.is_empty() || wanted.rpki.contains(&route.rpki_state(context.asn)),
         "rpki",
     )?;
     let attributes = route.attributes;

@@ -33,7 +33,8 @@ pub use eval::{By, Named, Outcome, Step, StepResult};
 pub use modifications::{Modifications, NextHopChange};
 pub use path_regex::PathRegex;
 pub use prefix_set::{PrefixMatch, PrefixSet};
-pub use route::{Context, RouteAttributes, RouteView, RpkiState, Source, Way};
+pub use route::{Context, RouteAttributes, RouteView, Rpki, Source, Way};
+pub use tapway_rpki::RpkiState;
 
 /// How many calls may lie inside one another.
 pub const MAX_DEPTH: usize = 32;
@@ -157,6 +158,13 @@ impl Policies {
             }
         }
         false
+    }
+
+    /// Whether a policy, or one that it calls, looks at RPKI states.
+    pub fn looks_at_rpki(&self, name: &PolicyName) -> bool {
+        let looks = |policy: &&Policy| policy.rules.iter().any(|r| !r.matches.rpki.is_empty());
+        let those = self.iter().filter(looks).map(|policy| policy.name.clone());
+        self.reaches(name, &those.collect())
     }
 
     fn find(&self, name: &PolicyName) -> Result<usize, usize> {

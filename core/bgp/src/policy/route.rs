@@ -1,12 +1,11 @@
 //! A route as a policy sees it: borrowed, its attributes read only where a rule asks for them.
 
-use core::fmt;
-
 use tapway_bgp_wire::{
     AsPathRef, AttributeCode, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop,
-    Origin, RawAttributes,
+    Origin, RawAttributes, SegmentKind,
 };
 use tapway_model::{PeerName, Prefix};
+use tapway_rpki::{RpkiState, VrpTable};
 
 use crate::rib::own::Announcement;
 
@@ -21,8 +20,8 @@ pub struct RouteView<'a> {
     pub next_hop: Option<NextHop>,
     /// Its attributes.
     pub attributes: RouteAttributes<'a>,
-    /// Whether its origin may announce it (RFC 6811); `None`: not known.
-    pub rpki: Option<RpkiState>,
+    /// Whether its origin may announce it (RFC 6811).
+    pub rpki: Rpki<'a>,
 }
 
 /// Where a route comes from.
@@ -46,30 +45,13 @@ pub enum RouteAttributes<'a> {
     Bytes(RawAttributes<'a>),
 }
 
-/// Whether the origin of a route may announce it (RFC 6811 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RpkiState {
-    /// A ROA allows it.
-    Valid,
-    /// ROAs are there, and none allows it.
-    Invalid,
-    /// No ROA covers it.
-    NotFound,
-}
-
-impl RpkiState {
-    /// All of them.
-    pub const ALL: [RpkiState; 3] = [RpkiState::Valid, RpkiState::Invalid, RpkiState::NotFound];
-}
-
-impl fmt::Display for RpkiState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            RpkiState::Valid => "valid",
-            RpkiState::Invalid => "invalid",
-            RpkiState::NotFound => "not-found",
-        })
-    }
+/// How it is found out whether the origin of a route may announce it.
+#[derive(Clone, Copy, Debug)]
+pub enum Rpki<'a> {
+    /// It is known.
+    State(RpkiState),
+    /// It is looked up here when a rule asks.
+    Table(&'a VrpTable),
 }
 
 /// In which direction a policy is asked.
@@ -105,7 +87,7 @@ impl<'a> RouteView<'a> {
             source: Source::Claim(announcement),
             next_hop,
             attributes: RouteAttributes::None,
-            rpki: None,
+            rpki: Rpki::State(RpkiState::NotFound),
         }
     }
 
@@ -121,7 +103,17 @@ impl<'a> RouteView<'a> {
             source: Source::Peer(peer),
             next_hop: Some(next_hop),
             attributes,
-            rpki: None,
+            rpki: Rpki::State(RpkiState::NotFound),
+        }
+    }
+}
+
+impl RouteView<'_> {
+    /// Whether its origin may announce it; `asn` is our AS.
+    pub fn rpki_state(&self, asn: u32) -> RpkiState {
+        match self.rpki {
+            Rpki::State(state) => state,
+            Rpki::Table(table) => table.validate(&self.prefix, self.attributes.origin_as(asn)),
         }
     }
 }
@@ -153,6 +145,16 @@ impl<'a> RouteAttributes<'a> {
             RouteAttributes::None => AsPathRef::default(),
             RouteAttributes::Values(values) => (&values.as_path).into(),
             RouteAttributes::Bytes(raw) => raw.as_path(),
+        }
+    }
+
+    /// The AS that the RPKI must allow (RFC 6811 §2): `own` when the path does not leave our AS, none when a set is its
+    /// end.
+    pub fn origin_as(self, own: u32) -> Option<u32> {
+        match self.as_path().segments().last() {
+            Some((SegmentKind::Sequence, asns)) => asns.last(),
+            Some((SegmentKind::Set, _)) => None,
+            None | Some((SegmentKind::ConfedSequence | SegmentKind::ConfedSet, _)) => Some(own),
         }
     }
 

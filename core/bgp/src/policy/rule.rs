@@ -5,11 +5,11 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tapway_bgp_wire::{Community, ExtendedCommunity, LargeCommunity, Origin};
 use tapway_model::{ClaimKind, Family, InstanceName, NetworkName, PeerName, PolicyName, Tag};
+use tapway_rpki::RpkiState;
 
 use super::community::{AnyOf, Pattern};
 use super::path_regex::PathRegex;
 use super::prefix_set::PrefixSet;
-use super::route::RpkiState;
 
 /// A policy: ordered rules over routes. The first that accepts or rejects decides; no match rejects.
 /// The names `claims`, `default-route`, `all` and `none` are built in and cannot be defined.
@@ -77,7 +77,7 @@ pub struct Match {
     pub as_path: PathMatch,
     /// A next hop in one of these prefixes: the received one, or that of the claim or network.
     pub next_hop: PrefixSet,
-    /// In any of these states (RFC 6811). Never holds while the state is not known.
+    /// In any of these states (RFC 6811).
     pub rpki: Vec<RpkiState>,
 }
 

@@ -132,13 +132,14 @@ impl AdjIn {
         self.accepted.remove(key)
     }
 
-    /// Judges all again. True: what is accepted changed.
+    /// Judges those again that are meant. True: what is accepted changed.
     pub(crate) fn judge(
         &mut self,
+        meant: impl Fn(&Prefix) -> bool,
         mut verdict: impl FnMut(&NlriEntry, &Path) -> Result<Accepted, Refusal>,
     ) -> bool {
         let mut changed = false;
-        for (key, route) in &mut self.routes {
+        for (key, route) in self.routes.iter_mut().filter(|(key, _)| meant(&key.prefix)) {
             let new = verdict(key, &route.path);
             if new == route.verdict {
                 continue;

@@ -24,6 +24,7 @@ use core::ops::Bound;
 
 use tapway_bgp_wire::{Attributes, ErrorCode, NextHop, Notification};
 use tapway_model::{Family, Instant, PeerName, PolicyName, Prefix};
+use tapway_rpki::{Changed, VrpTable};
 
 use crate::config::{PeerConfig, Policy, SpeakerConfig};
 use crate::policy::Policies;
@@ -146,6 +147,25 @@ impl Speaker {
                 peer.touch_all(shared);
             }
         });
+    }
+
+    /// What the RPKI says from now on. Only what may be judged otherwise is looked at again, and only for peers whose
+    /// policies ask; no session is reset.
+    pub fn set_vrps(&mut self, now: Instant, table: VrpTable, changed: &Changed) {
+        self.shared.vrps = table;
+        self.each(now, |peer, shared| {
+            if shared.policies.looks_at_rpki(&peer.config.import) {
+                peer.judge_where(shared, |prefix| changed.covers(prefix));
+            }
+            if shared.policies.looks_at_rpki(&peer.config.export) {
+                peer.touch_all(shared);
+            }
+        });
+    }
+
+    /// What the RPKI says.
+    pub fn vrps(&self) -> &VrpTable {
+        &self.shared.vrps
     }
 
     /// Lets the session come up again. False: no such peer.

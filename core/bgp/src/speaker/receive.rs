@@ -11,7 +11,7 @@ use tapway_bgp_wire::{
     Community, DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype,
     Update,
 };
-use tapway_model::{Family, Instant};
+use tapway_model::{Family, Instant, Prefix};
 
 use super::action::{ConnId, LocalAddresses};
 use super::event::{DownReason, Event};
@@ -19,7 +19,7 @@ use super::peer::{Cause, Peer, Slot, describe};
 use super::shared::Shared;
 use crate::config::PeerConfig;
 use crate::policy::{
-    Context, Modifications, Named, NextHopChange, RouteAttributes, RouteView, Way,
+    Context, Modifications, Named, NextHopChange, RouteAttributes, RouteView, Rpki, Way,
 };
 use crate::rib::adj_in::{Accepted, Path};
 use crate::rib::next_hop;
@@ -307,9 +307,14 @@ impl Peer {
 
     /// Judges all received routes again: the import policy, or our addresses, changed.
     pub(crate) fn judge_again(&mut self, shared: &mut Shared) {
+        self.judge_where(shared, |_| true);
+    }
+
+    /// Judges those again whose prefixes are meant.
+    pub(crate) fn judge_where(&mut self, shared: &mut Shared, meant: impl Fn(&Prefix) -> bool) {
         for family in Family::ALL {
             let judge = Judge::new(shared, &self.config, self.source);
-            let changed = self.adj_in[family].judge(|key, path| match judge.path(path) {
+            let changed = self.adj_in[family].judge(&meant, |key, path| match judge.path(path) {
                 Some(refusal) => Err(refusal),
                 None => judge.policy(key, path),
             });
@@ -383,12 +388,13 @@ impl<'a> Judge<'a> {
     /// What the import policy says.
     fn policy(&self, key: &NlriEntry, path: &Path) -> Result<Accepted, Refusal> {
         let attributes = &path.attributes;
-        let route = RouteView::received(
+        let mut route = RouteView::received(
             key.prefix,
             &self.config.name,
             path.next_hop,
             RouteAttributes::Values(attributes),
         );
+        route.rpki = Rpki::Table(&self.shared.vrps);
         let context = Context {
             way: Way::Import,
             peer: Some(&self.config.name),

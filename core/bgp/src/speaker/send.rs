@@ -17,7 +17,7 @@ use super::peer::{Peer, Slot};
 use super::receive::DEFAULT_LOCAL_PREF;
 use super::shared::Shared;
 use crate::config::{InstallChange, PeerConfig, PeerNextHop};
-use crate::policy::{Context, Modifications, NextHopChange, RouteView, Way};
+use crate::policy::{Context, Modifications, NextHopChange, RouteView, Rpki, Way};
 use crate::rib::adj_out::Refresh;
 use crate::rib::next_hop::{self, Link};
 use crate::rib::own::Announcement;
@@ -46,7 +46,9 @@ pub(crate) fn export(
         asn: shared.config.asn,
     };
     let policy = shared.policies.named(&peer.export);
-    let outcome = policy.evaluate(&RouteView::own(announcement), &context);
+    let mut route = RouteView::own(announcement);
+    route.rpki = Rpki::Table(&shared.vrps);
+    let outcome = policy.evaluate(&route, &context);
     if outcome.accepted {
         return Ok(outcome.changes);
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use tapway_bgp_wire::PerFamily;
 use tapway_model::{Family, Instant, PeerName};
+use tapway_rpki::VrpTable;
 
 use super::action::{Action, ConnId, StartKind};
 use super::event::Event;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) next_conn: u64,
     pub(crate) own: OwnRoutes,
     pub(crate) policies: Policies,
+    /// What the RPKI says.
+    pub(crate) vrps: VrpTable,
     /// Connections that the shell holds or opens for us.
     pub(crate) conns: BTreeMap<ConnId, PeerName>,
     pub(crate) actions: VecDeque<Action>,
@@ -48,6 +51,7 @@ impl Shared {
             next_conn: 0,
             own: OwnRoutes::default(),
             policies: Policies::default(),
+            vrps: VrpTable::default(),
             conns: BTreeMap::new(),
             actions: VecDeque::new(),
             installable_changed: PerFamily::default(),

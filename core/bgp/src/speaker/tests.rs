@@ -8,6 +8,7 @@ mod policies;
 mod refresh;
 mod restart;
 mod routes;
+mod rpki;
 mod several;
 mod speed;
 mod walk;

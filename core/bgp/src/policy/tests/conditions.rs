@@ -1,6 +1,7 @@
 //! Built-in policies and every condition, for own and received routes in both directions.
 
 use tapway_model::{ClaimKind, Family, NetworkName};
+use tapway_rpki::{Vrp, VrpTable};
 
 use super::super::rule::{Lengths, PathMatch};
 use super::*;
@@ -159,7 +160,8 @@ fn of_own_routes() {
             "",
             with(|m| m.as_path.length = Some(Lengths { ge: 0, le: 0 })),
         ),
-        ("rpki", with(|m| m.rpki = RpkiState::ALL.into())),
+        ("", with(|m| m.rpki = [RpkiState::NotFound].into())),
+        ("rpki", with(|m| m.rpki = [RpkiState::Valid].into())),
         (
             "tag",
             with(|m| {
@@ -295,11 +297,11 @@ fn a_next_hop_of_two_addresses_matches_by_either() {
 }
 
 #[test]
-fn the_rpki_state_is_compared_once_it_is_known() {
+fn the_rpki_state_is_compared() {
     let (tor1, attributes) = (name("tor1"), attributes());
     let mut route = received("10.0.0.0/8", &tor1, &attributes);
     for state in RpkiState::ALL {
-        route.rpki = Some(state);
+        route.rpki = Rpki::State(state);
         for wanted in RpkiState::ALL {
             let key = if wanted == state { "" } else { "rpki" };
             let matches = with(|m| m.rpki = [wanted].into());
@@ -310,6 +312,27 @@ fn the_rpki_state_is_compared_once_it_is_known() {
             );
         }
     }
+}
+
+#[test]
+fn the_rpki_state_is_looked_up_by_the_end_of_the_path() {
+    let (tor1, mut attributes) = (name("tor1"), attributes());
+    let vrp = Vrp::new("10.0.0.0/8".parse().unwrap(), 8, 64512).unwrap();
+    let table = VrpTable::union([&[vrp].into_iter().collect()]);
+    let mine = Vrp::new("10.0.0.0/8".parse().unwrap(), 8, ASN).unwrap();
+    let my_table = VrpTable::union([&[mine].into_iter().collect()]);
+    let valid = with(|m| m.rpki = [RpkiState::Valid].into());
+    let missed_with = |attributes: &Attributes, table| {
+        let mut route = received("10.0.0.0/8", &tor1, attributes);
+        route.rpki = Rpki::Table(table);
+        missed(valid.clone(), &route, &import(&tor1))
+    };
+    assert_eq!(missed_with(&attributes, &table), "");
+    assert_eq!(missed_with(&attributes, &my_table), "rpki");
+    // Without a path it comes from our own AS.
+    attributes.as_path = AsPath::default();
+    assert_eq!(missed_with(&attributes, &table), "rpki");
+    assert_eq!(missed_with(&attributes, &my_table), "");
 }
 
 #[test]

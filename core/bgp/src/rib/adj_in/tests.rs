@@ -98,18 +98,19 @@ fn judged_again() {
     let mut rib = AdjIn::default();
     rib.insert(key("10.0.0.0/8"), path(1), NO);
     rib.insert(key("11.0.0.0/8"), path(1), YES);
-    assert!(
-        !rib.judge(|k, _| if k.prefix.to_string().starts_with("10") {
+    assert!(!rib.judge(
+        |_: &Prefix| true,
+        |k, _| if k.prefix.to_string().starts_with("10") {
             NO
         } else {
             YES
-        })
-    );
-    assert!(rib.judge(|_, _| YES));
+        }
+    ));
+    assert!(rib.judge(|_: &Prefix| true, |_, _| YES));
     assert_eq!(rib.accepted_len(), 2);
-    assert!(rib.judge(|_, _| NO));
+    assert!(rib.judge(|_: &Prefix| true, |_, _| NO));
     assert_eq!((rib.accepted_len(), rib.len()), (0, 2));
-    assert!(!rib.judge(|_, _| Err(Refusal::FirstAs)));
+    assert!(!rib.judge(|_: &Prefix| true, |_, _| Err(Refusal::FirstAs)));
 }
 
 #[test]
