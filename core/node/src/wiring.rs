@@ -400,6 +400,14 @@ impl Claims {
         self.states.get(id).is_some_and(|state| state.announced)
     }
 
+    /// Whether it is announced, and the kernel's object is only to become another: that forwards all the
+    /// while, so it is withdrawn only if the next batch fails.
+    pub(crate) fn is_replaced(&self, id: &ClaimId, fib: &Fib) -> bool {
+        self.states.get(id).is_some_and(|state| {
+            state.announced && matches!(&state.gate, Gate::Kernel(key) if !fib.in_sync(key))
+        })
+    }
+
     /// Asks for what `wired` says in the place of what was asked for before.
     pub(crate) fn set(&mut self, id: ClaimId, wired: Wired, fib: &mut Fib) {
         let old = self.states.remove(&id);

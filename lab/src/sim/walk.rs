@@ -53,6 +53,26 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What a step gives no reason to withdraw, of what was announced before it and is due after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// Nothing: all may be withdrawn.
+    Nothing,
+    /// The router has it afterwards.
+    AtTheEnd,
+    /// It is not withdrawn, not even to be announced again at once.
+    Throughout,
+}
+
+impl Keeps {
+    fn at_the_end(keeps: bool) -> Keeps {
+        match keeps {
+            true => Keeps::AtTheEnd,
+            false => Keeps::Nothing,
+        }
+    }
+}
+
 /// A walk under way.
 struct Walk {
     dice: Dice,
@@ -179,9 +199,9 @@ impl Walk {
         }
     }
 
-    /// Looks at what must hold after every step. `steady`: the step gave no reason to withdraw what was
-    /// announced `before` and is due after it.
-    fn check_step(&mut self, before: &BTreeSet<(Domain, Prefix)>, steady: bool) {
+    /// Looks at what must hold after every step. What was announced `before` and is due after it must be kept
+    /// as the step `keeps` it.
+    fn check_step(&mut self, before: &BTreeSet<(Domain, Prefix)>, keeps: Keeps) {
         self.faults.append(&mut self.world.watch.faults);
         for event in std::mem::take(&mut self.world.events) {
             self.count(event.kind);
@@ -202,12 +222,17 @@ impl Walk {
         if self.world.is_established() {
             self.last_up = self.world.now;
         }
-        if !steady || self.router_forgot || !kept_long {
+        if keeps == Keeps::Nothing || self.router_forgot || !kept_long {
             return;
         }
         let now = self.world.received();
+        let withdrawn = std::mem::take(&mut self.world.watch.withdrawals);
+        let lost = |prefix: &Prefix| match keeps {
+            Keeps::Throughout => withdrawn.contains(prefix) || !now.contains(prefix),
+            Keeps::AtTheEnd | Keeps::Nothing => !now.contains(prefix),
+        };
         for id in before {
-            if self.due.seen.contains(id) && !now.contains(&id.1) {
+            if self.due.seen.contains(id) && lost(&id.1) {
                 let at = self.world.now;
                 let node = self.world.running();
                 let network = &self.due.announced[id];

@@ -38,6 +38,8 @@ pub struct Watch {
     pub announced: u64,
     /// Prefixes withdrawn in UPDATEs.
     pub withdrawn: u64,
+    /// Which, since it was last emptied.
+    pub withdrawals: BTreeSet<Prefix>,
 }
 
 impl Watch {
@@ -133,6 +135,7 @@ impl Watch {
             let told = self.told.entry(conn).or_default();
             for prefix in update.unreach().flat_map(|nlri| nlri.iter()) {
                 told.remove(&prefix.prefix);
+                self.withdrawals.insert(prefix.prefix);
                 self.withdrawn += 1;
             }
             let mut reached = Vec::new();

@@ -34,7 +34,11 @@ impl Node {
             self.withdraw(id, &text, now);
         }
         self.claims.set(id, wired, &mut self.fib);
-        self.gate(id, now);
+        if self.claims.is_replaced(&id, &self.fib) {
+            self.doubtful.insert(id);
+        } else {
+            self.gate(id, now);
+        }
     }
 
     /// Announces a claim whose gate is open, withdraws one whose gate is shut.

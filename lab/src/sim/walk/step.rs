@@ -8,7 +8,7 @@ use tapway_intent::SourceEvent;
 use tapway_model::{Domain, Instance, Prefix, SourceName};
 use tapway_node::Start;
 
-use super::{Walk, content};
+use super::{Keeps, Walk, content};
 
 const SOURCES: [&str; 2] = ["files", "api"];
 
@@ -19,9 +19,10 @@ impl Walk {
     /// Does something, and looks at what must hold afterwards. Says what it was.
     pub(super) fn step(&mut self) -> String {
         let before = self.announced();
-        let (what, steady) = self.act();
+        self.world.watch.withdrawals.clear();
+        let (what, keeps) = self.act();
         self.pass(UNDER_WAY);
-        self.check_step(&before, steady);
+        self.check_step(&before, keeps);
         what
     }
 
@@ -38,36 +39,39 @@ impl Walk {
         due.intersection(&announced).copied().collect()
     }
 
-    /// Says what was done, and whether everything that is due before and after it stays announced.
-    fn act(&mut self) -> (String, bool) {
+    /// Says what was done, and what must be kept through it.
+    fn act(&mut self) -> (String, Keeps) {
         let running = self.world.is_running();
         match self.dice.roll(100) {
-            0..44 if !running => (self.start(), self.is_intact()),
-            0..20 => (self.put(), true),
-            20..26 => (self.gone(), true),
-            26..31 => (self.repeat(), true),
-            31..38 => (self.list(), true),
-            38 => (self.say_one(SourceEvent::Begin), true),
-            39 => (self.say_one(SourceEvent::Complete), true),
-            40..43 => (self.say_one(SourceEvent::Dead("lost".to_owned())), true),
-            43 => (self.forget(), true),
-            44..72 => (self.meddle(), false),
-            72..76 => (self.flap_uplink(), true),
+            0..44 if !running => (self.start(), Keeps::at_the_end(self.is_intact())),
+            0..20 => (self.put(), Keeps::Throughout),
+            20..26 => (self.gone(), Keeps::Throughout),
+            26..31 => (self.repeat(), Keeps::Throughout),
+            31..38 => (self.list(), Keeps::AtTheEnd),
+            38 => (self.say_one(SourceEvent::Begin), Keeps::Throughout),
+            39 => (self.say_one(SourceEvent::Complete), Keeps::Throughout),
+            40..43 => (
+                self.say_one(SourceEvent::Dead("lost".to_owned())),
+                Keeps::Throughout,
+            ),
+            43 => (self.forget(), Keeps::Throughout),
+            44..72 => (self.meddle(), Keeps::Nothing),
+            72..76 => (self.flap_uplink(), Keeps::AtTheEnd),
             76 => {
                 self.router_forgot = true;
                 self.count("step: session reset");
                 self.world.reset_session();
-                ("the router resets the session".to_owned(), false)
+                ("the router resets the session".to_owned(), Keeps::Nothing)
             }
             77..80 if running => {
                 self.count("step: kill");
                 self.world.kill();
-                ("the daemon is killed".to_owned(), true)
+                ("the daemon is killed".to_owned(), Keeps::AtTheEnd)
             }
-            80..83 => (self.disk(), true),
-            83..95 => (self.wait(), true),
-            95..100 => (self.rest(), true),
-            _ => ("nothing".to_owned(), true),
+            80..83 => (self.disk(), Keeps::AtTheEnd),
+            83..95 => (self.wait(), Keeps::AtTheEnd),
+            95..100 => (self.rest(), Keeps::AtTheEnd),
+            _ => ("nothing".to_owned(), Keeps::Throughout),
         }
     }
 
