@@ -67,6 +67,15 @@ impl Log {
     }
 }
 
+/// Lets a panic, which ends the process, wait for the lines that say what led to it.
+pub fn finish_before_panics(log: &Log) {
+    let (log, print) = (log.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        log.finish();
+        print(panic);
+    }));
+}
+
 /// One line is one write.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

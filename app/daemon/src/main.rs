@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         return settings::check_and_print(&args);
     }
     let log = logging::start(&args.log);
+    logging::finish_before_panics(&log);
     let code = match start::run(&args, &log) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
