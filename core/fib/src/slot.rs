@@ -65,6 +65,9 @@ pub(crate) struct Slot {
     pub(crate) disturbed: bool,
     /// `have` was told after we removed it: perhaps an old message. Ask the kernel by adding.
     pub(crate) unsure: bool,
+    /// The last scan did not find `have`. Another one is needed to believe that: the kernel may leave out of its
+    /// list what others change around.
+    pub(crate) missed: bool,
     /// Something of ours was there since the last scan: an EEXIST may be our own.
     pub(crate) was_ours: bool,
     /// Ours or not, a scan was asked to tell. Kept until then, so that it is known as ours to remove when it
@@ -101,6 +104,7 @@ impl Slot {
             flight_mark: 0,
             disturbed: false,
             unsure: false,
+            missed: false,
             was_ours: false,
             unclear: false,
             foreign: Foreign::No,

@@ -223,3 +223,83 @@ fn an_old_message_about_our_own_object_is_settled_by_a_scan() {
     assert!(host.fib.in_sync(&want.key()));
     assert_eq!(host.run(), NOTHING);
 }
+
+/// A scan that leaves one object out, as the kernel's lists may when others change around it.
+fn scan_without(host: &mut Host, left_out: &Object) {
+    for event in host.kernel.scan() {
+        if event != KernelEvent::Present(left_out.clone()) {
+            host.fib.handle_event(host.now, event);
+        }
+    }
+}
+
+#[test]
+fn one_scan_without_it_does_not_prove_that_an_object_is_gone() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    let key = want.key();
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    host.later(10_000);
+    scan_without(&mut host, &want);
+    assert_eq!(
+        host.run(),
+        ["ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10"],
+        "the kernel is asked by adding it"
+    );
+    assert!(host.fib.in_sync(&key), "it said EEXIST");
+    let told = host.notices();
+    assert!(!told.contains(&Notice::Foreign { key: key.clone() }));
+    assert!(!told.contains(&Notice::Repaired(key.clone())));
+    assert_eq!(told.last(), Some(&Notice::InSync(key.clone())));
+    // Another scan is to say whose it is.
+    host.later(1_000);
+    host.run();
+    assert_eq!(host.notices(), [Notice::ScanNeeded]);
+    host.scan();
+    assert_eq!(host.run(), NOTHING);
+    assert!(host.fib.in_sync(&key));
+    host.later(10_000);
+    host.run();
+    assert_eq!(host.notices(), [], "all is well");
+}
+
+#[test]
+fn two_scans_without_it_prove_that_what_is_there_is_not_ours() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    let key = want.key();
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    for scan in 1..=2 {
+        host.later(10_000);
+        scan_without(&mut host, &want);
+        host.run();
+        assert_eq!(host.fib.in_sync(&key), scan == 1);
+    }
+    assert!(
+        host.notices()
+            .contains(&Notice::Foreign { key: key.clone() })
+    );
+    assert_eq!(host.fib.status(&key), Status::Foreign);
+}
+
+#[test]
+fn what_is_gone_without_a_word_is_put_back_after_one_scan() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    assert!(host.kernel.delete(&want.key()));
+    while host.kernel.poll_event().is_some() {}
+    host.scan();
+    assert_eq!(
+        host.run(),
+        ["ip route add 203.0.113.1/32 dev tap1 proto 112 metric 10"]
+    );
+    assert!(host.has(&want));
+    assert!(host.notices().contains(&Notice::Repaired(want.key())));
+}

@@ -40,6 +40,8 @@ const GROUPS: [u32; 10] = [
 
 /// From the begin of one scan to the begin of the next.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// The same after scans that were torn; it doubles with each.
+const LAST_SCAN_INTERVAL: Duration = Duration::from_secs(16);
 
 /// What to watch for.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,8 @@ pub struct Monitor {
     scanning: bool,
     scan_wanted: bool,
     next_scan: Instant,
+    /// Torn scans in a row; `None` before the first whole one.
+    torn: Option<u32>,
     known: Known,
 }
 
@@ -128,6 +132,7 @@ impl Monitor {
             scanning: false,
             scan_wanted: true,
             next_scan: Instant::ZERO,
+            torn: None,
             known: Known::new(config.protocol),
         })
     }
@@ -154,11 +159,6 @@ impl Monitor {
     /// One that does not exist yet is told when its interface comes.
     pub fn watch_sysctl(&mut self, path: &str, events: &mut Vec<KernelEvent>) {
         self.known.watched.watch(path, events);
-    }
-
-    /// No longer watches a sysctl.
-    pub fn unwatch_sysctl(&mut self, path: &str) {
-        self.known.watched.unwatch(path);
     }
 
     /// Appends what the kernel tells, about `budget` events: all that is queued, up to the first link that is
@@ -241,7 +241,8 @@ impl Monitor {
         self.scan.restart();
         self.scanning = true;
         self.scan_wanted = false;
-        self.next_scan = now + SCAN_INTERVAL;
+        let doubled = SCAN_INTERVAL * 2u32.saturating_pow(self.torn.unwrap_or(0).min(16));
+        self.next_scan = now + doubled.min(LAST_SCAN_INTERVAL);
         self.known.begin_scan();
         events.push(KernelEvent::ScanBegin);
     }
@@ -255,7 +256,14 @@ impl Monitor {
         match progress {
             Ok(Progress::More) => return Ok(true),
             Ok(Progress::Waiting) => return Ok(false),
-            Ok(Progress::Complete) => {
+            // At the start a list that may miss something is better than none; another scan follows.
+            Ok(Progress::Torn) if self.torn.is_some() => {
+                self.torn = self.torn.map(|torn| torn.saturating_add(1));
+                self.scan_wanted = true;
+            }
+            Ok(Progress::Complete | Progress::Torn) => {
+                self.scan_wanted |= matches!(progress, Ok(Progress::Torn));
+                self.torn = Some(0);
                 known.watched.tell(events);
                 events.push(KernelEvent::ScanEnd);
             }
@@ -273,45 +281,4 @@ impl AsFd for Monitor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The lister's last wake may come after the end of its scan was taken in. A loop that waits for the
-    /// descriptor must not spin then.
-    #[test]
-    fn a_late_wake_is_forgotten() {
-        if !tapway_sys::process::is_root() {
-            assert_eq!(
-                std::env::var("TAPWAY_TEST_UNPRIVILEGED").as_deref(),
-                Ok("1"),
-                "this test makes a network namespace and needs root; set TAPWAY_TEST_UNPRIVILEGED=1 to go without it"
-            );
-            eprintln!("NOT RUN: this test needs root, and TAPWAY_TEST_UNPRIVILEGED=1 is set");
-            return;
-        }
-        tapway_sys::netns::in_new(|| {
-            let mut monitor = Monitor::open(MonitorConfig::new(112, 0)).expect("monitor");
-            let mut poller = Poller::new().expect("epoll");
-            poller.add(&monitor, 0, Interest::READ).expect("epoll");
-            let (mut events, mut ready) = (Vec::new(), Vec::new());
-            let now = Instant::from_nanos(1);
-            while events.last() != Some(&KernelEvent::ScanEnd) {
-                monitor.read(now, 256, &mut events).expect("read");
-                poller
-                    .wait(Some(std::time::Duration::from_millis(100)), &mut ready)
-                    .expect("epoll");
-            }
-            monitor.scan.ready().wake();
-            let is_readable = |poller: &mut Poller, ready: &mut Vec<_>| {
-                poller
-                    .wait(Some(std::time::Duration::ZERO), ready)
-                    .expect("epoll");
-                !ready.is_empty()
-            };
-            assert!(is_readable(&mut poller, &mut ready));
-            monitor.read(now, 256, &mut events).expect("read");
-            assert!(!is_readable(&mut poller, &mut ready));
-        })
-        .expect("a network namespace");
-    }
-}
+mod tests;

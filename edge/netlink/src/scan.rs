@@ -23,7 +23,7 @@ use crate::exchange::RECEIVE;
 use crate::message::{Content, Message, Refusal, Requests, messages};
 
 /// How often a list is begun again because the kernel's changed under it.
-const TRIES: u8 = 10;
+const TRIES: u8 = if cfg!(test) { 2 } else { 10 };
 
 /// One request and what it asks for.
 #[derive(Clone, Debug)]
@@ -74,6 +74,8 @@ pub(crate) enum Progress {
     Waiting,
     /// Everything was listed.
     Complete,
+    /// The kernel's lists changed under each attempt: something may be missing.
+    Torn,
 }
 
 /// How many buffers may wait to be taken in.
@@ -82,7 +84,8 @@ const AHEAD: usize = 16;
 /// What the lister hands over, with the number of its scan.
 enum Part {
     Buffer(u64, Vec<u8>),
-    End(u64, Result<(), Error>),
+    /// Whether all lists were whole.
+    End(u64, Result<bool, Error>),
 }
 
 /// Scans, listed by a thread: with a million foreign routes in a table the kernel may search for
@@ -154,7 +157,10 @@ impl Scan {
                     }
                 }
                 Ok(Part::End(number, result)) if number == self.number => {
-                    return result.map(|()| Progress::Complete);
+                    return result.map(|whole| match whole {
+                        true => Progress::Complete,
+                        false => Progress::Torn,
+                    });
                 }
                 // Of a scan that was given up.
                 Ok(_) => {}
@@ -228,18 +234,23 @@ impl Lister {
         Ok(())
     }
 
-    fn list(&mut self, number: u64) -> Result<Result<(), Error>, Deserted> {
+    /// Whether all lists are whole.
+    fn list(&mut self, number: u64) -> Result<Result<bool, Error>, Deserted> {
+        let mut whole = true;
         for stage in 0..self.stages.len() {
-            // What changes meanwhile is told by notifications, so the list need not be whole for ever.
+            let mut interrupted = true;
             for _ in 0..TRIES {
-                match self.list_stage(number, stage)? {
-                    Ok(interrupted) if interrupted => {}
-                    Ok(_) => break,
+                interrupted = match self.list_stage(number, stage)? {
+                    Ok(interrupted) => interrupted,
                     Err(e) => return Ok(Err(e)),
+                };
+                if !interrupted {
+                    break;
                 }
             }
+            whole &= !interrupted;
         }
-        Ok(Ok(()))
+        Ok(Ok(whole))
     }
 
     /// Whether the kernel's list changed under it.

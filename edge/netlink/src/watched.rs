@@ -23,10 +23,6 @@ impl Watched {
         self.values.insert(path.to_owned(), value);
     }
 
-    pub(crate) fn unwatch(&mut self, path: &str) {
-        self.values.remove(path);
-    }
-
     /// Reads all below `prefix` and tells what changed.
     pub(crate) fn reread(&mut self, prefix: &str, events: &mut Vec<KernelEvent>) {
         let below = self

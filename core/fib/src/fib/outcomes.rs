@@ -171,6 +171,9 @@ impl Fib {
         let slot = &mut self.slots[id];
         if slot.unsure && slot.have.is_some() {
             slot.unsure = false;
+            if slot.missed {
+                self.scan.want(now);
+            }
             return;
         }
         if slot.foreign == Foreign::Seen || slot.have.is_some() {

@@ -7,6 +7,7 @@ use core::time::Duration;
 use tapway_model::Instant;
 
 use super::Fib;
+use crate::compare::same;
 use crate::mirror::Generation;
 use crate::slot::Foreign;
 use crate::{IfIndex, Key, Notice};
@@ -138,7 +139,9 @@ impl Fib {
         let slot = &self.slots[id];
         // The values of sysctls are read when they are first watched, not in every scan.
         if slot.seen == mark || matches!(slot.key, Key::Sysctl(_)) {
-            self.slots[id].unclear = false;
+            let slot = &mut self.slots[id];
+            slot.unclear = false;
+            slot.missed = false;
             return;
         }
         if slot.foreign == Foreign::Seen {
@@ -148,6 +151,19 @@ impl Fib {
         slot.unclear = false;
         slot.was_ours = slot.flight.is_some() || slot.fresh_until > self.now;
         slot.perhaps = None;
+        let as_wanted = match (&slot.want, &slot.have) {
+            (Some(want), Some(have)) => same(want, have),
+            _ => false,
+        };
+        if as_wanted && !slot.missed {
+            // Asked by adding it: what is wanted is not withdrawn because of one list.
+            slot.missed = true;
+            slot.unsure = true;
+            slot.disturbed = true;
+            slot.repair = true;
+            return;
+        }
+        slot.missed = false;
         if slot.have.is_some() {
             slot.unsure = false;
             slot.disturbed = true;
