@@ -78,10 +78,15 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
     /// Lists and follows the directory. Ends well when a stop or a new listing is asked for, with
     /// an error when the directory is lost.
     fn follow(&mut self) -> Result<io::Result<()>, Closed> {
-        // First watch, then list: what happens in between is seen twice, not never.
-        let listed = Watch::directory(&self.path).and_then(|w| Ok((w, list(&self.path)?)));
-        let (mut watch, files) = match listed {
-            Ok(both) => both,
+        let listed = Identity::of(&self.path).and_then(|identity| {
+            // First watch, then list: what happens in between is seen twice, not never.
+            let watch = Watch::directory(&self.path)?;
+            let files = list(&self.path)?;
+            identity.check(&self.path)?;
+            Ok((identity, watch, files))
+        });
+        let (identity, mut watch, files) = match listed {
+            Ok(all) => all,
             Err(error) => return Ok(Err(error)),
         };
         if files.is_empty() && self.is_elsewhere() {
@@ -89,7 +94,7 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             return Ok(Err(io::Error::new(io::ErrorKind::NotFound, why)));
         }
         if !files.is_empty() {
-            self.device = device(&self.path);
+            self.device = Some(identity.device);
         }
         self.held.clear();
         self.last_words = None;
@@ -115,6 +120,13 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             }
             if touched.lost {
                 return Ok(Err(Errno::NOENT.into()));
+            }
+            // Files that are not there say nothing when it is the directory that is elsewhere.
+            let absent = |(_, _, reading): &Read| matches!(reading, Reading::Absent);
+            if (touched.above || readings.iter().any(absent))
+                && let Err(error) = identity.check(&self.path)
+            {
+                return Ok(Err(error));
             }
             if touched.overflow {
                 return Ok(Ok(()));
@@ -203,7 +215,7 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
 
     /// Whether the path leads to another disk than the one that had files.
     fn is_elsewhere(&self) -> bool {
-        self.device.is_some() && device(&self.path) != self.device
+        self.device.is_some() && Identity::of(&self.path).ok().map(|i| i.device) != self.device
     }
 
     /// Until something happens in the directory, the bell rings, or the time is over.
@@ -226,8 +238,31 @@ fn is_behind((_, done, reading): &Read) -> bool {
     *done != Done::Removed && matches!(reading, Reading::Absent)
 }
 
-fn device(path: &Path) -> Option<u64> {
-    std::fs::metadata(path).map(|m| m.dev()).ok()
+/// Which directory a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(path: &Path) -> io::Result<Identity> {
+        std::fs::metadata(path).map(|meta| Identity {
+            device: meta.dev(),
+            inode: meta.ino(),
+        })
+    }
+
+    /// Whether `path` still leads there.
+    fn check(self, path: &Path) -> io::Result<()> {
+        match Identity::of(path)? == self {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "another directory has taken its place",
+            )),
+        }
+    }
 }
 
 #[cfg(test)]

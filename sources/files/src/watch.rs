@@ -16,6 +16,8 @@ use crate::directory::counts;
 #[derive(Debug)]
 pub(crate) struct Watch {
     fd: OwnedFd,
+    /// The kernel's number of the directory here; others are of those above it.
+    number: i32,
     path: PathBuf,
     /// Files that were created here and not closed yet: still being written.
     open: BTreeSet<String>,
@@ -46,6 +48,8 @@ pub(crate) struct Touched {
     pub(crate) overflow: bool,
     /// The directory is not there any more.
     pub(crate) lost: bool,
+    /// Something happened above the directory: its path may lead elsewhere.
+    pub(crate) above: bool,
 }
 
 impl Touched {
@@ -70,9 +74,9 @@ impl Touched {
 }
 
 impl Watch {
-    /// Watches the files of a directory.
+    /// Watches the files of a directory, and what could make its path lead elsewhere.
     pub(crate) fn directory(path: &Path) -> io::Result<Watch> {
-        Watch::new(
+        let watch = Watch::new(
             path,
             WatchFlags::CLOSE_WRITE
                 | WatchFlags::MOVED_TO
@@ -82,7 +86,17 @@ impl Watch {
                 | WatchFlags::ATTRIB
                 | WatchFlags::DELETE_SELF
                 | WatchFlags::MOVE_SELF,
-        )
+        )?;
+        for above in path.ancestors().skip(1) {
+            let flags = WatchFlags::CREATE
+                | WatchFlags::MOVED_TO
+                | WatchFlags::DELETE_SELF
+                | WatchFlags::MOVE_SELF
+                | WatchFlags::ONLYDIR;
+            // One that cannot be watched is one whose end is noticed later, with the next file.
+            let _ = inotify::add_watch(&watch.fd, or_here(above), flags);
+        }
+        Ok(watch)
     }
 
     /// Watches the nearest directory above `path` that is there, for what could bring `path` back.
@@ -94,12 +108,7 @@ impl Watch {
             | WatchFlags::MOVE_SELF;
         let mut error = io::Error::from(io::ErrorKind::NotFound);
         for above in path.ancestors().skip(1) {
-            let above = if above.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                above
-            };
-            match Watch::new(above, flags) {
+            match Watch::new(or_here(above), flags) {
                 Ok(watch) => return Ok(watch),
                 Err(e) => error = e,
             }
@@ -109,9 +118,10 @@ impl Watch {
 
     fn new(path: &Path, flags: WatchFlags) -> io::Result<Watch> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&fd, path, flags | WatchFlags::ONLYDIR)?;
+        let number = inotify::add_watch(&fd, path, flags | WatchFlags::ONLYDIR)?;
         Ok(Watch {
             fd,
+            number,
             path: path.to_path_buf(),
             open: BTreeSet::new(),
         })
@@ -123,6 +133,10 @@ impl Watch {
         let mut reader = Reader::new(&self.fd, &mut buffer);
         loop {
             match reader.next() {
+                Ok(event) if event.wd() != self.number => {
+                    touched.above = true;
+                    touched.overflow |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+                }
                 Ok(event) => {
                     let name = event.file_name().map(|n| n.to_string_lossy());
                     let (path, open) = (&self.path, &mut self.open);
@@ -147,7 +161,6 @@ impl Touched {
     ) {
         let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF;
         let over = ReadFlags::UNMOUNT | ReadFlags::IGNORED;
-        self.overflow |= events.contains(ReadFlags::QUEUE_OVERFLOW);
         self.lost |= events.intersects(gone | over);
         let Some(name) = name else {
             return;
@@ -188,6 +201,13 @@ impl Touched {
                 Done::Written
             },
         );
+    }
+}
+
+fn or_here(path: &Path) -> &Path {
+    match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
     }
 }
 
