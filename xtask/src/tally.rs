@@ -9,6 +9,10 @@ pub(crate) struct Tally {
     pub failed: u64,
     /// Names of those.
     pub names: Vec<String>,
+    /// Tests that passed only when they were run again.
+    pub flaky: Vec<String>,
+    /// What tests that could not run said about it.
+    pub not_run: Vec<String>,
 }
 
 impl Tally {
@@ -16,6 +20,15 @@ impl Tally {
     pub(crate) fn read(&mut self, whole: &str) {
         // nextest shows what a failed test printed indented; cargo test does not indent its own lines.
         let (line, indented) = (whole.trim(), whole.starts_with(' '));
+        if let Some(what) = line.strip_prefix("NOT RUN: ") {
+            self.not_run.push(what.to_owned());
+        }
+        // `FLAKY 2/2 [   3.1s] (3/9) tapway-lab::interop_peers a::b`, and again in the summary
+        if line.starts_with("FLAKY ")
+            && let Some((_, name)) = line.split_once(']')
+        {
+            add(&mut self.flaky, plain_name(name));
+        }
         // `test result: ok. 6 passed; 0 failed; 0 ignored; ...` and
         // `Summary [  24.4s] 18 tests run: 16 passed (1 slow), 1 failed, 1 timed out, 0 skipped`
         if !indented && line.starts_with("test result: ") || line.starts_with("Summary [") {
@@ -35,25 +48,13 @@ impl Tally {
                 .strip_prefix("test ")
                 .and_then(|rest| rest.strip_suffix(" ... FAILED"))
         {
-            self.name(name);
+            add(&mut self.names, name);
         } else if ["FAIL [", "TIMEOUT [", "SIGKILL [", "SIGABRT [", "SIGSEGV ["]
             .iter()
             .any(|mark| line.starts_with(mark))
             && let Some((_, name)) = line.split_once(']')
         {
-            // `FAIL [   0.005s] ( 1/18) tapway-lab peers::frr::tests::answers_are_read`
-            let name = match name.split_once(") ") {
-                Some((_, rest)) => rest,
-                None => name,
-            };
-            self.name(name.trim());
-        }
-    }
-
-    fn name(&mut self, name: &str) {
-        // Runners say a failure twice.
-        if !self.names.iter().any(|n| n == name) {
-            self.names.push(name.to_string());
+            add(&mut self.names, plain_name(name));
         }
     }
 
@@ -62,6 +63,20 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.names.extend(other.names);
+        self.flaky.extend(other.flaky);
+        self.not_run.extend(other.not_run);
+    }
+}
+
+/// `( 1/18) tapway-lab peers::frr::tests::answers_are_read` without its number.
+fn plain_name(name: &str) -> &str {
+    name.split_once(") ").map_or(name, |(_, rest)| rest).trim()
+}
+
+/// Runners say everything twice.
+fn add(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|n| n == name) {
+        names.push(name.to_owned());
     }
 }
 
@@ -96,5 +111,16 @@ mod tests {
             assert_eq!((tally.passed, tally.failed), (passed, failed), "{text}");
             assert_eq!(tally.names, names, "{text}");
         }
+    }
+
+    #[test]
+    fn what_passed_late_or_not_at_all_is_told() {
+        let text = "   TRY 1 FAIL [   3.1s] (1/9) tapway-lab::interop a::b\n  FLAKY 2/2 [   2.9s] (1/9) tapway-lab::interop a::b\n    NOT RUN: this test needs root\n     Summary [  24.4s] 9 tests run: 9 passed (1 flaky), 0 skipped\n   FLAKY 2/2 [   2.9s] (1/9) tapway-lab::interop a::b";
+        let mut tally = Tally::default();
+        text.lines().for_each(|l| tally.read(l));
+        assert_eq!((tally.passed, tally.failed), (9, 0));
+        assert_eq!(tally.flaky, ["tapway-lab::interop a::b"]);
+        assert_eq!(tally.not_run, ["this test needs root"]);
+        assert!(tally.names.is_empty());
     }
 }

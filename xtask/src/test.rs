@@ -48,7 +48,7 @@ pub(crate) fn test(which: Which) -> Result<()> {
         run(&mut cargo("test --workspace --no-run --quiet"))
     })?;
 
-    let runner = Runner::new(&workspace);
+    let runner = Runner::new(which, &workspace);
     let of = |ring: Ring| names(&workspace, ring);
     let mut total = Tally::default();
     let mut rows = Vec::new();
@@ -80,11 +80,21 @@ pub(crate) fn test(which: Which) -> Result<()> {
     for name in &total.names {
         println!("FAILED: {name}");
     }
+    for name in &total.flaky {
+        println!("FLAKY, passed when it was run again: {name}");
+    }
+    for what in &total.not_run {
+        println!("NOT RUN: {what}");
+    }
     if !left_out.is_empty() {
         println!("NOT RUN, because they need root: {}", left_out.join(", "));
     }
     println!("in {:.0} s", start.elapsed().as_secs_f64());
-    println!("{} passed, {} failed", total.passed, total.failed);
+    let flaky = match total.flaky.len() {
+        0 => String::new(),
+        some => format!(", {some} of the passed only when run again"),
+    };
+    println!("{} passed, {} failed{flaky}", total.passed, total.failed);
     if total.failed > 0 {
         bail!("{} tests failed", total.failed);
     }
@@ -127,13 +137,15 @@ fn names(workspace: &Workspace, ring: Ring) -> Vec<String> {
 
 /// Runs tests with nextest when it is there.
 struct Runner<'a> {
+    which: Which,
     nextest: bool,
     workspace: &'a Workspace,
 }
 
 impl Runner<'_> {
-    fn new(workspace: &Workspace) -> Runner<'_> {
+    fn new(which: Which, workspace: &Workspace) -> Runner<'_> {
         Runner {
+            which,
             nextest: has("cargo-nextest"),
             workspace,
         }
@@ -170,6 +182,13 @@ impl Runner<'_> {
         }
         for test in tests {
             command.args(["--test", test]);
+        }
+        if self.which == Which::Unprivileged {
+            // What those few inside the source files that need more say then is counted.
+            command.env("TAPWAY_TEST_UNPRIVILEGED", "1");
+            if self.nextest {
+                command.arg("--success-output=immediate");
+            }
         }
         self.count(name, &mut command)
     }

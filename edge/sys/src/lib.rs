@@ -19,4 +19,5 @@ pub mod ra;
 pub mod signal;
 pub mod sysctl;
 pub mod tcp;
+pub mod testing;
 pub mod wake;

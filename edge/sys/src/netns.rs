@@ -28,6 +28,17 @@ pub fn in_new<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     )
 }
 
+/// Runs a test in a new, empty network namespace. Where there is no root it fails, or says that it was not run
+/// when `TAPWAY_TEST_UNPRIVILEGED=1` is set.
+///
+/// # Panics
+/// When `test` does, or when there can be no namespace.
+pub fn for_test(test: impl FnOnce() + Send) {
+    if crate::testing::needs(crate::process::is_root(), "root, for a network namespace") {
+        in_new(test).expect("a network namespace");
+    }
+}
+
 /// Runs `work` in the network namespace at `path` (`/run/netns/NAME`, `/proc/PID/ns/net`) and waits
 /// for it. A panic of `work` goes on here.
 ///

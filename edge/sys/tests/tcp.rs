@@ -18,16 +18,7 @@ struct Pair {
 }
 
 fn run(test: impl FnOnce(&Pair) + Send) {
-    if !tapway_sys::process::is_root() {
-        assert_eq!(
-            std::env::var("TAPWAY_TEST_UNPRIVILEGED").as_deref(),
-            Ok("1"),
-            "this test makes network namespaces and needs root; set TAPWAY_TEST_UNPRIVILEGED=1 to go without it"
-        );
-        eprintln!("NOT RUN: this test needs root, and TAPWAY_TEST_UNPRIVILEGED=1 is set");
-        return;
-    }
-    tapway_sys::netns::in_new(|| {
+    tapway_sys::netns::for_test(|| {
         // The other namespace lives as long as this file is open.
         let file = tapway_sys::netns::in_new(|| std::fs::File::open("/proc/thread-self/ns/net"))
             .unwrap()
@@ -45,8 +36,7 @@ fn run(test: impl FnOnce(&Pair) + Send) {
             other,
             a0: index("a0"),
         });
-    })
-    .unwrap();
+    });
 }
 
 fn configure(name: &str, host: u8) {
