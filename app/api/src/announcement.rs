@@ -46,7 +46,7 @@ pub struct Announcement {
     pub instances: Vec<InstanceName>,
     /// What each peer got.
     pub peers: Vec<AnnouncedTo>,
-    /// Seconds since it is announced; absent when not kept.
+    /// Seconds since it is announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<u64>,
 }

@@ -253,9 +253,9 @@ impl Daemon {
         if self.settings.peer_origin(name) != Origin::File {
             self.node.remove_peer(now(), name);
             self.drain();
+            self.store.write(Write::Disabled(name.clone(), false));
         }
         self.store.write(Write::Peer(name.clone(), None));
-        self.store.write(Write::Disabled(name.clone(), false));
         self.answer_when_kept(ApiReply::done(format!("peer {name} is removed")), responder);
     }
 

@@ -127,6 +127,8 @@ pub struct Daemon {
     next_housekeeping: Instant,
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
+    /// Kernel batches applied in this turn.
+    batches: usize,
     /// There is something to do that needs no waiting.
     pub(crate) more: bool,
     pub(crate) sliced: Sliced,
@@ -164,7 +166,7 @@ impl Daemon {
             advertiser: Advertiser::default(),
             kernel_events: Vec::new(),
             monitor_status: tapway_netlink::Status {
-                more: true,
+            more: true,
                 lost: false,
                 timeout: None,
             },
@@ -173,6 +175,7 @@ impl Daemon {
             next_housekeeping: started + HOUSEKEEPING,
             watchdog,
             next_watchdog: watchdog.map(|i| started + i),
+            batches: 0,
             more: false,
             sliced: Sliced::default(),
         }
@@ -223,14 +226,18 @@ impl Daemon {
 
     fn turn(&mut self, ready: &[Ready]) {
         self.more = false;
+        self.batches = 0;
         // The kernel first: a lost link must not wait behind a peer's table.
         if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor_due() {
             for _ in 0..LOSSES {
                 self.read_kernel();
+                // What is to be written can wait; the next lost link cannot.
+                self.transmit();
                 if !self.monitor_status.lost {
                     break;
                 }
             }
+            self.drain();
         }
         for event in ready {
             match event.token {
@@ -288,7 +295,6 @@ impl Daemon {
         if !self.kernel_events.is_empty() {
             self.node.handle_kernel(now(), self.kernel_events.drain(..));
         }
-        self.drain();
     }
 
     fn accept(&mut self, token: u64) {
@@ -373,7 +379,8 @@ impl Daemon {
     fn take_calls(&mut self) {
         let budget = Budget::slice();
         for _ in 0..CALLS {
-            if budget.is_spent() {
+            // Those that are answered in slices wait in the inbox, whose bound is the one that is told.
+            if budget.is_spent() || self.sliced.len() >= CALLS {
                 break;
             }
             let Some(call) = self.inbox.next_call() else {
@@ -437,10 +444,9 @@ impl Daemon {
     }
 
     fn act(&mut self) {
-        let mut batches = 0;
         loop {
             self.transmit();
-            if batches == BATCHES {
+            if self.batches == BATCHES {
                 self.more = true;
                 return;
             }
@@ -449,7 +455,7 @@ impl Daemon {
             };
             match action {
                 Action::Kernel(batch) => {
-                    batches += 1;
+                    self.batches += 1;
                     let outcomes = self.writer.apply(&batch.changes);
                     self.node.handle_outcomes(now(), batch.id, &outcomes);
                 }

@@ -40,7 +40,7 @@ impl Listeners {
             let same = |w: &&Listener| w.addr == *addr && w.device == open.device;
             wanted.iter().any(|w| same(&w))
         });
-        self.failed.clear();
+        let before = std::mem::take(&mut self.failed);
         if std::mem::take(&mut self.resting) {
             for open in self.open.values() {
                 let _ = poller.modify(&open.fd, open.token, Interest::READ);
@@ -53,7 +53,9 @@ impl Listeners {
                 } else {
                     error.to_string()
                 };
-                tracing::warn!(addr = %listener.addr, "cannot listen for peers: {text}");
+                if before.get(&listener.addr) != Some(&text) {
+                    tracing::warn!(addr = %listener.addr, "cannot listen for peers: {text}");
+                }
                 self.open.remove(&listener.addr);
                 self.failed.insert(listener.addr, text);
             }

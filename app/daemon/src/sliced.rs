@@ -122,6 +122,11 @@ pub(crate) struct Sliced {
 }
 
 impl Sliced {
+    /// Requests that are not answered to their end.
+    pub(crate) fn len(&self) -> usize {
+        self.writes.len() + self.listings.len()
+    }
+
     /// Tells whoever still waits that nothing more comes.
     pub(crate) fn stop(&mut self) {
         let writers = self.writes.drain(..).map(|write| match write {

@@ -235,7 +235,7 @@ impl Node {
             return;
         }
         steps.push(self.neighbour_step(&state.keys));
-        let step = announcement_step(state.announced, &state.gate);
+        let step = announcement_step(state.announced.is_some(), &state.gate);
         let announced = step.verdict == Verdict::Ok;
         steps.push(step);
         if announced {

@@ -30,4 +30,4 @@ pub use explain::{Explanation, Stage, Step, Verdict};
 pub use imports::IMPORT_METRIC;
 pub use node::{Node, Restored, Start};
 pub use way::Way;
-pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate};
+pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate, LAST_RESORT_METRIC};

@@ -12,13 +12,13 @@ use core::net::IpAddr;
 
 use tapway_fib::{Fib, IfIndex, Key, Link, Neighbour, NextHop, Object, Route, RouteKind};
 use tapway_intent::{Effective, Holder};
-use tapway_model::{ClaimKind, Domain, Family, IfName, Network, NicState, Owner, Prefix};
+use tapway_model::{ClaimKind, Domain, Family, IfName, Instant, Network, NicState, Owner, Prefix};
 
 /// The metric of every claim's route.
 pub const CLAIM_METRIC: u32 = 10;
 
 /// The metric of the route behind a prefix that nothing of ours delivers: any other way wins.
-pub(crate) const LAST_RESORT_METRIC: u32 = u32::MAX;
+pub const LAST_RESORT_METRIC: u32 = u32::MAX;
 
 /// `NUD_PERMANENT` in `linux/neighbour.h`.
 const NUD_PERMANENT: u16 = 0x80;
@@ -363,7 +363,8 @@ pub(crate) fn is_here(state: NicState) -> bool {
 pub(crate) struct ClaimState {
     pub keys: Vec<Key>,
     pub gate: Gate,
-    pub announced: bool,
+    /// Since when it is announced.
+    pub announced: Option<Instant>,
     pub interfaces: BTreeSet<IfName>,
 }
 
@@ -397,14 +398,17 @@ impl Claims {
 
     /// Whether it is announced.
     pub(crate) fn is_announced(&self, id: &ClaimId) -> bool {
-        self.states.get(id).is_some_and(|state| state.announced)
+        self.states
+            .get(id)
+            .is_some_and(|state| state.announced.is_some())
     }
 
     /// Whether it is announced, and the kernel's object is only to become another: that forwards all the
     /// while, so it is withdrawn only if the next batch fails.
     pub(crate) fn is_replaced(&self, id: &ClaimId, fib: &Fib) -> bool {
         self.states.get(id).is_some_and(|state| {
-            state.announced && matches!(&state.gate, Gate::Kernel(key) if !fib.in_sync(key))
+            state.announced.is_some()
+                && matches!(&state.gate, Gate::Kernel(key) if !fib.in_sync(key))
         })
     }
 
@@ -415,7 +419,7 @@ impl Claims {
         for key in &keys {
             *self.counts.entry(key.clone()).or_insert(0) += 1;
         }
-        let announced = old.as_ref().is_some_and(|o| o.announced);
+        let announced = old.as_ref().and_then(|o| o.announced);
         if let Some(old) = old {
             self.drop_state(id, old, fib);
         }

@@ -347,6 +347,14 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "peer.tor1.install.metric: 0 is no metric",
         ),
         (
+            "install = { metric = 10 }",
+            "6:22: peer.tor1.install.metric: 10 is the metric of claims' own routes; write another",
+        ),
+        (
+            "install = { metric = 4294967295 }",
+            "6:22: peer.tor1.install.metric: 4294967295 is the metric of claims' own routes; write another",
+        ),
+        (
             "install = { tabel = 5 }",
             "6:13: peer.tor1.install.tabel: there is no key \"tabel\" here; did you mean table?",
         ),

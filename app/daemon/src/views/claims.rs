@@ -212,6 +212,10 @@ pub fn announcements(
 }
 
 fn announced(node: &Node, announcement: tapway_bgp::Announcement) -> Announcement {
+    let claim = (announcement.id.domain, announcement.id.prefix);
+    let age = node
+        .announced_since(&claim)
+        .map(|since| super::age(crate::daemon::now(), since));
     let owners = node
         .intent()
         .effective(announcement.id.domain, &announcement.id.prefix)
@@ -239,7 +243,7 @@ fn announced(node: &Node, announcement: tapway_bgp::Announcement) -> Announcemen
         owners,
         instances: announcement.instances,
         peers,
-        age_s: None,
+        age_s: age,
     }
 }
 

@@ -54,10 +54,10 @@ impl Node {
         if open && !self.stopping {
             if let Some(effective) = self.intent.effective(id.0, &id.1) {
                 let announcement = self.announcement(id, &effective);
-                let new = !state.announced;
+                let new = state.announced.is_none();
                 self.speaker.announce(now, announcement);
                 if let Some(state) = self.claims.states.get_mut(&id) {
-                    state.announced = true;
+                    state.announced.get_or_insert(now);
                 }
                 if new {
                     self.event(
@@ -77,7 +77,7 @@ impl Node {
         let Some(state) = self.claims.states.get_mut(&id) else {
             return;
         };
-        if !core::mem::take(&mut state.announced) {
+        if state.announced.take().is_none() {
             return;
         }
         self.speaker.withdraw(

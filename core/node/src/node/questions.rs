@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use tapway_bgp::{Endpoint, Speaker};
 use tapway_fib::{Fib, Key};
 use tapway_intent::Intent;
-use tapway_model::PeerName;
+use tapway_model::{Instant, PeerName};
 
 impl Node {
     /// Who owns what.
@@ -46,12 +46,18 @@ impl Node {
         self.claims
             .states
             .iter()
-            .map(|(id, s)| (id, &s.gate, s.announced))
+            .map(|(id, s)| (id, &s.gate, s.announced.is_some()))
     }
 
     /// The gate of one claim and whether it is announced.
     pub fn claim(&self, id: &ClaimId) -> Option<(&Gate, bool)> {
-        self.claims.states.get(id).map(|s| (&s.gate, s.announced))
+        let state = self.claims.states.get(id)?;
+        Some((&state.gate, state.announced.is_some()))
+    }
+
+    /// Since when a claim is announced.
+    pub fn announced_since(&self, id: &ClaimId) -> Option<Instant> {
+        self.claims.states.get(id)?.announced
     }
 
     /// Whether this is a gateway address of a network.

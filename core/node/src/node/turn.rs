@@ -34,7 +34,7 @@ impl Node {
         if !self.settled && self.intent.settled(now) {
             self.settled = true;
             self.speaker.set_restart_done(now);
-            let text = "every source has spoken or had its grace; End-of-RIB may be sent";
+            let text = "the grace of every source is over; End-of-RIB may be sent";
             self.event(Level::Info, "start.settled", "tapwayd", text.into());
         }
         if self.settled && !self.pruning && self.all_have_spoken(now) {

@@ -12,6 +12,7 @@ use tapway_bgp::config::{
 };
 use tapway_model::spec::SpecError;
 use tapway_model::{Domain, Family, IfName, PeerName, PolicyName};
+use tapway_node::{CLAIM_METRIC, LAST_RESORT_METRIC};
 
 use super::address::{BGP_PORT, host_address, is_link_local, of_family, peer_address, peer_asn};
 use super::network::{NextHopSpec, table};
@@ -450,16 +451,17 @@ impl PeerSpec {
 impl InstallSpec {
     /// Keys in errors begin with `install`.
     pub(super) fn parse(&self) -> Result<InstallChange, SpecError> {
-        let metric = |metric: i64| {
-            u32::try_from(metric)
-                .ok()
-                .filter(|m| *m > 0)
-                .ok_or_else(|| {
-                    wrong(
-                        "install.metric",
-                        format!("{metric} is no metric; write 1 to 4294967295"),
-                    )
-                })
+        let metric = |metric: i64| match u32::try_from(metric) {
+            // A received route with their metric would take the place of a guest's.
+            Ok(taken @ (CLAIM_METRIC | LAST_RESORT_METRIC)) => Err(wrong(
+                "install.metric",
+                format!("{taken} is the metric of claims' own routes; write another"),
+            )),
+            Ok(metric) if metric > 0 => Ok(metric),
+            _ => Err(wrong(
+                "install.metric",
+                format!("{metric} is no metric; write 1 to 4294967294, but not {CLAIM_METRIC}"),
+            )),
         };
         let prefsrc = |text: &String| host_address(text).map_err(|e| wrong("install.prefsrc", e));
         let in_table = |spec| table(Some(spec)).map_err(|e| wrong("install.table", e));

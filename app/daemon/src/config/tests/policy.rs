@@ -211,7 +211,7 @@ fn every_wrong_change() {
         ),
         (
             "install = { metric = 0 }",
-            "install.metric: 0 is no metric; write 1 to 4294967295",
+            "install.metric: 0 is no metric; write 1 to 4294967294, but not 10",
         ),
     ] {
         let found = problem(&format!("{{ set = {{ {key} }}, action = \"next\" }}"));
