@@ -166,7 +166,7 @@ impl Daemon {
             advertiser: Advertiser::default(),
             kernel_events: Vec::new(),
             monitor_status: tapway_netlink::Status {
-            more: true,
+                more: true,
                 lost: false,
                 timeout: None,
             },

@@ -1,28 +1,30 @@
 //! Much at once through the API: others are served meanwhile.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use tapway_api::list::List;
+use tapway_api::route::Route;
 use tapway_api::write::Applied;
-use tapway_lab::mac_of;
+use tapway_lab::wait_for;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, SOON};
 
 const INSTANCES: u32 = 10_000;
 
 #[test]
 fn ten_thousand_instances_in_one_request_hold_up_nobody() {
     let bed = Bed::new();
+    bed.plug("tap0");
+    bed.guest("tap0", &["203.0.113.1"]);
+    bed.announces(&["203.0.113.1/32"]);
+    // Each is a route in the kernel and an announcement.
     let specs: Vec<_> = (0..INSTANCES)
         .map(|i| {
+            let prefix = format!("10.{}.{}.{}/32", i >> 16, (i >> 8) & 255, i & 255);
             json!({
                 "name": format!("vm{i}"),
-                "nic": [{
-                    "interface": format!("tap{i}"),
-                    "mac": mac_of(i),
-                    "addresses": [format!("10.{}.{}.{}", i >> 16, (i >> 8) & 255, i & 255)],
-                }],
+                "claim": [{"owner": "host", "kind": "route", "prefix": prefix}],
             })
         })
         .collect();
@@ -30,26 +32,42 @@ fn ten_thousand_instances_in_one_request_hold_up_nobody() {
     serde_json::to_writer(&file, &specs).expect("a temporary file");
     let path = file.path().to_string_lossy().into_owned();
 
-    let done = AtomicBool::new(false);
-    let (applied, seen) = std::thread::scope(|scope| {
+    let total = u64::from(INSTANCES) + 1;
+    let under_way = |count: &u64| (2..total).contains(count);
+    let count = || bed.tapwayd.status().instances;
+    let (applied, seen, at_withdraw) = std::thread::scope(|scope| {
         let apply = scope.spawn(|| {
             let applied: Applied = bed.tapwayd.json(&["instance", "apply", "-f", &path]);
-            done.store(true, Ordering::Release);
             applied
         });
-        let mut seen = Vec::new();
-        while !done.load(Ordering::Acquire) && !apply.is_finished() {
-            seen.push(bed.tapwayd.status().instances);
+        let mut seen = vec![wait_for(SOON, "the first of them", || {
+            let count = count();
+            if count > 1 { Ok(count) } else { Err(count) }
+        })];
+        // A guest that stops meanwhile is withdrawn meanwhile.
+        bed.host.link_del("tap0");
+        let at_withdraw = wait_for(SOON, "it is withdrawn", || {
+            let list: List<Route> =
+                bed.router
+                    .json(&["route", "list", "--prefix", "203.0.113.1/32"]);
+            match list.total {
+                0 => Ok(count()),
+                more => Err(more),
+            }
+        });
+        while !apply.is_finished() {
+            seen.push(count());
         }
-        (apply.join().expect("it is applied"), seen)
+        (apply.join().expect("it is applied"), seen, at_withdraw)
     });
     assert_eq!(applied.items.len(), INSTANCES as usize);
     assert!(
-        seen.iter()
-            .any(|count| (1..u64::from(INSTANCES)).contains(count)),
-        "nothing was answered in between: {seen:?}"
+        under_way(&at_withdraw),
+        "withdrawn at {at_withdraw} instances"
     );
-    assert_eq!(bed.tapwayd.status().instances, u64::from(INSTANCES));
+    let different: BTreeSet<&u64> = seen.iter().filter(|count| under_way(count)).collect();
+    assert!(different.len() >= 3, "answered in between: {seen:?}");
+    assert_eq!(count(), total);
 
     // In the order in which they were asked for, and whole.
     for name in ["vm0", "vm9999"] {
@@ -57,5 +75,5 @@ fn ten_thousand_instances_in_one_request_hold_up_nobody() {
         assert_eq!(removed.code, 0, "{removed:?}");
     }
     let list: List<serde_json::Value> = bed.tapwayd.json(&["instance", "list", "--limit", "10000"]);
-    assert_eq!((list.items.len(), list.total), (9_998, 9_998));
+    assert_eq!((list.items.len(), list.total), (9_999, 9_999));
 }

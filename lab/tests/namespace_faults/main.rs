@@ -12,6 +12,7 @@ mod input;
 mod kernel;
 mod last_resort;
 mod log;
+mod networks;
 mod overrun;
 mod restart;
 mod router_advertisement;
