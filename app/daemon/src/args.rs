@@ -20,6 +20,10 @@ pub struct Args {
     /// The API's Unix socket; the configuration's, or /run/tapway/tapway.sock.
     #[arg(long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
+    /// Run before other programs (SCHED_RR, priority 1), so that a busy host does not hold up a withdrawal; needs
+    /// CAP_SYS_NICE, or LimitRTPRIO=1 in the unit.
+    #[arg(long)]
+    pub realtime: bool,
     /// How much to log: error, warn, info, debug, trace, or directives like `tapway=debug`.
     #[arg(long, value_name = "LEVEL", env = "TAPWAY_LOG", default_value = "info")]
     pub log: String,

@@ -96,6 +96,13 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         scan_interval: (args.scan_interval > 0).then(|| Duration::from_secs(args.scan_interval)),
         warm: kept.warm,
     });
+    if args.realtime
+        && let Err(error) = tapway_sys::priority::run_before_others()
+    {
+        tracing::warn!(
+            "--realtime has no effect: {error}; give the unit LimitRTPRIO=1 and RestrictRealtime=no"
+        );
+    }
     let exit = daemon.run()?;
     server.stop();
     Ok(exit)

@@ -14,6 +14,7 @@ pub mod netns;
 pub mod notify;
 mod option;
 pub mod poll;
+pub mod priority;
 pub mod process;
 pub mod ra;
 pub mod signal;

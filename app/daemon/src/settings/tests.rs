@@ -39,6 +39,7 @@ impl Bed {
             check: false,
             state_dir: None,
             socket: None,
+            realtime: false,
             log: String::new(),
             scan_interval: 0,
         };
