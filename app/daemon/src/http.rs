@@ -20,7 +20,7 @@ mod socket;
 
 pub use events::EventSink;
 pub use queue::{Call, Gate, Inbox, Responder, queue};
-pub use request::{ApiReply, ApiRequest, CheckedInstance, CheckedPolicy};
+pub use request::{ApiReply, ApiRequest, CheckedPolicy};
 pub use server::{HttpConfig, Server, StartError};
 pub use socket::SocketError;
 

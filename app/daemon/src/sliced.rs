@@ -11,11 +11,11 @@ use std::vec;
 use tapway_api::list::List;
 use tapway_api::write::AppliedItem;
 use tapway_api::{ApiError, ErrorCode};
-use tapway_model::{InstanceName, Instant};
+use tapway_model::{Instance, InstanceName, Instant};
 use tapway_node::Node;
 
 use crate::daemon::{Daemon, now};
-use crate::http::{ApiReply, CheckedInstance, Responder};
+use crate::http::{ApiReply, Responder};
 
 /// How long a slice may take; it ends after the item that is under way then.
 const SLICE: Duration = Duration::from_millis(2);
@@ -107,7 +107,7 @@ struct Listing {
 /// What is to be done with instances of the API.
 enum Write {
     Apply {
-        left: vec::IntoIter<CheckedInstance>,
+        left: vec::IntoIter<Instance>,
         done: Vec<AppliedItem>,
         responder: Responder,
     },
@@ -142,11 +142,7 @@ impl Sliced {
 
 impl Daemon {
     /// Applies instances, behind all that was asked for before.
-    pub(crate) fn apply_instances(
-        &mut self,
-        instances: Vec<CheckedInstance>,
-        responder: Responder,
-    ) {
+    pub(crate) fn apply_instances(&mut self, instances: Vec<Instance>, responder: Responder) {
         self.sliced.writes.push_back(Write::Apply {
             done: Vec::with_capacity(instances.len()),
             left: instances.into_iter(),
@@ -203,7 +199,7 @@ impl Daemon {
                         && let Some(instance) = left.next()
                     {
                         room -= 1;
-                        done.push(self.apply_now(instance.instance));
+                        done.push(self.apply_now(instance));
                     }
                     if left.len() == 0 {
                         self.drain();

@@ -21,7 +21,6 @@ use tapway_api::source::Source;
 use tapway_api::status::Status;
 use tapway_api::write::{Applied, Done};
 use tapway_bgp::config::Policy;
-use tapway_model::spec::InstanceSpec;
 use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
 
 /// A request, parsed and checked as far as that is possible without the daemon's state.
@@ -34,7 +33,7 @@ pub enum ApiRequest {
     /// Answer: [`ApiReply::InstanceDetails`], or not found.
     InstanceShow(InstanceName),
     /// All or none. Names differ from each other. Answer: [`ApiReply::Applied`].
-    InstanceApply(Vec<CheckedInstance>),
+    InstanceApply(Vec<tapway_model::Instance>),
     /// Answer: [`ApiReply::Done`], or not found.
     InstanceRemove(InstanceName),
     /// Answer: [`ApiReply::Peers`].
@@ -93,15 +92,6 @@ pub enum ApiRequest {
     Drain(Drain),
     /// Answer: [`ApiReply::Done`].
     Shutdown(Shutdown),
-}
-
-/// An instance that was checked: as written, and as understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckedInstance {
-    /// As written.
-    pub spec: InstanceSpec,
-    /// As understood.
-    pub instance: tapway_model::Instance,
 }
 
 /// A policy that was checked by itself: as written, and as understood. Making it ready takes time, which is

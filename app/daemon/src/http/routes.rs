@@ -24,14 +24,14 @@ use tapway_api::policy::PolicyTest;
 use tapway_api::route::RouteQuery;
 use tapway_api::shutdown::Shutdown;
 use tapway_api::{ApiError, ErrorCode, Page, Place};
-use tapway_model::spec::InstanceSpec;
-use tapway_model::{InstanceName, PeerName, PolicyName};
+use tapway_model::spec::{InstanceSpec, SpecError};
+use tapway_model::{Instance, InstanceName, PeerName, PolicyName};
 use tokio::sync::watch;
 
 use super::body::{Json, JsonOrDefault, Name, Params, Refusal};
 use super::events::EventSink;
 use super::queue::{Gate, stopping};
-use super::request::{ApiReply, ApiRequest, CheckedInstance, CheckedPolicy};
+use super::request::{ApiReply, ApiRequest, CheckedPolicy};
 use crate::policy_test;
 use crate::settings::{invalid, read_policy};
 
@@ -188,13 +188,10 @@ async fn apply_instances(State(shared): App, Json(specs): Json<Vec<InstanceSpec>
     let mut names: BTreeMap<InstanceName, usize> = BTreeMap::new();
     for (i, spec) in specs.into_iter().enumerate() {
         let checked = check_instance(spec, &format!("[{i}]."))?;
-        if let Some(first) = names.insert(checked.instance.name.clone(), i) {
+        if let Some(first) = names.insert(checked.name.clone(), i) {
             return Err(ApiError::invalid(
                 format!("[{i}].name"),
-                format!(
-                    "\"{}\" is the name of [{first}] already",
-                    checked.instance.name
-                ),
+                format!("\"{}\" is the name of [{first}] already", checked.name),
             )
             .with_remedy("nothing was applied; give every instance its own name")
             .into());
@@ -204,14 +201,9 @@ async fn apply_instances(State(shared): App, Json(specs): Json<Vec<InstanceSpec>
     put(&shared, ApiRequest::InstanceApply(all)).await
 }
 
-fn check_instance(spec: InstanceSpec, at: &str) -> Result<CheckedInstance, ApiError> {
-    match spec.parse() {
-        Ok(instance) => Ok(CheckedInstance { spec, instance }),
-        Err(error) => Err(ApiError::invalid(
-            format!("{at}{}", error.key),
-            error.reason,
-        )),
-    }
+fn check_instance(spec: InstanceSpec, at: &str) -> Result<Instance, ApiError> {
+    let wrong = |error: SpecError| ApiError::invalid(format!("{at}{}", error.key), error.reason);
+    spec.parse().map_err(wrong)
 }
 
 async fn apply_peer(

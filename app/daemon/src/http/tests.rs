@@ -228,7 +228,7 @@ fn requests_carry_what_was_sent() {
             "PUT",
             "/v1/instances/web1",
             WEB1,
-            "InstanceApply([CheckedInstance { spec: InstanceSpec { name: ",
+            r#"InstanceApply([Instance { name: \"web1\""#,
         ),
         (
             "DELETE",
@@ -515,7 +515,7 @@ fn answers_and_errors_of_the_main_loop_come_through() {
         let answer = match &call.request {
             ApiRequest::InstanceApply(all) => Ok(ApiReply::Applied(Applied {
                 items: vec![AppliedItem {
-                    name: all[0].instance.name.to_string(),
+                    name: all[0].name.to_string(),
                     outcome: Outcome::Created,
                     notes: Vec::new(),
                 }],
