@@ -27,6 +27,10 @@ pub const POLICY_TEST: &str = "/v1/policies/{name}/test";
 /// `GET`.
 pub const ROUTES: &str = "/v1/routes";
 /// `GET`.
+pub const RPKI: &str = "/v1/rpki";
+/// `GET`.
+pub const RPKI_STATE: &str = "/v1/rpki/state";
+/// `GET`.
 pub const ANNOUNCEMENTS: &str = "/v1/announcements";
 /// `GET`.
 pub const CONFLICTS: &str = "/v1/conflicts";
@@ -245,6 +249,18 @@ pub const ALL: &[Endpoint] = &[
         "RouteQuery",
         "List<Route>",
         "BGP routes: received from a peer, sent to a peer, or the best.",
+    ),
+    get(
+        RPKI,
+        "",
+        "List<RpkiCache>",
+        "RPKI caches and how they fare.",
+    ),
+    get(
+        RPKI_STATE,
+        "RpkiQuery",
+        "RpkiAnswer",
+        "Whether an AS may announce a prefix, and the VRPs that cover it.",
     ),
     get(
         ANNOUNCEMENTS,

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod route;
+pub mod rpki;
 pub mod shutdown;
 pub mod source;
 pub mod status;

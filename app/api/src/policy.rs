@@ -7,6 +7,7 @@ use serde_json::Value;
 use tapway_model::{ClaimKind, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag};
 
 use crate::peer::Origin;
+use crate::rpki::RpkiState;
 
 /// The body of `PUT /v1/policies/{name}`: a JSON object with the keys of `[policy.NAME]` in the
 /// configuration file.
@@ -70,6 +71,9 @@ pub struct PolicyTest {
     /// Next hop of a received route, or of the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<std::net::IpAddr>,
+    /// Whether its origin may announce it, instead of what the RPKI caches say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpki: Option<RpkiState>,
     /// A claim of this kind; `address` when only other keys describe it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ClaimKind>,
@@ -109,6 +113,9 @@ pub struct TestedRoute {
     /// The peer that sent it, or would be sent it; absent: nobody in particular.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
+    /// Whether its origin may announce it; absent without VRPs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpki: Option<RpkiState>,
     /// Whether it passes.
     pub accepted: bool,
     /// The policy whose rule decided; absent when none did.

@@ -41,6 +41,8 @@ pub enum ProblemKind {
     Peer,
     /// The configuration file.
     Config,
+    /// An RPKI cache.
+    Rpki,
     /// The state directory: a damaged log, a full disk.
     State,
     /// Anything that this version does not know.

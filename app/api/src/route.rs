@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapway_model::{Family, PeerName, Prefix};
 
 use crate::list::Page;
+use crate::rpki::RpkiState;
 
 /// Which routes are wanted. At most one of `received`, `advertised` and `best`; without any, the
 /// best route of every prefix.
@@ -75,6 +76,9 @@ pub struct Route {
     /// Other attributes, as text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
+    /// Whether its origin may announce it; absent for what was not received, and without VRPs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpki: Option<RpkiState>,
     /// The owner of the claim, for a route of our own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,

@@ -80,6 +80,14 @@ pub(crate) enum Command {
     /// BGP routes: received, sent, best.
     #[command(subcommand, visible_alias = "routes")]
     Route(RouteCommand),
+    /// RPKI caches; with a prefix, who may announce it; exit code 1 when a cache fails, or the AS may not.
+    Rpki {
+        /// A prefix or an address.
+        prefix: Option<Prefix>,
+        /// Whether this AS may announce it.
+        #[arg(value_parser = asn)]
+        asn: Option<u32>,
+    },
     /// Routes that this router originates, and what each peer got.
     #[command(subcommand, visible_alias = "announcements")]
     Announcement(AnnouncementCommand),
@@ -309,6 +317,14 @@ pub(crate) enum ConfigCommand {
     Show,
 }
 
+/// `64512` or `AS64512`.
+fn asn(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("AS").unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "write an AS number like 64512".to_owned())
+}
+
 fn family(text: &str) -> Result<Family, String> {
     match text {
         "ipv4" | "4" | "ipv4-unicast" => Ok(Family::Ipv4),
@@ -340,6 +356,8 @@ mod tests {
             "tapway peer reset tor1 --message x",
             "tapway route list --received a --best",
             "tapway route list --family ipx",
+            "tapway rpki 10.0.0.0/8 64512x",
+            "tapway policy test p 10.0.0.0/8 --rpki good",
             "tapway instance list --limit 10001",
             "tapway policy test p",
             "tapway policy test p 10.0.0.0/8 --med 5",
@@ -354,6 +372,9 @@ mod tests {
             "tapway instance apply -f a.toml b.toml",
             "tapway peers reset tor1 --hard -m bye",
             "tapway route list --family ipv6",
+            "tapway rpki",
+            "tapway rpki 10.0.0.0/8 AS64512",
+            "tapway policy test p 10.0.0.0/8 --rpki not-found",
             "tapway policy test p 10.0.0.0/8 ::/0 --received tor1 --community 1:2 --community 3:4",
             "tapway policy test p 10.0.0.0/8 --kind anycast --tag a --tag b -f p.toml --rules",
         ] {

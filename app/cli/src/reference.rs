@@ -143,6 +143,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("PolicyTested", include_str!("../testdata/policy-test.json")),
     ("List<Route>", include_str!("../testdata/route-list.json")),
     (
+        "List<RpkiCache>",
+        include_str!("../testdata/rpki-caches.json"),
+    ),
+    ("RpkiAnswer", include_str!("../testdata/rpki-state.json")),
+    (
         "List<Announcement>",
         include_str!("../testdata/announcement-list.json"),
     ),

@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod problem;
 pub(crate) mod route;
+pub(crate) mod rpki;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod write;

@@ -10,8 +10,10 @@ use tapway_api::doctor::Diagnosis;
 use tapway_api::drain::Drain;
 use tapway_api::endpoint::{self, Method, of};
 use tapway_api::explain::Explanation;
+use tapway_api::list::List;
 use tapway_api::peer::{Disable, Reset};
 use tapway_api::policy::PolicyTested;
+use tapway_api::rpki::{RpkiAnswer, RpkiCache, RpkiState};
 use tapway_api::shutdown::Shutdown;
 use tapway_api::status::Status;
 use tapway_api::write::Applied;
@@ -63,6 +65,20 @@ impl Session<'_> {
             Command::Peer(command) => self.peer(command).await,
             Command::Policy(command) => self.policy(command).await,
             Command::Route(command) => self.routes(command).await,
+            Command::Rpki { prefix: None, .. } => {
+                let answer = self.get(endpoint::RPKI, render::rpki::caches).await?;
+                let fails = |list: &List<RpkiCache>| list.items.iter().any(|c| c.error.is_some());
+                Ok(healthy(answer, |list| !fails(list)))
+            }
+            Command::Rpki { prefix, asn } => {
+                let mut query = Query::new(endpoint::RPKI_STATE);
+                query.add("prefix", prefix);
+                query.add("asn", asn);
+                let answer = self.get(query.path(), render::rpki::answer).await?;
+                Ok(healthy(answer, |a: &RpkiAnswer| {
+                    a.state != Some(RpkiState::Invalid)
+                }))
+            }
             Command::Announcement(AnnouncementCommand::List {
                 prefix,
                 network,

@@ -115,6 +115,12 @@ impl Daemon {
                 let tested = policy_test::test(node.speaker(), defined, given, &name, &test)?;
                 ApiReply::PolicyTested(tested)
             }
+            ApiRequest::RpkiCaches => {
+                ApiReply::RpkiCaches(views::rpki_caches(now, self.rtr.statuses()))
+            }
+            ApiRequest::RpkiState(query) => {
+                ApiReply::RpkiAnswer(views::rpki_answer(node.speaker().vrps(), &query))
+            }
             ApiRequest::ConflictList => ApiReply::Conflicts(views::conflicts(node)),
             ApiRequest::ProblemList => ApiReply::Problems(List::whole(self.problems())),
             ApiRequest::SourceList => {
@@ -459,6 +465,7 @@ impl Daemon {
                 _ => None,
             });
         files
+            .chain(self.rpki_problems())
             .chain(self.settings.problems().iter().cloned())
             .chain(self.store.problem())
             .chain(sources)
@@ -467,6 +474,35 @@ impl Daemon {
             .chain(views::claim_problems(&self.node))
             .chain(views::kernel_problems(&self.node))
             .collect()
+    }
+
+    /// Caches that fail, and policies that ask although there is nobody who could answer.
+    fn rpki_problems(&self) -> Vec<Problem> {
+        let problem = |subject: &str, message: String, remedy: &str| Problem {
+            kind: ProblemKind::Rpki,
+            subject: subject.to_owned(),
+            message,
+            place: None,
+            source: None,
+            remedy: Some(remedy.to_owned()),
+        };
+        let mut problems = Vec::new();
+        for status in self.rtr.statuses() {
+            if let Some(failure) = &status.failure {
+                let name = status.config.name.as_str();
+                let message = format!("RPKI cache {name}: {failure}");
+                problems.push(problem(name, message, "tapway rpki"));
+            }
+        }
+        if self.settings.caches().is_empty() {
+            problems.extend(self.settings.asks_rpki().iter().map(|policy| {
+                let message = format!(
+                    "policy {policy} looks at RPKI states, and there is no cache: every route is not-found"
+                );
+                problem(policy.as_str(), message, "add [rpki.NAME] with server = \"…\"")
+            }));
+        }
+        problems
     }
 
     fn status(&self) -> Status {
@@ -553,7 +589,13 @@ impl Daemon {
             .map(|(addr, why)| (*addr, why.to_owned()))
             .collect();
         let not_kept = self.store.trouble().map(str::to_owned);
-        let facts = doctor::Facts::of(&self.node, failed, not_kept);
+        let mut facts = doctor::Facts::of(&self.node, failed, not_kept);
+        facts.rpki = self
+            .rpki_problems()
+            .into_iter()
+            .map(|p| p.message)
+            .collect();
+        facts.rpki_caches = self.rtr.statuses().len();
         let started = std::thread::Builder::new()
             .name("doctor".to_owned())
             .spawn(move || {
@@ -576,6 +618,7 @@ impl Daemon {
             for name in &change.removed_peers {
                 self.node.remove_peer(now, name);
             }
+            self.rtr.set(change.caches);
             self.node.set_policies(now, change.policies);
             self.node.set_networks(now, change.networks);
             for peer in change.peers {

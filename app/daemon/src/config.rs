@@ -19,14 +19,15 @@ use std::time::Duration;
 
 use tapway_bgp::config::{GracefulRestart, PeerConfig, Policy};
 use tapway_document::{Problem, Sections, read_secret, read_text};
-use tapway_model::{Network, NetworkName, PeerName, PolicyName};
+use tapway_model::{CacheName, Network, NetworkName, PeerName, PolicyName};
 use tapway_node::Listen;
+use tapway_rpki::CacheConfig;
 
 pub use cross::policy_exists;
 pub(crate) use policies::{Use, broken_calls, check_new};
 use section::{ApiSection, RouterSection, SourcesSection};
-pub use show::{network_value, peer_value, policy_value};
-use spec::{NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
+pub use show::{cache_value, network_value, peer_value, policy_value};
+use spec::{CacheSpec, NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
 
 /// Largest configuration file that is read: 4 MiB.
 pub const FILE_LIMIT: u64 = 4 << 20;
@@ -42,6 +43,8 @@ pub struct Config {
     pub networks: Vec<Network>,
     /// `[policy.*]`.
     pub policies: Vec<Policy>,
+    /// `[rpki.*]`.
+    pub caches: BTreeMap<CacheName, CacheConfig>,
     /// `[source.files]`, when written.
     pub source_files: Option<FilesConfig>,
     /// Start-up grace of the source `api`.
@@ -161,6 +164,9 @@ impl Checker<'_> {
         let policies = self.named("policy", |name, spec: PolicySpec| {
             spec.parse(policy_name(name).map_err(|e| wrong("", e))?)
         });
+        let caches: Section<_, CacheName> = self.named("rpki", |name, spec: CacheSpec| {
+            spec.parse(CacheName::new(name).map_err(|e| wrong("", e))?)
+        });
         self.problems.extend(self.sections.rest());
         // Names that only a broken section defines are no second problem.
         let defined = Known {
@@ -190,6 +196,11 @@ impl Checker<'_> {
                 .collect(),
             networks: networks.values,
             policies: policies.values,
+            caches: caches
+                .values
+                .into_iter()
+                .map(|c| (c.name.clone(), c))
+                .collect(),
             source_files,
             api_grace,
             api: api?,

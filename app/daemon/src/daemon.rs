@@ -27,6 +27,7 @@ use crate::connections::Connections;
 use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
 use crate::listeners::Listeners;
+use crate::rtr::Rtr;
 use crate::settings::Settings;
 use crate::sliced::{Budget, Sliced};
 use crate::store::Store;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub sink: EventSink,
     /// The source `files`, when configured.
     pub files: Option<Files>,
+    /// The RPKI caches.
+    pub rtr: Rtr,
     /// The service manager.
     pub notifier: Notifier,
     /// Time between scans without a reason.
@@ -107,6 +110,7 @@ pub struct Daemon {
     pub(crate) store: Store,
     pub(crate) sink: EventSink,
     pub(crate) files: Option<Files>,
+    pub(crate) rtr: Rtr,
     pub(crate) listeners: Listeners,
     pub(crate) goodbye: Option<Goodbye>,
     pub(crate) started: Instant,
@@ -151,6 +155,7 @@ impl Daemon {
             store: parts.store,
             sink: parts.sink,
             files: parts.files,
+            rtr: parts.rtr,
             listeners: Listeners::default(),
             goodbye: None,
             started,
@@ -258,6 +263,7 @@ impl Daemon {
         self.go_on();
         self.take_calls();
         self.take_source_events();
+        self.take_rpki();
         self.store.poll();
         let now = now();
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
@@ -429,6 +435,36 @@ impl Daemon {
             }
         }
         self.more = true;
+    }
+
+    /// What RPKI caches say: routes are judged again where that changed something.
+    fn take_rpki(&mut self) {
+        let Some(news) = self.rtr.take() else { return };
+        if let Some(update) = news.update {
+            let now = now();
+            self.node
+                .speaker_mut()
+                .set_vrps(now, update.table, &update.changed);
+            self.node.turn(now);
+            self.transmit();
+        }
+        for happened in news.events {
+            let level = if happened.kind.is_warning() {
+                Level::Warning
+            } else {
+                Level::Info
+            };
+            let text = happened.kind.to_string();
+            self.tell(event(
+                happened.kind.word(),
+                level,
+                happened.cache.as_str(),
+                text,
+            ));
+        }
+        if news.lost > 0 {
+            tracing::warn!(lost = news.lost, "RPKI caches did more than could be told");
+        }
     }
 
     /// Does what the node asks, bytes for peers always first, disk and people last.

@@ -28,6 +28,10 @@ pub struct Facts {
     pub peers_down: Vec<(String, String)>,
     /// Kernel objects that cannot be had.
     pub kernel_problems: Vec<String>,
+    /// What is wrong with RPKI caches and their use.
+    pub rpki: Vec<String>,
+    /// How many caches there are.
+    pub rpki_caches: usize,
 }
 
 impl Facts {
@@ -66,6 +70,8 @@ impl Facts {
             kernel_problems: crate::views::kernel_problems(node)
                 .map(|p| format!("{}: {}", p.subject, p.message))
                 .collect(),
+            rpki: Vec::new(),
+            rpki_caches: 0,
         }
     }
 }
@@ -81,6 +87,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         networkd::check(),
         kernel_objects(&facts.kernel_problems),
         state(facts.not_kept.as_deref()),
+        rpki(&facts.rpki, facts.rpki_caches),
     ];
     checks.extend(facts.peers_down.iter().map(|(peer, why)| {
         with_remedy(
@@ -187,6 +194,27 @@ fn state(not_kept: Option<&str>) -> Check {
             ),
             crate::store::MEND,
         ),
+    }
+}
+
+fn rpki(problems: &[String], caches: usize) -> Check {
+    match (problems, caches) {
+        ([], 0) => check(
+            "rpki",
+            CheckStatus::Ok,
+            "no RPKI cache, and no policy that asks for one",
+        ),
+        ([], _) => check(
+            "rpki",
+            CheckStatus::Ok,
+            format!("{caches} RPKI caches answer"),
+        ),
+        (problems, _) => {
+            let summary = "RPKI states may be wrong or too old";
+            let mut found = check("rpki", CheckStatus::Warning, summary);
+            found.detail = problems.iter().take(10).cloned().collect();
+            with_remedy(found, "tapway rpki")
+        }
     }
 }
 

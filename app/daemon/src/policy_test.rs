@@ -4,10 +4,11 @@ use tapway_api::ApiError;
 use tapway_api::policy::{
     InstallChanges, PolicyChanges, PolicyTest, PolicyTested, TestedRoute, TestedRule, Way as ApiWay,
 };
+use tapway_api::rpki::RpkiState as ApiState;
 use tapway_bgp::config::{InstallChange, Policy, Verdict};
 use tapway_bgp::policy::{
     BuiltIn, By, Context, Modifications, NextHopChange, Outcome, Policies, RouteAttributes,
-    RouteView, Step, StepResult, Way,
+    RouteView, Rpki, RpkiState, Step, StepResult, Way,
 };
 use tapway_bgp::{Announcement, AnnouncementId, Attributes, NextHop, Speaker};
 use tapway_model::spec::SpecError;
@@ -19,6 +20,7 @@ use crate::config::spec::{
     wrong,
 };
 use crate::settings::{invalid, read_policy};
+use crate::views::rpki_state;
 
 /// The policies that a question itself defines, made ready.
 ///
@@ -316,7 +318,14 @@ impl Asked<'_> {
         if let (Way::Export, Some(peer)) = (way, peer) {
             route.push_str(&format!(", exported to {peer}"));
         }
-        let (outcome, steps) = self.policies.named(self.name).trace(view, &context);
+        let table = self.speaker.vrps();
+        let mut view = *view;
+        view.rpki = match self.test.rpki {
+            Some(state) => Rpki::State(known(state)),
+            None => Rpki::Table(table),
+        };
+        let shown = self.test.rpki.is_some() || !table.is_empty();
+        let (outcome, steps) = self.policies.named(self.name).trace(&view, &context);
         let (policy, rule) = decided(&outcome);
         TestedRoute {
             prefix: view.prefix,
@@ -326,12 +335,22 @@ impl Asked<'_> {
                 Way::Export => ApiWay::Export,
             },
             peer: peer.cloned(),
+            rpki: shown.then(|| rpki_state(view.rpki_state(context.asn))),
             accepted: outcome.accepted,
             policy,
             rule,
             set: changes(&outcome.changes),
             steps: steps.iter().map(tested_rule).collect(),
         }
+    }
+}
+
+/// A state that the question says.
+fn known(state: ApiState) -> RpkiState {
+    match state {
+        ApiState::Valid => RpkiState::Valid,
+        ApiState::Invalid => RpkiState::Invalid,
+        ApiState::NotFound => RpkiState::NotFound,
     }
 }
 

@@ -23,11 +23,13 @@ use tapway_fib::KernelEvent;
 use tapway_model::spec::SpecError;
 use tapway_model::{NetworkName, PeerName, PolicyName, SourceName};
 use tapway_node::NodeConfig;
+use tapway_rpki::CacheConfig;
 
 use crate::args::Args;
 use crate::config::spec::PeerSpec;
 use crate::config::{
-    self, Config, Known, Use, broken_calls, network_value, peer_value, policy_exists, policy_value,
+    self, Config, Known, Use, broken_calls, cache_value, network_value, peer_value, policy_exists,
+    policy_value,
 };
 use crate::store::Kept;
 
@@ -152,6 +154,11 @@ impl Settings {
     /// The source that the API is.
     pub fn api_source(&self) -> SourceName {
         source("api").unwrap_or_else(|| unreachable!("`api` is a plain name"))
+    }
+
+    /// The RPKI caches.
+    pub fn caches(&self) -> Vec<CacheConfig> {
+        self.config.caches.values().cloned().collect()
     }
 
     /// What the node is told.
@@ -397,6 +404,15 @@ impl Settings {
                 Origin::Api,
                 overridden,
                 policy_value(p),
+            )
+        }));
+        sections.extend(self.config.caches.values().map(|c| {
+            section(
+                "rpki",
+                Some(c.name.as_str()),
+                Origin::File,
+                false,
+                cache_value(c),
             )
         }));
         if let Some(sources) = whole.get("source").and_then(Value::as_object) {

@@ -20,6 +20,7 @@ use crate::daemon::{Daemon, Exit, Files, Parts, now};
 use crate::http::{EventSink, HttpConfig, Server, queue};
 use crate::instance_lock::InstanceLock;
 use crate::logging::Log;
+use crate::rtr::Rtr;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::token;
@@ -80,6 +81,9 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         None => None,
     };
 
+    let mut rtr = Rtr::new(waker.clone());
+    rtr.set(settings.caches());
+
     let daemon = Daemon::new(Parts {
         node,
         settings,
@@ -92,6 +96,7 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         inbox,
         sink,
         files,
+        rtr,
         notifier: Notifier::from_env()?,
         scan_interval: (args.scan_interval > 0).then(|| Duration::from_secs(args.scan_interval)),
         warm: kept.warm,

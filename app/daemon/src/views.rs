@@ -5,6 +5,7 @@ mod explain;
 mod kernel;
 mod peers;
 mod routes;
+mod rpki;
 mod sources;
 
 pub use claims::{announcements, conflicts, instance, instances};
@@ -12,6 +13,7 @@ pub use explain::explanation;
 pub use kernel::{kernel, plan};
 pub use peers::{peer, peer_detail, peers};
 pub use routes::routes;
+pub use rpki::{answer as rpki_answer, caches as rpki_caches, state as rpki_state};
 pub use sources::{claim_problems, kernel_problems, sources};
 
 use std::time::Duration;

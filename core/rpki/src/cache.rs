@@ -73,7 +73,7 @@ impl CacheState {
 }
 
 /// A cache as it is now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheStatus {
     /// Its settings.
     pub config: CacheConfig,

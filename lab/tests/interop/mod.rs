@@ -78,6 +78,7 @@ macro_rules! with_every_peer {
     };
 }
 
+mod cache;
 mod defaults;
 mod drain;
 mod fabric;
@@ -85,6 +86,7 @@ mod goodbye;
 mod life;
 mod policy;
 mod restart;
+mod rpki;
 mod runtime;
 mod secrets;
 mod unnumbered;

@@ -50,6 +50,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
             "tapway-model",
             "tapway-netlink",
             "tapway-node",
+            "tapway-rpki",
             "tapway-source-files",
             "tapway-sys",
         ],

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use tapway_api::policy::{PolicyBody, PolicyTest};
+use tapway_api::rpki::RpkiState;
 use tapway_model::{ClaimKind, InstanceName, NetworkName, PeerName, PolicyName, Prefix, Tag};
 
 #[derive(Clone, Debug, Subcommand)]
@@ -83,6 +84,9 @@ pub(crate) struct PolicyTestArgs {
     /// Next hop of the received route, or of the claim.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) next_hop: Option<IpAddr>,
+    /// The RPKI state, instead of what the caches say: valid, invalid or not-found.
+    #[arg(long, value_name = "STATE", value_parser = rpki)]
+    pub(crate) rpki: Option<RpkiState>,
     /// A claim of this kind: address, route, anycast, transparent or guest-bgp.
     #[arg(long, value_name = "KIND", conflicts_with = "received", value_parser = kind)]
     pub(crate) kind: Option<ClaimKind>,
@@ -112,6 +116,7 @@ impl PolicyTestArgs {
             local_pref: self.local_pref,
             origin: self.origin,
             next_hop: self.next_hop,
+            rpki: self.rpki,
             kind: self.kind,
             instance: self.instance,
             tags: self.tags,
@@ -119,6 +124,10 @@ impl PolicyTestArgs {
             policies,
         }
     }
+}
+
+fn rpki(text: &str) -> Result<RpkiState, String> {
+    serde_json::from_value(text.into()).map_err(|_| "write valid, invalid or not-found".to_owned())
 }
 
 fn kind(text: &str) -> Result<ClaimKind, String> {

@@ -5,7 +5,7 @@ use tapway_api::policy::{
     InstallChanges, Policy, PolicyChanges, PolicyTested, TestedRoute, TestedRule,
 };
 
-use super::{remedy, settings, word};
+use super::{remedy, rpki, settings, word};
 use crate::style::{Style, Tone};
 use crate::table::Table;
 
@@ -93,6 +93,10 @@ fn tested_route(route: &TestedRoute, with_rules: bool, style: Style, out: &mut S
         style.paint(tone, word),
         route.route
     ));
+    if let Some(state) = route.rpki {
+        let state = style.paint(rpki::tone(state), &super::word(state));
+        out.push_str(&format!("  rpki {state}\n"));
+    }
     if with_rules {
         for step in &route.steps {
             out.push_str(&tested_rule(step, style));

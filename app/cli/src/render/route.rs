@@ -3,7 +3,7 @@
 use tapway_api::list::List;
 use tapway_api::route::{Route, RouteState};
 
-use super::{footer, word};
+use super::{footer, rpki, word};
 use crate::human::duration;
 use crate::style::{Style, Tone};
 use crate::table::{Cell, Table};
@@ -19,6 +19,7 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
         ">PREF",
         ">MED",
         "COMMUNITIES",
+        "RPKI",
         "STATE",
         ">AGE",
         "NOTE",
@@ -57,6 +58,10 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
             number(route.local_pref),
             number(route.med),
             communities.join(" ").into(),
+            match route.rpki {
+                Some(state) => Cell::new(rpki::tone(state), word(state)),
+                None => Cell::default(),
+            },
             Cell::new(tone(route.state), word(route.state)),
             route.age_s.map(duration).unwrap_or_default().into(),
             notes.join("; ").into(),

@@ -63,6 +63,9 @@ fn answers_read_well() {
     case("policy-test", policy::tested);
     case("policy-test-rules", policy::tested_with_rules);
     case("route-list", route::list);
+    case("rpki-caches", rpki::caches);
+    case("rpki-state", rpki::answer);
+    case("rpki-vrps", rpki::answer);
     case("announcement-list", announcement::list);
     case("conflict-list", conflict::list);
     case("problem-list", problem::list);
@@ -92,6 +95,7 @@ fn empty_lists_say_so() {
         empty(peer::list),
         empty(policy::list),
         empty(route::list),
+        empty(rpki::caches),
         empty(announcement::list),
         empty(conflict::list),
         empty(problem::list),

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 use tapway_bgp::config::{PeerConfig, Policy};
 use tapway_model::Network;
 use tapway_node::Listen;
+use tapway_rpki::CacheConfig;
 
-use super::spec::{GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec};
+use super::spec::{CacheSpec, GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec};
 use super::value::{Switch, duration_text};
 use super::{Config, RouterConfig};
 
@@ -27,6 +28,11 @@ pub fn network_value(network: &Network) -> Value {
 /// `[policy.NAME]`.
 pub fn policy_value(policy: &Policy) -> Value {
     value(&PolicySpec::from(policy))
+}
+
+/// `[rpki.NAME]` with every default.
+pub fn cache_value(cache: &CacheConfig) -> Value {
+    value(&CacheSpec::from(cache))
 }
 
 impl RouterConfig {
@@ -72,11 +78,17 @@ impl Config {
             .iter()
             .map(|p| (p.name.to_string(), policy_value(p)))
             .collect();
+        let caches: Map<_, _> = self
+            .caches
+            .values()
+            .map(|c| (c.name.to_string(), cache_value(c)))
+            .collect();
         json!({
             "router": router,
             "peer": peers,
             "network": networks,
             "policy": policies,
+            "rpki": caches,
             "source": self.sources_value(),
             "api": self.api_value(),
         })

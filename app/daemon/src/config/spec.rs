@@ -10,6 +10,7 @@ mod community;
 mod network;
 mod peer;
 mod policy;
+mod rpki;
 mod write;
 mod write_policy;
 
@@ -29,6 +30,7 @@ pub(crate) use policy::origin_of;
 pub use policy::{
     BUILT_IN_POLICIES, MatchSpec, PathSpec, PolicySpec, PrependSpec, RuleSpec, SetSpec, policy_name,
 };
+pub use rpki::CacheSpec;
 pub(crate) use write::graceful_restart_spec;
 
 /// What a shown secret looks like; never taken for one.

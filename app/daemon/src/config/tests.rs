@@ -1,4 +1,5 @@
 mod policy;
+mod rpki;
 
 use super::*;
 use std::net::IpAddr;

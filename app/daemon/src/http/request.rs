@@ -16,6 +16,7 @@ use tapway_api::plan::Plan;
 use tapway_api::policy::{Policy as ApiPolicy, PolicyTest, PolicyTested};
 use tapway_api::problem::Problem;
 use tapway_api::route::{Route, RouteQuery};
+use tapway_api::rpki::{RpkiAnswer, RpkiCache, RpkiQuery};
 use tapway_api::shutdown::Shutdown;
 use tapway_api::source::Source;
 use tapway_api::status::Status;
@@ -62,6 +63,10 @@ pub enum ApiRequest {
     PolicyTest(PolicyName, Box<PolicyTest>, Vec<Policy>),
     /// Answer: [`ApiReply::Routes`].
     RouteList(RouteQuery),
+    /// Answer: [`ApiReply::RpkiCaches`].
+    RpkiCaches,
+    /// Answer: [`ApiReply::RpkiAnswer`].
+    RpkiState(RpkiQuery),
     /// Answer: [`ApiReply::Announcements`].
     AnnouncementList(AnnouncementQuery),
     /// Answer: [`ApiReply::Conflicts`].
@@ -118,6 +123,8 @@ pub enum ApiReply {
     Policy(ApiPolicy),
     PolicyTested(PolicyTested),
     Routes(List<Route>),
+    RpkiCaches(List<RpkiCache>),
+    RpkiAnswer(RpkiAnswer),
     Announcements(List<Announcement>),
     Conflicts(List<Conflict>),
     Problems(List<Problem>),

@@ -22,6 +22,7 @@ use tapway_api::instance::InstanceQuery;
 use tapway_api::peer::{Disable, Reset};
 use tapway_api::policy::PolicyTest;
 use tapway_api::route::RouteQuery;
+use tapway_api::rpki::RpkiQuery;
 use tapway_api::shutdown::Shutdown;
 use tapway_api::{ApiError, ErrorCode, Page, Place};
 use tapway_model::spec::{InstanceSpec, SpecError};
@@ -92,6 +93,8 @@ pub(super) fn router(shared: Arc<Shared>, access: Access) -> Router {
         )
         .route(endpoint::POLICY_TEST, post(test_policy))
         .route(endpoint::ROUTES, get(list_routes))
+        .route(endpoint::RPKI, get(plain(ApiRequest::RpkiCaches)))
+        .route(endpoint::RPKI_STATE, get(rpki_state))
         .route(endpoint::ANNOUNCEMENTS, get(list_announcements))
         .route(endpoint::CONFLICTS, get(plain(ApiRequest::ConflictList)))
         .route(endpoint::PROBLEMS, get(plain(ApiRequest::ProblemList)))
@@ -320,6 +323,10 @@ async fn list_announcements(
 ) -> Answer {
     check_page(query.page())?;
     put(&shared, ApiRequest::AnnouncementList(query)).await
+}
+
+async fn rpki_state(State(shared): App, Params(query): Params<RpkiQuery>) -> Answer {
+    put(&shared, ApiRequest::RpkiState(query)).await
 }
 
 async fn explain(State(shared): App, Params(query): Params<ExplainQuery>) -> Answer {

@@ -182,7 +182,7 @@ fn every_endpoint_is_there_and_becomes_its_request() {
             continue;
         }
         let query = match endpoint.path {
-            endpoint::EXPLAIN => "?prefix=203.0.113.1",
+            endpoint::EXPLAIN | endpoint::RPKI_STATE => "?prefix=203.0.113.1",
             _ => "",
         };
         let body = match endpoint.body {

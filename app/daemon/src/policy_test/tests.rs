@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tapway_bgp::config::SpeakerConfig;
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, LocalAddresses, StartKind, State};
 use tapway_model::Instant;
+use tapway_rpki::{Vrp, VrpSet, VrpTable};
 
 use super::*;
 use crate::config::{Config, Known, check};
@@ -333,4 +334,49 @@ fn wrong_questions() {
         let error = ask(name, whole).unwrap_err().to_string();
         assert!(error.starts_with(text), "{error}");
     }
+}
+
+/// The state that each route was judged by, and whether it passes, `nothing` where none is shown.
+fn states(speaker: &Speaker, question: Value) -> Vec<String> {
+    let strict = json!({"rules": [
+        {"match": {"rpki": "invalid"}, "action": "reject"},
+        {"action": "accept"},
+    ]});
+    let mut question = question;
+    question["policies"] = json!({ "strict": strict });
+    let question: PolicyTest = serde_json::from_value(question).unwrap();
+    let name = PolicyName::new("strict").unwrap();
+    let given = read(&question).unwrap();
+    let tested = test(speaker, config(HOST).policies, given, &name, &question).unwrap();
+    let line = |route: &TestedRoute| {
+        let state = serde_json::to_value(route.rpki).unwrap();
+        format!("{} {}", state.as_str().unwrap_or("nothing"), route.accepted)
+    };
+    tested.items.iter().map(line).collect()
+}
+
+#[test]
+fn rpki_states_are_looked_up_or_given() {
+    let mut speaker = host();
+    let there = json!({"prefixes": ["10.0.0.0/8"]});
+    let described =
+        json!({"prefixes": ["203.0.113.0/24"], "received": "tor1", "as_path": "65000 7"});
+    let of_claim = json!({"prefixes": ["203.0.113.0/24"], "kind": "route"});
+    assert_eq!(states(&speaker, there.clone()), ["nothing true"]);
+    let mut given = there.clone();
+    given["rpki"] = json!("invalid");
+    assert_eq!(states(&speaker, given.clone()), ["invalid false"]);
+    let vrp = |prefix: &str, asn| Vrp::new(prefix.parse().unwrap(), 24, asn).unwrap();
+    let set: VrpSet = [vrp("10.0.0.0/8", 1), vrp("203.0.113.0/24", 7)]
+        .into_iter()
+        .collect();
+    let table = VrpTable::union([&set]);
+    let changed = table.changed_from(&VrpTable::default());
+    speaker.set_vrps(NOW, table, &changed);
+    assert_eq!(states(&speaker, there), ["invalid false"]);
+    given["rpki"] = json!("valid");
+    assert_eq!(states(&speaker, given), ["valid true"]);
+    assert_eq!(states(&speaker, described), ["valid true"]);
+    // A claim comes from our own AS.
+    assert_eq!(states(&speaker, of_claim), ["invalid false"]);
 }

@@ -26,6 +26,13 @@ impl Settings {
         of_api.chain(&self.config.policies).cloned().collect()
     }
 
+    /// The policies in force that have a condition on RPKI states.
+    pub fn asks_rpki(&self) -> Vec<PolicyName> {
+        let asks = |policy: &Policy| policy.rules.iter().any(|r| !r.matches.rpki.is_empty());
+        let all = self.policies_in_force().into_iter().filter(asks);
+        all.map(|policy| policy.name).collect()
+    }
+
     /// Takes a policy from the API.
     ///
     /// # Errors

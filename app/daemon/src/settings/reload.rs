@@ -4,8 +4,9 @@ use tapway_api::config::{CheckBody, Checked};
 use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
 use tapway_bgp::config::{PeerConfig, Policy};
 use tapway_document::Problem;
-use tapway_model::{Network, PeerName, PolicyName};
+use tapway_model::{CacheName, Network, PeerName, PolicyName};
 use tapway_node::NodeConfig;
+use tapway_rpki::CacheConfig;
 
 use super::{Settings, problem};
 use crate::config::{self, Config};
@@ -23,6 +24,8 @@ pub struct Change {
     pub removed_policies: Vec<PolicyName>,
     /// All of them.
     pub networks: Vec<Network>,
+    /// All of them.
+    pub caches: Vec<CacheConfig>,
 }
 
 impl Settings {
@@ -96,6 +99,7 @@ impl Settings {
                 .filter(|p| !node.policies.contains(p))
                 .collect(),
             networks: self.config.networks.clone(),
+            caches: self.caches(),
         }
     }
 
@@ -163,6 +167,17 @@ impl Settings {
             .filter(|o| !new.policies.iter().any(|n| n.name == o.name))
         {
             say(format!("policy {}: gone", gone.name));
+        }
+        for (name, cache) in &new.caches {
+            match self.config.caches.get(name) {
+                None => say(format!("rpki {name}: new")),
+                Some(old) if old != cache => say(format!("rpki {name}: changed")),
+                Some(_) => {}
+            }
+        }
+        let kept = |name: &&CacheName| !new.caches.contains_key(*name);
+        for name in self.config.caches.keys().filter(kept) {
+            say(format!("rpki {name}: gone"));
         }
         let mut restart = |what: &str, differs: bool| {
             if differs {

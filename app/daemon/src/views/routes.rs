@@ -1,7 +1,11 @@
 //! BGP routes: received, advertised, best.
 
 use tapway_api::route::{Route, RouteQuery, RouteState};
-use tapway_bgp::{AdvertisedRoute, Announcement, Community, Origin, ReceivedRoute, Refusal};
+use tapway_api::rpki::RpkiState;
+use tapway_bgp::policy::RouteAttributes;
+use tapway_bgp::{
+    AdvertisedRoute, Announcement, Attributes, Community, Origin, ReceivedRoute, Refusal,
+};
 use tapway_model::{Family, PeerName, Prefix};
 use tapway_node::Node;
 
@@ -9,6 +13,7 @@ use crate::config::spec::{extended_text, large_text, standard_text};
 
 use crate::http::ApiReply;
 use crate::sliced::Rows;
+use crate::views::rpki_state;
 
 /// A route of a list, before it is put into words.
 pub enum Listed {
@@ -26,7 +31,13 @@ pub fn routes(node: &Node, query: &RouteQuery) -> Rows<Listed, Route> {
         query.prefix.is_none_or(|p| p == *prefix)
             && query.family.is_none_or(|f| f == prefix.family())
     };
-    let rows = |page| Rows::page(page, |_, listed| Some(route(listed)), ApiReply::Routes);
+    let rows = |page| {
+        Rows::page(
+            page,
+            |node, listed| Some(route(node, listed)),
+            ApiReply::Routes,
+        )
+    };
     let page = query.page();
     let speaker = node.speaker();
     if let Some(peer) = &query.received {
@@ -55,12 +66,29 @@ pub fn routes(node: &Node, query: &RouteQuery) -> Rows<Listed, Route> {
     rows(page.of(own.cloned().map(Listed::Own).chain(best)))
 }
 
-fn route(listed: Listed) -> Route {
+fn route(node: &Node, listed: Listed) -> Route {
     match listed {
         Listed::Own(announcement) => own(&announcement),
-        Listed::Received(peer, route, installed) => received(&peer, &route, installed),
+        Listed::Received(peer, route, installed) => Route {
+            rpki: rpki(node, &route),
+            ..received(&peer, &route, installed)
+        },
         Listed::Advertised(peer, route) => advertised(&peer, &route),
     }
+}
+
+/// What the RPKI says of a received route, if it says anything at all.
+fn rpki(node: &Node, route: &ReceivedRoute) -> Option<RpkiState> {
+    let speaker = node.speaker();
+    if speaker.vrps().is_empty() {
+        return None;
+    }
+    let attributes = Attributes {
+        as_path: route.as_path.parse().ok()?,
+        ..Attributes::default()
+    };
+    let origin = RouteAttributes::Values(&attributes).origin_as(speaker.config().asn);
+    Some(rpki_state(speaker.vrps().validate(&route.prefix, origin)))
 }
 
 fn installed(node: &Node) -> std::collections::BTreeSet<(PeerName, Prefix)> {
@@ -108,6 +136,7 @@ fn received(peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
         large_communities: texts(&route.large_communities, large_text),
         extended_communities: texts(&route.extended_communities, extended_text),
         attributes: Vec::new(),
+        rpki: None,
         owner: None,
         state,
         best: installed,
@@ -160,6 +189,7 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
         large_communities: texts(&route.large_communities, large_text),
         extended_communities: texts(&route.extended_communities, extended_text),
         attributes: Vec::new(),
+        rpki: None,
         owner: None,
         state: RouteState::Sent,
         best: true,
@@ -188,6 +218,7 @@ fn own(announcement: &Announcement) -> Route {
         large_communities: Vec::new(),
         extended_communities: Vec::new(),
         attributes: Vec::new(),
+        rpki: None,
         owner: Some(
             announcement
                 .instances

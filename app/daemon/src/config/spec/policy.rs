@@ -12,7 +12,7 @@ use tapway_model::spec::SpecError;
 use super::network::NextHopSpec;
 use super::peer::InstallSpec;
 use super::{no_word, within, wrong};
-use crate::config::value::{Count, NotYet, NumberOrWord, Numbers, Switch, Texts, Word};
+use crate::config::value::{Count, NumberOrWord, Numbers, Switch, Texts, Word};
 pub(crate) use change::origin_of;
 
 /// Policies that exist without being written and cannot be written.
@@ -80,8 +80,8 @@ pub struct MatchSpec {
     pub as_path: Option<PathSpec>,
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub next_hop: Texts,
-    #[serde(skip_serializing)]
-    pub rpki: Option<NotYet>,
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub rpki: Texts,
 }
 
 /// Conditions on AS_PATH, unchecked.

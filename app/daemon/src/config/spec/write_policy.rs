@@ -58,7 +58,7 @@ impl From<&Match> for MatchSpec {
             ),
             as_path: Some(PathSpec::from(&matches.as_path)).filter(|p| *p != PathSpec::default()),
             next_hop: prefixes(&matches.next_hop, |hop| hop.prefix.to_string()),
-            rpki: None,
+            rpki: texts(&matches.rpki),
         }
     }
 }

@@ -138,8 +138,8 @@ fn every_wrong_condition() {
             "next_hop[0]: 192.0.2.1/24 has host bits set; write 192.0.2.0/24 for the network or 192.0.2.1/32 for the one address",
         ),
         (
-            "rpki = \"invalid\"",
-            "rpki: no source of ROAs is configured, and this version of tapway has none yet; remove the key",
+            "rpki = \"invald\"",
+            "rpki[0]: \"invald\" is no RPKI state; did you mean \"invalid\"?",
         ),
     ] {
         let found = problem(&format!("{{ match = {{ {key} }}, action = \"next\" }}"));

@@ -1,22 +1,16 @@
 //! `match = { … }`: what a rule asks of a route.
 
 use tapway_bgp::config::{Lengths, Match, PathMatch};
-use tapway_bgp::policy::{AnyOf, PathRegex, Pattern, PrefixMatch, PrefixSet};
+use tapway_bgp::policy::{AnyOf, PathRegex, Pattern, PrefixMatch, PrefixSet, RpkiState};
 use tapway_model::spec::SpecError;
 use tapway_model::{ClaimKind, Family, InstanceName, NetworkName, PeerName, Prefix, Tag};
 
 use super::{MatchSpec, PathSpec};
 use crate::config::spec::{community, each, no_word, within, wrong};
-use crate::config::value::{NotYet, NumberOrWord, Numbers, Texts};
+use crate::config::value::{NumberOrWord, Numbers, Texts};
 
 impl MatchSpec {
     pub(super) fn parse(&self) -> Result<Match, SpecError> {
-        if self.rpki == Some(NotYet::On) {
-            return Err(wrong(
-                "rpki",
-                "no source of ROAs is configured, and this version of tapway has none yet; remove the key",
-            ));
-        }
         let family = match self.family.as_deref() {
             None => None,
             Some("ipv4-unicast") => Some(Family::Ipv4),
@@ -85,7 +79,7 @@ impl MatchSpec {
                 None => PathMatch::default(),
             },
             next_hop: PrefixSet::new(each(&self.next_hop.0, "next_hop", hop_match)?),
-            rpki: Vec::new(),
+            rpki: each(&self.rpki.0, "rpki", rpki_state)?,
         })
     }
 }
@@ -152,6 +146,11 @@ fn lengths(text: &str) -> Result<Lengths, String> {
             Ok(Lengths { ge, le })
         }
     }
+}
+
+fn rpki_state(text: &str) -> Result<RpkiState, String> {
+    let known = RpkiState::ALL.map(RpkiState::word);
+    RpkiState::from_word(text).ok_or_else(|| no_word(text, "RPKI state", &known))
 }
 
 fn claim_kind(text: &str) -> Result<ClaimKind, String> {
