@@ -31,6 +31,7 @@ pub(crate) const ALL: &[Tool] = &[
     ("/usr/sbin/bird", "bird2"),
     ("/usr/lib/frr/bgpd", "frr"),
     ("/usr/bin/gobgpd", "gobgpd"),
+    ("/usr/bin/stayrtr", "stayrtr"),
     ("/usr/sbin/nft", "nftables"),
     ("/usr/bin/ping", "iputils-ping"),
     ("/usr/bin/tcpdump", "tcpdump"),

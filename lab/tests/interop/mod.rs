@@ -89,4 +89,5 @@ mod restart;
 mod rpki;
 mod runtime;
 mod secrets;
+mod stayrtr;
 mod unnumbered;

@@ -53,7 +53,7 @@ fn installed(host: &Netns, prefixes: &[&str]) {
 
 /// Waits until the one cache is as it should be.
 #[track_caller]
-fn cache(tapwayd: &Tapwayd, what: &str, is: impl Fn(&RpkiCache) -> bool) -> RpkiCache {
+pub(super) fn cache(tapwayd: &Tapwayd, what: &str, is: impl Fn(&RpkiCache) -> bool) -> RpkiCache {
     wait_for(SOON, what, || {
         let mut caches: List<RpkiCache> = tapwayd.json(&["rpki"]);
         let cache = caches.items.pop().ok_or("no cache".to_owned())?;

@@ -1,0 +1,4 @@
+//! What comes of any bytes that a cache may send.
+
+mod corpus;
+mod targets;
