@@ -11,6 +11,8 @@ use crate::vrp::Vrp;
 pub(crate) trait Bits: Copy + Ord {
     /// As an address.
     fn addr(self) -> IpAddr;
+    /// The first 16 bits.
+    fn block(self) -> usize;
     /// Whether the first `len` bits are the same.
     fn begins_like(self, other: Self, len: u8) -> bool;
 }
@@ -18,6 +20,10 @@ pub(crate) trait Bits: Copy + Ord {
 impl Bits for u32 {
     fn addr(self) -> IpAddr {
         IpAddr::V4(self.into())
+    }
+
+    fn block(self) -> usize {
+        (self >> 16) as usize
     }
 
     fn begins_like(self, other: u32, len: u8) -> bool {
@@ -29,6 +35,10 @@ impl Bits for u32 {
 impl Bits for u128 {
     fn addr(self) -> IpAddr {
         IpAddr::V6(self.into())
+    }
+
+    fn block(self) -> usize {
+        (self >> 112) as usize
     }
 
     fn begins_like(self, other: u128, len: u8) -> bool {

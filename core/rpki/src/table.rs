@@ -1,8 +1,8 @@
 //! What all caches say together, ready to be asked.
 //!
 //! The distinct prefixes are sorted, so that each stands before all that it contains, and each knows the nearest one that
-//! contains it. Of a route's prefix the deepest one that covers it is found by one binary search; the others are on the
-//! way up from there. A VRP takes 8 bytes, a distinct prefix 16 (IPv4) or 32 (IPv6).
+//! contains it. Of a route's prefix the deepest one that covers it is found by one binary search among those that begin with
+//! the same 16 bits; the others are on the way up from there. A VRP takes 8 bytes, a distinct prefix 16 (IPv4) or 32 (IPv6).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,6 +28,8 @@ struct Inner {
 
 /// One family.
 struct Side<A> {
+    /// Where the nodes of each block of 16 bits begin, and where the last ends; empty without nodes.
+    blocks: Vec<u32>,
     nodes: Vec<Node<A>>,
     /// In the order of the nodes that they are of.
     entries: Vec<Entry>,
@@ -51,6 +53,9 @@ struct Entry {
 }
 
 const NO_PARENT: u32 = u32::MAX;
+
+/// Blocks of 16 bits.
+const BLOCKS: usize = 1 << 16;
 
 /// More changed prefixes than these are not named.
 const NAMED: usize = 4096;
@@ -121,14 +126,11 @@ impl VrpTable {
 
     /// Whether `origin` may announce a prefix (RFC 6811 §2); `None`: the path ends with a set, and nobody is the origin.
     pub fn validate(&self, prefix: &Prefix, origin: Option<u32>) -> RpkiState {
-        let mut state = RpkiState::NotFound;
-        for vrp in self.covering(*prefix) {
-            if vrp.allows(prefix, origin) {
-                return RpkiState::Valid;
-            }
-            state = RpkiState::Invalid;
+        let len = prefix.len();
+        match prefix.addr() {
+            IpAddr::V4(addr) => self.0.v4.validate(addr.to_bits(), len, origin),
+            IpAddr::V6(addr) => self.0.v6.validate(addr.to_bits(), len, origin),
         }
-        state
     }
 
     /// The VRPs that cover a prefix, those of the longest prefixes first.
@@ -167,6 +169,7 @@ impl fmt::Debug for VrpTable {
 impl<A> Default for Side<A> {
     fn default() -> Self {
         Side {
+            blocks: Vec::new(),
             nodes: Vec::new(),
             entries: Vec::new(),
         }
@@ -214,15 +217,31 @@ impl<A: Bits> Side<A> {
                 max_len: row.max_len,
             });
         }
-        Side { nodes, entries }
+        let mut blocks = Vec::new();
+        if !nodes.is_empty() {
+            blocks.reserve_exact(BLOCKS + 1);
+            for (at, node) in nodes.iter().enumerate() {
+                while blocks.len() <= node.addr.block() {
+                    blocks.push(number(at));
+                }
+            }
+            blocks.resize(BLOCKS + 1, number(nodes.len()));
+        }
+        Side {
+            blocks,
+            nodes,
+            entries,
+        }
     }
 
-    fn covering(&self, addr: A, len: u8) -> impl Iterator<Item = Vrp> + '_ {
-        let after = self
-            .nodes
-            .partition_point(|n| (n.addr, n.len) <= (addr, len));
+    /// The nodes that cover a prefix, the longest first.
+    fn up(&self, addr: A, len: u8) -> impl Iterator<Item = (usize, &Node<A>)> {
+        let edge = |block: usize| self.blocks.get(block).map_or(0, |at| *at as usize);
+        let (from, to) = (edge(addr.block()), edge(addr.block() + 1));
+        let block = self.nodes.get(from..to).unwrap_or_default();
+        let after = from + block.partition_point(|n| (n.addr, n.len) <= (addr, len));
         let mut at = number(after).wrapping_sub(1);
-        let up = core::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             loop {
                 let here = at as usize;
                 let node = self.nodes.get(here)?;
@@ -231,8 +250,23 @@ impl<A: Bits> Side<A> {
                     return Some((here, node));
                 }
             }
-        });
-        up.flat_map(|(at, node)| {
+        })
+    }
+
+    fn validate(&self, addr: A, len: u8, origin: Option<u32>) -> RpkiState {
+        let mut state = RpkiState::NotFound;
+        for (at, _) in self.up(addr, len) {
+            state = RpkiState::Invalid;
+            let allows = |e: &Entry| len <= e.max_len && e.asn != 0 && Some(e.asn) == origin;
+            if self.entries_of(at).iter().any(allows) {
+                return RpkiState::Valid;
+            }
+        }
+        state
+    }
+
+    fn covering(&self, addr: A, len: u8) -> impl Iterator<Item = Vrp> + '_ {
+        self.up(addr, len).flat_map(|(at, node)| {
             let prefix = node.prefix();
             let entries = self.entries_of(at).iter();
             entries.filter_map(move |e| Vrp::new(prefix, e.max_len, e.asn))

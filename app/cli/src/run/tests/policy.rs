@@ -31,11 +31,11 @@ fn options_become_a_question() {
         ),
         (
             "policy test p ::/0 --received tor1 --peer tor2 --as-path 65000 --community 1:2 --community no-export \
-             --large-community 1:2:3 --extended-community rt:1:2 --med 5 --local-pref 6 --origin igp --next-hop fe80::1",
+             --large-community 1:2:3 --extended-community rt:1:2 --med 5 --local-pref 6 --origin igp --next-hop fe80::1 --rpki not-found",
             json!({"prefixes": ["::/0"], "received": "tor1", "peer": "tor2", "as_path": "65000",
                    "communities": ["1:2", "no-export"], "large_communities": ["1:2:3"],
                    "extended_communities": ["rt:1:2"], "med": 5, "local_pref": 6, "origin": "igp",
-                   "next_hop": "fe80::1"}),
+                   "next_hop": "fe80::1", "rpki": "not-found"}),
         ),
         (
             "policy test p ::/0 --kind guest-bgp --instance web1 --tag a --tag b --network public --rules",
@@ -252,5 +252,5 @@ fn the_examples_of_the_page_are_true() {
             other => panic!("{other}"),
         }
     }
-    assert_eq!(asked.len(), 10, "{asked:?}");
+    assert_eq!(asked.len(), 11, "{asked:?}");
 }
