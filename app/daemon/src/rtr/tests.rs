@@ -224,3 +224,28 @@ fn a_large_set_comes_whole() {
     bed.until("all", |bed| !bed.table.is_empty());
     assert_eq!(bed.table.len(Family::Ipv4), 100_000);
 }
+
+#[test]
+fn a_loop_that_is_busy_misses_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut bed = Bed::new();
+    bed.rtr.set(vec![config(at, "127.0.0.1")]);
+    let (mut stream, _) = asked(&listener);
+    answer(&mut stream, 1, &[2]);
+    for serial in [2, 3] {
+        let notify = Pdu::SerialNotify {
+            session: 1,
+            serial: Serial(serial),
+        };
+        say(&mut stream, &[notify]);
+        // It asks after it has taken the last answer, of which nobody took the news.
+        question(&mut stream);
+        let announce: &[u32] = if serial == 2 { &[3] } else { &[1] };
+        answer(&mut stream, serial, announce);
+    }
+    bed.until("all of it", |bed| bed.judged() == RpkiState::Valid);
+    assert_eq!(bed.table.len(Family::Ipv4), 3);
+    let synced = |kind: &&EventKind| matches!(kind, EventKind::Synced { .. });
+    assert_eq!(bed.kinds.iter().filter(synced).count(), 3);
+}
