@@ -232,7 +232,7 @@ impl Cache {
         let new = &self.config;
         let moved = (&old.server, old.local_address) != (&new.server, new.local_address);
         let paced = (old.refresh, old.retry, old.expire) != (new.refresh, new.retry, new.expire);
-        if moved {
+        if moved && !matches!(self.phase, Phase::Resting) {
             // What the old one said counts until the new one has said everything.
             self.hang_up(shared);
             self.version = pdu::VERSION;

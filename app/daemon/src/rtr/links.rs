@@ -219,7 +219,13 @@ impl Links {
                     let _ = poller.modify(stream, conn.0, Interest::READ);
                     caches.handle_connected(now, conn);
                 }
-                Ok(None) => {}
+                Ok(None) if !event.error => {}
+                // One that is over without a reason is over all the same.
+                Ok(None) => {
+                    link.stream = None;
+                    let error = io::ErrorKind::ConnectionAborted.into();
+                    self.connect(now, conn, caches, poller, error);
+                }
                 Ok(Some(error)) | Err(error) => {
                     link.stream = None;
                     self.connect(now, conn, caches, poller, error);

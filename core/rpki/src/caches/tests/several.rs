@@ -62,6 +62,13 @@ fn others_are_asked_while_those_that_are_preferred_fail() {
     assert!(done.contains(&Did::Close(far)), "{done:?}");
     assert_eq!(bed.states(), [Resting, Synced]);
     assert_eq!(bed.judged(), [NotFound, Valid]);
+    // One that rests may be elsewhere now, and rests on.
+    let mut elsewhere = config("far", 200);
+    elsewhere.server.port = 8282;
+    bed.caches
+        .set(bed.now, vec![elsewhere, config("near", 100)]);
+    assert_eq!(bed.done(), []);
+    assert_eq!(bed.states(), [Resting, Synced]);
     // It is lost: what it said counts beside what the other one says.
     bed.caches.handle_closed(bed.now, near, "gone");
     let far = open_all(&mut bed)["far"];
