@@ -38,6 +38,9 @@ pub(crate) const ALL: &[Tool] = &[
     ("/usr/sbin/ethtool", "ethtool"),
 ];
 
+/// What the benchmark measures beside those in [`ALL`].
+pub(crate) const BENCH: &[Tool] = &[("/usr/sbin/bgpd", "openbgpd")];
+
 /// Installs the packages of missing programs. No service is started by it.
 pub(crate) fn install(tools: &[Tool]) -> Result<()> {
     let missing: Vec<&str> = tools

@@ -30,7 +30,9 @@ pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
 /// Measures, side by side with other daemons.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     root("the benchmark")?;
-    step("packages", || debian::install(debian::ALL))?;
+    step("packages", || {
+        debian::install(&[debian::ALL, debian::BENCH].concat())
+    })?;
     program("tapway-bench", &["--release"], arguments)
 }
 

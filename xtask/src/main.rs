@@ -26,6 +26,7 @@ usage: cargo xtask JOB
        --clean          remove one that was kept
   soak [...]            the random walks, for long
   bench [...]           measure, side by side with BIRD, FRR and GoBGP; needs root
+        relay [...]     how fast routes are passed on, beside OpenBGPD, too
 ";
 
 fn main() -> ExitCode {

@@ -41,7 +41,10 @@ pub(crate) fn spent(pids: &[u32]) -> io::Result<Spent> {
             .filter_map(|f| f.parse::<u64>().ok())
             .sum::<u64>();
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
+                // A thread that has just ended.
+                continue;
+            };
             let nanos = text.split(' ').next().and_then(|n| n.parse().ok());
             sum.precise += Duration::from_nanos(nanos.unwrap_or(0));
         }

@@ -8,6 +8,7 @@ mod footprint;
 mod grpc;
 mod http;
 mod meter;
+mod relay;
 mod report;
 mod rtnl;
 mod site;
@@ -33,6 +34,8 @@ usage: tapway-bench [--quick] [--events N] [--realtime] [--only NAME,NAME] [-o t
   --realtime   run everything before all other programs (chrt -r 1), on a machine that is busy
   --only       a part of: null,tapwayd,bird,frr,gobgp
   -o json      JSON on standard output; tables go to standard error
+
+       tapway-bench relay [...]    how fast routes are passed on; see tapway-bench relay --help
 ";
 
 /// How long idle daemons are watched.
@@ -55,6 +58,11 @@ struct Options {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == "relay" => return relay(rest),
+        Some((word, rest)) if word == relay::NULL => return ended(relay::serve_null(rest)),
+        _ => {}
+    }
     let options = match options(&arguments) {
         Ok(options) => options,
         Err(error) => {
@@ -68,6 +76,24 @@ fn main() -> ExitCode {
         bench(&options)
     };
     Netns::remove_own();
+    ended(done)
+}
+
+/// The other part of this program.
+fn relay(arguments: &[String]) -> ExitCode {
+    let options = match relay::options(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error:#}\n{}", relay::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let done = relay::bench(&options);
+    Netns::remove_own();
+    ended(done)
+}
+
+fn ended(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

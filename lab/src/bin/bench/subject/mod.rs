@@ -14,7 +14,7 @@ pub(crate) use bird::Bird;
 pub(crate) use frr::Frr;
 pub(crate) use gobgp::GoBgp;
 pub(crate) use null::Null;
-pub(crate) use tapwayd::Tapwayd;
+pub(crate) use tapwayd::{Tapwayd, program as tapwayd_program};
 
 use crate::site::{Guests, Site};
 use crate::tally::Tally;
@@ -49,7 +49,7 @@ pub(crate) trait Subject {
 }
 
 /// The first line that a program prints, of what it says about its version.
-fn first_line(program: &str, argument: &str) -> String {
+pub(crate) fn first_line(program: &str, argument: &str) -> String {
     let output = std::process::Command::new(program).arg(argument).output();
     let Ok(output) = output else {
         return "unknown".into();

@@ -174,7 +174,7 @@ impl Subject for Tapwayd {
 }
 
 /// The daemon: named by the environment, or beside this program.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("TAPWAYD_BIN") {
         return path.into();
     }
