@@ -189,6 +189,8 @@ impl Runner<'_> {
             if self.nextest {
                 command.arg("--success-output=immediate");
             }
+        } else {
+            command.env_remove("TAPWAY_TEST_UNPRIVILEGED");
         }
         self.count(name, &mut command)
     }

@@ -27,6 +27,7 @@ use crate::connections::Connections;
 use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
 use crate::listeners::Listeners;
+use crate::priority::Priority;
 use crate::rtr::Rtr;
 use crate::settings::Settings;
 use crate::sliced::{Budget, Sliced};
@@ -101,6 +102,8 @@ pub struct Parts {
     pub scan_interval: Option<Duration>,
     /// Whether kernel state of an earlier run was found.
     pub warm: bool,
+    /// Whether the loop runs before other programs.
+    pub realtime: bool,
 }
 
 /// The running daemon.
@@ -131,6 +134,7 @@ pub struct Daemon {
     next_housekeeping: Instant,
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
+    realtime: bool,
     /// Kernel batches applied in this turn.
     batches: usize,
     /// There is something to do that needs no waiting.
@@ -180,6 +184,7 @@ impl Daemon {
             next_housekeeping: started + HOUSEKEEPING,
             watchdog,
             next_watchdog: watchdog.map(|i| started + i),
+            realtime: parts.realtime,
             batches: 0,
             more: false,
             sliced: Sliced::default(),
@@ -192,6 +197,7 @@ impl Daemon {
     /// When a descriptor of the loop itself fails.
     pub fn run(mut self) -> anyhow::Result<Exit> {
         let mut ready = Vec::new();
+        let mut priority = Priority::begin(self.realtime);
         self.drain();
         self.notifier.ready();
         loop {
@@ -201,6 +207,7 @@ impl Daemon {
                 return Ok(exit);
             }
             let timeout = self.timeout();
+            priority.turn(now(), timeout != Some(Duration::ZERO));
             self.poller.wait(timeout, &mut ready)?;
             self.turn(&ready);
         }

@@ -14,6 +14,7 @@ pub mod listeners;
 pub mod logging;
 pub mod pid_lock;
 pub mod policy_test;
+mod priority;
 pub mod rtr;
 pub mod settings;
 pub mod sliced;

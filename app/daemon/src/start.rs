@@ -100,14 +100,8 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         notifier: Notifier::from_env()?,
         scan_interval: (args.scan_interval > 0).then(|| Duration::from_secs(args.scan_interval)),
         warm: kept.warm,
+        realtime: args.realtime,
     });
-    if args.realtime
-        && let Err(error) = tapway_sys::priority::run_before_others()
-    {
-        tracing::warn!(
-            "--realtime has no effect: {error}; give the unit LimitRTPRIO=1 and RestrictRealtime=no"
-        );
-    }
     let exit = daemon.run()?;
     server.stop();
     Ok(exit)

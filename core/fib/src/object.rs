@@ -237,6 +237,8 @@ pub enum KernelEvent {
     ScanBegin,
     /// The scan is over and consistent. (A scan that broke off is begun again with `ScanBegin`.)
     ScanEnd,
+    /// The scan that was begun is given up: it proves nothing.
+    ScanTorn,
     /// Notifications were lost (ENOBUFS): what is known may be wrong. The shell begins a scan by itself.
     Overrun,
     /// A link is there or changed.

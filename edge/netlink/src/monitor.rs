@@ -40,8 +40,9 @@ const GROUPS: [u32; 10] = [
 
 /// From the begin of one scan to the begin of the next.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-/// The same after scans that were torn; it doubles with each.
-const LAST_SCAN_INTERVAL: Duration = Duration::from_secs(16);
+/// After so many torn scans the next one counts, if its links were listed whole: on a host where something changes
+/// all the time nothing would ever be known to be gone, and what a list leaves out, though it is wanted, is asked for.
+const TORN: u32 = 3;
 
 /// What to watch for.
 #[derive(Clone, Copy, Debug)]
@@ -241,8 +242,7 @@ impl Monitor {
         self.scan.restart();
         self.scanning = true;
         self.scan_wanted = false;
-        let doubled = SCAN_INTERVAL * 2u32.saturating_pow(self.torn.unwrap_or(0).min(16));
-        self.next_scan = now + doubled.min(LAST_SCAN_INTERVAL);
+        self.next_scan = now + SCAN_INTERVAL;
         self.known.begin_scan();
         events.push(KernelEvent::ScanBegin);
     }
@@ -256,18 +256,23 @@ impl Monitor {
         match progress {
             Ok(Progress::More) => return Ok(true),
             Ok(Progress::Waiting) => return Ok(false),
-            // At the start a list that may miss something is better than none; another scan follows.
-            Ok(Progress::Torn) if self.torn.is_some() => {
+            Ok(Progress::Torn { links }) if self.torn.is_some_and(|n| links || n < TORN) => {
                 self.torn = self.torn.map(|torn| torn.saturating_add(1));
                 self.scan_wanted = true;
+                events.push(KernelEvent::ScanTorn);
             }
-            Ok(Progress::Complete | Progress::Torn) => {
-                self.scan_wanted |= matches!(progress, Ok(Progress::Torn));
+            Ok(Progress::Complete | Progress::Torn { .. }) => {
+                // At the start a list that may miss something is better than none; another scan follows.
+                let torn = matches!(progress, Ok(Progress::Torn { .. }));
+                self.scan_wanted |= torn && self.torn.is_none();
                 self.torn = Some(0);
                 known.watched.tell(events);
                 events.push(KernelEvent::ScanEnd);
             }
-            Err(_) => self.scan_wanted = true,
+            Err(_) => {
+                self.scan_wanted = true;
+                events.push(KernelEvent::ScanTorn);
+            }
         }
         self.scanning = false;
         progress.map(|_| false)

@@ -74,8 +74,18 @@ pub(crate) enum Progress {
     Waiting,
     /// Everything was listed.
     Complete,
-    /// The kernel's lists changed under each attempt: something may be missing.
-    Torn,
+    /// The kernel's lists changed under each attempt: something may be missing, a link too if `links`.
+    Torn { links: bool },
+}
+
+/// The number of the stage that lists links.
+const LINKS: usize = 0;
+
+/// How much of a scan was whole.
+#[derive(Clone, Copy, Debug, Default)]
+struct Torn {
+    links: bool,
+    others: bool,
 }
 
 /// How many buffers may wait to be taken in.
@@ -84,8 +94,7 @@ const AHEAD: usize = 16;
 /// What the lister hands over, with the number of its scan.
 enum Part {
     Buffer(u64, Vec<u8>),
-    /// Whether all lists were whole.
-    End(u64, Result<bool, Error>),
+    End(u64, Result<Torn, Error>),
 }
 
 /// Scans, listed by a thread: with a million foreign routes in a table the kernel may search for
@@ -157,9 +166,9 @@ impl Scan {
                     }
                 }
                 Ok(Part::End(number, result)) if number == self.number => {
-                    return result.map(|whole| match whole {
-                        true => Progress::Complete,
-                        false => Progress::Torn,
+                    return result.map(|torn| match torn.links || torn.others {
+                        false => Progress::Complete,
+                        true => Progress::Torn { links: torn.links },
                     });
                 }
                 // Of a scan that was given up.
@@ -234,9 +243,8 @@ impl Lister {
         Ok(())
     }
 
-    /// Whether all lists are whole.
-    fn list(&mut self, number: u64) -> Result<Result<bool, Error>, Deserted> {
-        let mut whole = true;
+    fn list(&mut self, number: u64) -> Result<Result<Torn, Error>, Deserted> {
+        let mut torn = Torn::default();
         for stage in 0..self.stages.len() {
             let mut interrupted = true;
             for _ in 0..TRIES {
@@ -248,9 +256,10 @@ impl Lister {
                     break;
                 }
             }
-            whole &= !interrupted;
+            torn.links |= interrupted && stage == LINKS;
+            torn.others |= interrupted && stage != LINKS;
         }
-        Ok(Ok(whole))
+        Ok(Ok(torn))
     }
 
     /// Whether the kernel's list changed under it.

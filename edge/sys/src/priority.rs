@@ -10,12 +10,24 @@ use std::io;
 /// # Errors
 /// Without `CAP_SYS_NICE` and without an `RLIMIT_RTPRIO` of at least 1.
 pub fn run_before_others() -> io::Result<()> {
-    // SAFETY: plain numbers; zero is a valid value for whatever else a C library has in there.
-    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
-    parameters.sched_priority = 1;
-    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
-    // SAFETY: 0 is the calling thread; the kernel reads the parameters during the call only.
-    match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
+    set(libc::SCHED_RR, 1)
+}
+
+/// Gives the calling thread normal priority again.
+///
+/// # Errors
+/// Never in practice; what the kernel says.
+pub fn run_among_others() -> io::Result<()> {
+    set(libc::SCHED_OTHER, 0)
+}
+
+fn set(policy: i32, priority: i32) -> io::Result<()> {
+    let policy = policy | libc::SCHED_RESET_ON_FORK;
+    // struct sched_param in linux/sched/types.h. The system call itself: not every C library has it.
+    // SAFETY: 0 is the calling thread; the kernel reads the number during the call only.
+    let done =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) };
+    match done {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -43,9 +55,12 @@ mod tests {
         let thread = std::thread::spawn(|| {
             run_before_others().expect("root may");
             let started = std::thread::spawn(policy).join().expect("a thread");
-            (policy(), started)
+            let raised = policy();
+            run_among_others().expect("anybody may");
+            (raised, started, policy())
         });
-        let (raised, started) = thread.join().expect("a thread");
+        let (raised, started, lowered) = thread.join().expect("a thread");
+        assert_eq!(lowered, libc::SCHED_OTHER.to_string());
         assert_eq!(raised, libc::SCHED_RR.to_string());
         assert_eq!(started, libc::SCHED_OTHER.to_string());
     }

@@ -121,11 +121,8 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
             if touched.lost {
                 return Ok(Err(Errno::NOENT.into()));
             }
-            // Files that are not there say nothing when it is the directory that is elsewhere.
-            let absent = |(_, _, reading): &Read| matches!(reading, Reading::Absent);
-            if (touched.above || readings.iter().any(absent))
-                && let Err(error) = identity.check(&self.path)
-            {
+            // What was read, or was not there, says nothing when the path leads to another directory by now.
+            if let Err(error) = identity.check(&self.path) {
                 return Ok(Err(error));
             }
             if touched.overflow {

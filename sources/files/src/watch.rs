@@ -48,8 +48,6 @@ pub(crate) struct Touched {
     pub(crate) overflow: bool,
     /// The directory is not there any more.
     pub(crate) lost: bool,
-    /// Something happened above the directory: its path may lead elsewhere.
-    pub(crate) above: bool,
 }
 
 impl Touched {
@@ -92,8 +90,9 @@ impl Watch {
                 | WatchFlags::MOVED_TO
                 | WatchFlags::DELETE_SELF
                 | WatchFlags::MOVE_SELF
+                | WatchFlags::MASK_ADD
                 | WatchFlags::ONLYDIR;
-            // One that cannot be watched is one whose end is noticed later, with the next file.
+            // Links may lead through others, and mounts cause no event: then it is noticed with the next file.
             let _ = inotify::add_watch(&watch.fd, or_here(above), flags);
         }
         Ok(watch)
@@ -133,8 +132,8 @@ impl Watch {
         let mut reader = Reader::new(&self.fd, &mut buffer);
         loop {
             match reader.next() {
+                // Of those above nothing is asked but to be woken up.
                 Ok(event) if event.wd() != self.number => {
-                    touched.above = true;
                     touched.overflow |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
                 }
                 Ok(event) => {

@@ -36,6 +36,7 @@ impl Fib {
         match event {
             KernelEvent::ScanBegin => self.begin_scan(),
             KernelEvent::ScanEnd => self.end_scan(now),
+            KernelEvent::ScanTorn => self.scan.running = false,
             KernelEvent::Overrun => self.overrun(),
             KernelEvent::Link(link) => self.link_present(link),
             KernelEvent::LinkGone(index) => {

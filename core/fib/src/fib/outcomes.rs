@@ -110,6 +110,7 @@ impl Fib {
             return;
         }
         slot.unsure = false;
+        slot.missed = false;
         slot.perhaps = None;
         slot.foreign = Foreign::No;
         if slot.repair && slot.want.as_ref().is_some_and(|want| same(want, object)) {

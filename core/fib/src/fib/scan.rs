@@ -141,7 +141,9 @@ impl Fib {
         if slot.seen == mark || matches!(slot.key, Key::Sysctl(_)) {
             let slot = &mut self.slots[id];
             slot.unclear = false;
-            slot.missed = false;
+            if core::mem::take(&mut slot.missed) && slot.flight.is_none() {
+                slot.unsure = false;
+            }
             return;
         }
         if slot.foreign == Foreign::Seen {

@@ -59,7 +59,7 @@ impl Fib {
             (Some(want), Some(have)) if !slot.waits() && self.is_possible(want) => {
                 if same(want, have) {
                     Verdict::Do(Stage::of(Act::Add, want), Act::Add)
-                } else if self.scan.stale {
+                } else if self.scan.stale || slot.missed {
                     Verdict::Wait
                 } else {
                     Verdict::Do(Stage::of(Act::Replace, want), Act::Replace)
@@ -83,7 +83,8 @@ impl Fib {
         let allowed = self.prune || slot.wanted_once || in_the_way;
         // The kernel compares the protocol when it deletes a route or a rule; an address or neighbour
         // may be somebody else's by now when messages were lost.
-        let safe = !self.scan.stale || matches!(**have, Object::Route(_) | Object::Rule(_));
+        let known = !self.scan.stale && !slot.missed;
+        let safe = known || matches!(**have, Object::Route(_) | Object::Rule(_));
         if slot.waits() || !allowed || !safe {
             return Verdict::Wait;
         }

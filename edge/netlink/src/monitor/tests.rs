@@ -56,7 +56,7 @@ fn a_torn_scan_is_not_taken_for_a_whole_one() {
             while monitor.torn == Some(0) && std::time::Instant::now() < deadline {
                 told.clear();
                 monitor.request_scan();
-                now = now + LAST_SCAN_INTERVAL;
+                now = now + SCAN_INTERVAL;
                 monitor.read(now, 256, &mut told).expect("read");
                 while monitor.scanning() {
                     monitor.read(now, 256, &mut told).expect("read");
@@ -66,10 +66,11 @@ fn a_torn_scan_is_not_taken_for_a_whole_one() {
             over.store(true, Ordering::Relaxed);
             assert_eq!(monitor.torn, Some(1), "every list of 4000 was whole");
             assert!(told.contains(&KernelEvent::ScanBegin));
+            assert_eq!(told.last(), Some(&KernelEvent::ScanTorn));
             assert!(!told.contains(&KernelEvent::ScanEnd));
         });
         assert!(monitor.scan_wanted, "it is tried again");
-        let told = scan(&mut monitor, &mut wait, now + LAST_SCAN_INTERVAL);
+        let told = scan(&mut monitor, &mut wait, now + SCAN_INTERVAL);
         assert_eq!(addresses(&told), usize::from(MANY));
         assert_eq!(monitor.torn, Some(0));
     });
