@@ -23,6 +23,12 @@ pub struct Peer {
     /// The interface of an unnumbered or link-local peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<IfName>,
+    /// The range that made it, for as long as its session lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<PeerName>,
+    /// Of a range: how many peers it has made that are still there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u64>,
     /// Its AS; absent while it is not known (`asn = "external"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
@@ -55,7 +61,7 @@ pub enum Origin {
     Api,
 }
 
-/// State of a session (RFC 4271 §8.2.2).
+/// State of a session (RFC 4271 §8.2.2), or of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionState {
@@ -71,6 +77,8 @@ pub enum SessionState {
     OpenConfirm,
     /// Routes are exchanged.
     Established,
+    /// A range: whoever connects from there becomes a peer.
+    Listening,
 }
 
 /// One family of a session.

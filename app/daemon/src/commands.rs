@@ -85,13 +85,11 @@ impl Daemon {
             })),
             ApiRequest::PeerShow(name) => {
                 let peer = self.peer(&name)?;
-                let summary = self
-                    .node
-                    .speaker()
-                    .peer(&name)
-                    .ok_or_else(|| ApiError::not_found("peer", &name))?;
-                let config = self.settings.peer_json(&name, self.node.config());
-                ApiReply::Peer(Box::new(views::peer_detail(peer, &summary, config)))
+                let summary = self.node.speaker().peer(&name);
+                let config = self.node.peer_config(&name);
+                let config = config.map(|config| self.settings.peer_json(config));
+                let detail = views::peer_detail(peer, summary.as_ref(), config.unwrap_or_default());
+                ApiReply::Peer(Box::new(detail))
             }
             ApiRequest::PeerReset(name, reset) => {
                 self.peer(&name)?;
@@ -277,12 +275,10 @@ impl Daemon {
         }
         let now = now();
         let disabled = message.is_some();
-        let speaker = self.node.speaker_mut();
         match message {
-            Some(message) => speaker.disable(now, name, message),
-            None => speaker.enable(now, name),
+            Some(message) => self.node.disable_peer(now, name, message),
+            None => self.node.enable_peer(now, name),
         };
-        self.node.turn(now);
         self.drain();
         self.store.write(Write::Disabled(name.clone(), disabled));
         let done = if disabled {
@@ -389,15 +385,9 @@ impl Daemon {
 
     fn peer(&self, name: &PeerName) -> Result<Peer, ApiError> {
         let missing = || ApiError::not_found("peer", name);
-        let summary = self.node.speaker().peer(name).ok_or_else(missing)?;
-        let config = self.node.config().peers.get(name).ok_or_else(missing)?;
-        Ok(views::peer(
-            &self.node,
-            now(),
-            &summary,
-            config,
-            self.settings.peer_origin(name),
-        ))
+        let config = self.node.peer_config(name).ok_or_else(missing)?;
+        let origin = self.settings.peer_origin(config.known_as());
+        views::peer(&self.node, now(), config, origin).ok_or_else(missing)
     }
 
     fn source(&self, name: &SourceName) -> Result<(), ApiError> {

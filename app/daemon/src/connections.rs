@@ -101,6 +101,7 @@ impl Connections {
         node: &mut Node,
         poller: &Poller,
     ) {
+        node.admit(now, accepted.peer, accepted.ifindex.unwrap_or(0));
         let peers = node.speaker().listen_peers();
         let remote = accepted.peer.ip();
         let arrived = accepted.ifindex.unwrap_or(0);

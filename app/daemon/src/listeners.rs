@@ -2,10 +2,10 @@
 //! keys cannot be set is not there at all.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use tapway_model::IfName;
+use tapway_model::{IfName, Prefix};
 use tapway_node::{Listener, PeerKey};
 use tapway_sys::poll::{Interest, Poller};
 use tapway_sys::tcp;
@@ -67,12 +67,12 @@ impl Listeners {
             for gone in open
                 .keys
                 .iter()
-                .filter(|k| !wanted.keys.iter().any(|w| w.addr == k.addr))
+                .filter(|k| !wanted.keys.iter().any(|w| w.from == k.from))
             {
-                set_key(&open.fd, gone.addr, None)?;
+                set_key(&open.fd, gone.from, None)?;
             }
             for key in wanted.keys.iter().filter(|k| !open.keys.contains(k)) {
-                set_key(&open.fd, key.addr, Some(key.password.expose().as_bytes()))?;
+                set_key(&open.fd, key.from, Some(key.password.expose().as_bytes()))?;
             }
             open.keys.clone_from(&wanted.keys);
             if open.min_ttl != wanted.min_ttl {
@@ -87,7 +87,7 @@ impl Listeners {
             wanted
                 .keys
                 .iter()
-                .try_for_each(|key| set_key(fd, key.addr, Some(key.password.expose().as_bytes())))
+                .try_for_each(|key| set_key(fd, key.from, Some(key.password.expose().as_bytes())))
         })?;
         self.next_token += 1;
         let token = token::LISTENER | self.next_token;
@@ -133,7 +133,6 @@ impl Listeners {
     }
 }
 
-fn set_key(fd: impl AsFd, addr: IpAddr, key: Option<&[u8]>) -> std::io::Result<()> {
-    let len = if addr.is_ipv4() { 32 } else { 128 };
-    tcp::set_md5_key(fd, addr, len, key)
+fn set_key(fd: impl AsFd, from: Prefix, key: Option<&[u8]>) -> std::io::Result<()> {
+    tcp::set_md5_key(fd, from.addr(), from.len(), key)
 }

@@ -240,8 +240,8 @@ impl Settings {
     }
 
     /// A peer's configuration with every default, secrets hidden.
-    pub fn peer_json(&self, name: &PeerName, node: &NodeConfig) -> Value {
-        node.peers.get(name).map_or(Value::Null, peer_value)
+    pub fn peer_json(&self, peer: &PeerConfig) -> Value {
+        peer_value(peer)
     }
 
     /// Takes a peer from the API.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-use tapway_model::{Family, IfName, PeerName, PolicyName};
+use tapway_model::{Family, IfName, PeerName, PolicyName, Prefix};
 
 pub use crate::policy::rule::{
     Change, InstallChange, Lengths, Match, PathMatch, Policy, Prepend, PrependAs, Rule, Set,
@@ -45,6 +45,18 @@ pub enum PeerAddress {
     },
     /// Unnumbered: at the link-local address that is learned on this interface.
     Interface(IfName),
+    /// Nowhere itself: whoever connects from there becomes a peer of its own, with these settings. The speaker
+    /// never sees such a one.
+    Range(PeerRange),
+}
+
+/// Where peers may come from that nobody wrote down one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerRange {
+    /// Their addresses; at least one prefix.
+    pub prefixes: Vec<Prefix>,
+    /// How many there may be at a time.
+    pub limit: u32,
 }
 
 /// The AS a peer must have.
@@ -125,6 +137,8 @@ pub struct PeerConfig {
     pub name: PeerName,
     /// Where it is.
     pub address: PeerAddress,
+    /// The range that made it.
+    pub range: Option<PeerName>,
     /// Its TCP port when we connect; 179 by default.
     pub port: u16,
     /// Our address for the session.
@@ -161,4 +175,11 @@ pub struct PeerConfig {
     pub graceful_restart: Option<GracefulRestart>,
     /// Administratively down.
     pub disabled: bool,
+}
+
+impl PeerConfig {
+    /// What networks and policies call it: by its range when one made it.
+    pub fn known_as(&self) -> &PeerName {
+        self.range.as_ref().unwrap_or(&self.name)
+    }
 }

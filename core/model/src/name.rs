@@ -128,8 +128,8 @@ name!(
     NetworkName, "network", 64, plain, PLAIN
 );
 name!(
-    /// The name of a peer.
-    PeerName, "peer", 64, plain, PLAIN
+    /// The name of a peer; of one that a range made: `RANGE@ADDRESS`.
+    PeerName, "peer", 128, plain, PLAIN
 );
 name!(
     /// The name of a policy.

@@ -2,11 +2,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use tapway_bgp::config::{PeerConfig, Policy, SpeakerConfig};
-use tapway_model::{IfName, Network, PeerName, SourceName};
+use tapway_model::{IfName, Network, PeerName, Prefix, SourceName};
 
 /// Where the fabric's speaker listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +61,8 @@ pub struct Listener {
 /// A TCP MD5 key for one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerKey {
-    /// The peer's address.
-    pub addr: IpAddr,
+    /// The peer's address, or those of a range.
+    pub from: Prefix,
     /// The key.
     pub password: tapway_bgp::config::Secret,
 }

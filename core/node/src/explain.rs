@@ -409,7 +409,7 @@ impl Node {
                 "add a [peer.NAME] section",
             ));
         }
-        for name in self.config().peers.keys() {
+        for name in self.peer_names() {
             let mut step = peer_step(self.speaker().why_not_sent(name, &id), name);
             if let (NotSent::SessionDown(_), Some(Err(why))) =
                 (self.speaker().why_not_sent(name, &id), self.endpoint(name))

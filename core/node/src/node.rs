@@ -4,6 +4,7 @@ use crate::action::{Action, Event, Level, Report};
 use crate::config::{Listener, NodeConfig};
 use crate::forwarding::Forwarding;
 use crate::imports::Imports;
+use crate::node::ranges::Ranged;
 use crate::wiring::{ClaimId, Claims, Gate, Rules};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
@@ -11,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
+use tapway_bgp::config::PeerAddress;
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, Speaker, StartKind, Transmit};
 use tapway_fib::{BatchId, Fib, IfIndex, KernelEvent, Key, Outcome};
 use tapway_intent::{Intent, OrderRecord, SourceConfig, SourceEvent};
@@ -53,6 +55,7 @@ mod claims;
 mod commands;
 mod nics;
 mod questions;
+mod ranges;
 mod turn;
 mod uplinks;
 
@@ -72,6 +75,7 @@ pub struct Node {
     nic_interfaces: BTreeSet<IfName>,
     rule_keys: BTreeSet<Key>,
     pub(crate) endpoints: BTreeMap<PeerName, Result<Endpoint, String>>,
+    pub(crate) ranged: Ranged,
     conns: BTreeMap<ConnId, (IpAddr, IfIndex)>,
     listeners: Vec<Listener>,
     advertised: Vec<IfIndex>,
@@ -135,6 +139,7 @@ impl Node {
             nic_interfaces: BTreeSet::new(),
             rule_keys: BTreeSet::new(),
             endpoints: BTreeMap::new(),
+            ranged: Ranged::default(),
             conns: BTreeMap::new(),
             listeners: Vec::new(),
             advertised: Vec::new(),
@@ -165,11 +170,13 @@ impl Node {
         node.speaker.set_draining(now, restored.draining);
         node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
-            node.speaker.set_peer(now, peer);
+            if !matches!(peer.address, PeerAddress::Range(_)) {
+                node.speaker.set_peer(now, peer);
+            }
         }
         // Before anything leads to them: not even a handshake is begun.
         for peer in &restored.disabled {
-            node.speaker.disable(now, peer, None);
+            node.disable_peer(now, peer, None);
         }
         node.turn(now);
         node

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use tapway_bgp::config::{PeerAddress, PeerConfig, Reach};
+use tapway_bgp::config::{PeerAddress, PeerConfig, PeerRange, Reach};
 use tapway_bgp::{Endpoint, LocalAddresses};
 use tapway_fib::{Address, Fib, IfIndex, address_flags, is_link_local};
 use tapway_model::{Family, IfName, Prefix};
@@ -52,6 +52,7 @@ pub(crate) fn endpoint(
 ) -> Result<Endpoint, String> {
     match &peer.address {
         PeerAddress::Interface(name) => unnumbered(peer, name, fib),
+        PeerAddress::Range(_) => Err("a range of peers is in no one place".into()),
         PeerAddress::Ip {
             addr,
             interface: Some(name),
@@ -210,8 +211,17 @@ pub(crate) fn listeners<'a>(
         }
         Listen::Auto => {
             for (peer, endpoint) in peers.clone() {
-                let on = endpoint.map_or(0, |e| e.ifindex);
-                for addr in auto(peer, endpoint, guest_interfaces, fib, unfit) {
+                let own = match &peer.address {
+                    PeerAddress::Range(range) => {
+                        auto_range(peer, range, guest_interfaces, fib, unfit)
+                    }
+                    PeerAddress::Ip { .. } | PeerAddress::Interface(_) => {
+                        let on = endpoint.map_or(0, |e| e.ifindex);
+                        let own = auto(peer, endpoint, guest_interfaces, fib, unfit);
+                        own.into_iter().map(|addr| (addr, on)).collect()
+                    }
+                };
+                for (addr, on) in own {
                     let expected = found.entry(addr).or_default();
                     expected.add(peer);
                     expected.on.insert(on);
@@ -293,24 +303,64 @@ fn auto(
         .collect()
 }
 
+/// Where peers of a range may come in, and on which interface: on those with a subnet that the range is in, or, over
+/// several hops, on any that is no guest's.
+fn auto_range(
+    peer: &PeerConfig,
+    range: &PeerRange,
+    guest_interfaces: &BTreeSet<IfName>,
+    fib: &Fib,
+    unfit: &Unfit<'_>,
+) -> Vec<(SocketAddr, IfIndex)> {
+    let far = matches!(peer.reach, Reach::Multihop(_));
+    let is_for = |a: &Address| {
+        let subnet = Prefix::truncated(a.addr, a.len);
+        range.prefixes.iter().any(|prefix| {
+            prefix.family() == Family::of(&a.addr)
+                && is_link_local(&prefix.addr()) == is_link_local(&a.addr)
+                && (far || prefix.overlaps(&subnet))
+        })
+    };
+    fib.links()
+        .filter(|link| !guest_interfaces.contains(&link.name))
+        .flat_map(|link| fib.addresses(link.index))
+        .filter(|a| unfit.allows(a))
+        .map(|(a, _)| a)
+        .filter(|a| is_for(a) && peer.local_address.is_none_or(|local| local == a.addr))
+        .filter(|a| far || !a.addr.is_loopback())
+        .map(|a| {
+            let on = if far { 0 } else { a.index };
+            (socket(a.addr, BGP_PORT, a.index), on)
+        })
+        .collect()
+}
+
 fn keys_for<'a>(
     addr: SocketAddr,
     peers: impl Iterator<Item = (&'a PeerConfig, Option<&'a Endpoint>)>,
 ) -> Vec<PeerKey> {
-    peers
-        .filter_map(|(peer, endpoint)| {
-            let password = peer.password.clone()?;
-            let remote = match (&peer.address, endpoint) {
-                (PeerAddress::Ip { addr, .. }, _) => *addr,
-                (PeerAddress::Interface(_), Some(endpoint)) => endpoint.remote.ip(),
-                (PeerAddress::Interface(_), None) => return None,
-            };
-            (Family::of(&remote) == Family::of(&addr.ip())).then_some(PeerKey {
-                addr: remote,
-                password,
-            })
-        })
-        .collect()
+    let mut keys = Vec::new();
+    for (peer, endpoint) in peers {
+        let Some(password) = &peer.password else {
+            continue;
+        };
+        let from: Vec<Prefix> = match (&peer.address, endpoint) {
+            (PeerAddress::Ip { addr, .. }, _) => [Prefix::host(*addr)].into(),
+            (PeerAddress::Interface(_), Some(endpoint)) => {
+                [Prefix::host(endpoint.remote.ip())].into()
+            }
+            (PeerAddress::Interface(_), None) => continue,
+            (PeerAddress::Range(range), _) => range.prefixes.clone(),
+        };
+        let family = Family::of(&addr.ip());
+        for from in from.into_iter().filter(|from| from.family() == family) {
+            keys.push(PeerKey {
+                from,
+                password: password.clone(),
+            });
+        }
+    }
+    keys
 }
 
 /// Interfaces with unnumbered peers, on which we advertise ourselves.
@@ -323,7 +373,7 @@ pub(crate) fn advertised_on<'a>(
             PeerAddress::Interface(name) => {
                 fib.link_named(name).filter(|l| l.usable()).map(|l| l.index)
             }
-            PeerAddress::Ip { .. } => None,
+            PeerAddress::Ip { .. } | PeerAddress::Range(_) => None,
         })
         .collect();
     set.into_iter().collect()

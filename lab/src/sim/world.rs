@@ -691,6 +691,7 @@ fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig 
             metric: None,
             prefsrc: None,
         }),
+        range: None,
         prefix_limit: 100_000,
         graceful_restart: Some(graceful_restart()),
         disabled: false,

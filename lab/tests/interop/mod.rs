@@ -85,6 +85,7 @@ mod fabric;
 mod goodbye;
 mod life;
 mod policy;
+mod ranges;
 mod restart;
 mod rpki;
 mod runtime;

@@ -133,7 +133,7 @@ fn state(peer: &Peer) -> (Tone, String) {
         return (Tone::Warn, "disabled".to_owned());
     }
     let tone = match peer.state {
-        SessionState::Established => Tone::Good,
+        SessionState::Established | SessionState::Listening => Tone::Good,
         _ => Tone::Bad,
     };
     (tone, word(peer.state))

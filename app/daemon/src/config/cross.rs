@@ -36,6 +36,7 @@ pub(super) fn check(
             let key = match peer.address {
                 PeerAddress::Ip { .. } => "address",
                 PeerAddress::Interface(_) => "interface",
+                PeerAddress::Range(_) => "range",
             };
             errors.push(wrong(
                 format!("peer.{}.{key}", peer.name),
@@ -46,6 +47,11 @@ pub(super) fn check(
             ));
         }
     }
+    errors.extend(
+        peers
+            .iter()
+            .filter_map(|peer| behind_a_password(peer, peers)),
+    );
     for (i, network) in networks.iter().enumerate() {
         for (at, peer) in network.peers.iter().flatten().enumerate() {
             if !known.any && !known.peers.contains(peer) {
@@ -72,6 +78,27 @@ pub(super) fn check(
         }
     }
     errors
+}
+
+/// A peer without a password in a range that has one: the kernel would drop all it says.
+fn behind_a_password(peer: &PeerConfig, peers: &[PeerConfig]) -> Option<SpecError> {
+    let PeerAddress::Ip { addr, .. } = &peer.address else {
+        return None;
+    };
+    let around = peers.iter().find(|other| match &other.address {
+        PeerAddress::Range(range) => {
+            let has = range.prefixes.iter().any(|p| p.contains_addr(addr));
+            has && other.password.is_some() && peer.password.is_none()
+        }
+        PeerAddress::Ip { .. } | PeerAddress::Interface(_) => false,
+    })?;
+    Some(wrong(
+        format!("peer.{}.address", peer.name),
+        format!(
+            "{addr} is in the range of peer {}, whose password the kernel would want of it; give it one, or take it out of the range",
+            around.name
+        ),
+    ))
 }
 
 /// Whether a policy can be named.

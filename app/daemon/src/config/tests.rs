@@ -395,7 +395,14 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "local_asn = { asn = 64999 }",
             "peer.tor1.local_asn: this version",
         ),
-        ("range = [\"10.0.0.0/24\"]", "peer.tor1.range: this version"),
+        (
+            "range = [\"10.0.0.0/24\"]",
+            "4:11: peer.tor1.address: peers of a range connect from wherever they are",
+        ),
+        (
+            "range_limit = 5",
+            "6:15: peer.tor1.range_limit: only a peer with range has a limit",
+        ),
         ("add_paths = \"both\"", "peer.tor1.add_paths: this version"),
         (
             "add_paths = { send = { max = 8 } }",
@@ -413,6 +420,56 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "{keys}: {}",
             found[0]
         );
+    }
+}
+
+#[test]
+fn a_range_is_a_peer_without_an_address() {
+    let tor1 = peer("");
+    let range = |keys: &str| format!("{tor1}[peer.edge]\nasn = \"external\"\n{keys}\n");
+    let config = config(&range(
+        "range = [\"10.0.0.0/24\", \"2001:db8::/64\"]\nrange_limit = 7\npassword = \"x\"",
+    ));
+    let edge = &config.peers["edge"];
+    let PeerAddress::Range(range_of) = &edge.address else {
+        panic!("{edge:?}");
+    };
+    let prefixes: Vec<String> = range_of.prefixes.iter().map(ToString::to_string).collect();
+    assert_eq!(prefixes, ["10.0.0.0/24", "2001:db8::/64"]);
+    assert_eq!((range_of.limit, edge.passive), (7, true));
+    for (keys, shown) in [
+        (
+            "range = []",
+            "peer.edge.range: a range without a prefix lets nobody in",
+        ),
+        (
+            "range = [\"10.0.0.1/24\"]",
+            "peer.edge.range[0]: 10.0.0.1/24 has host bits set",
+        ),
+        (
+            "range = [\"224.0.0.0/4\"]",
+            "peer.edge.range[0]: 224.0.0.0/4 is multicast",
+        ),
+        (
+            "range = [\"10.0.0.0/24\"]\nrange_limit = 0",
+            "peer.edge.range_limit: 0 is no limit",
+        ),
+        (
+            "range = [\"10.0.0.0/24\"]\npassive = false",
+            "peer.edge.passive: peers of a range connect",
+        ),
+        (
+            "range = [\"10.0.0.0/24\"]\nlocal_address = \"2001:db8::1\"",
+            "peer.edge.local_address: 2001:db8::1 is not of the family of the range",
+        ),
+        (
+            "range = [\"198.51.100.0/24\"]\npassword = \"x\"",
+            "peer.tor1.address: 198.51.100.1 is in the range of peer edge",
+        ),
+    ] {
+        let found = problems(&range(keys));
+        assert_eq!(found.len(), 1, "{keys}: {found:?}");
+        assert!(found[0].contains(shown), "{keys}: {}", found[0]);
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn choose(
                 addr,
                 interface: None,
             } => subnet.contains_addr(addr),
+            PeerAddress::Range(range) => range.prefixes.iter().any(|p| p.overlaps(&subnet)),
             PeerAddress::Ip {
                 interface: Some(name),
                 ..

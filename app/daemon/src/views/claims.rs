@@ -222,9 +222,7 @@ fn announced(node: &Node, announcement: tapway_bgp::Announcement) -> Announcemen
         .map(|e| e.holders.iter().map(|h| h.owner.to_string()).collect())
         .unwrap_or_default();
     let peers = node
-        .config()
-        .peers
-        .keys()
+        .peer_names()
         .map(|peer| {
             let (outcome, next_hop, reason) =
                 delivery(node.speaker().why_not_sent(peer, &announcement.id));

@@ -2,28 +2,27 @@
 
 use tapway_api::list::List;
 use tapway_api::peer::{Messages, Origin, Peer, PeerDetail, PeerFamily, Session, SessionState};
-use tapway_bgp::config::{PeerAddress, PeerAsn, PeerConfig};
+use tapway_bgp::config::{PeerAddress, PeerAsn, PeerConfig, PeerRange};
 use tapway_bgp::{Counters, NegotiatedSummary, PeerSummary, State};
 use tapway_model::{Instant, PeerName};
 use tapway_node::Node;
 
 /// All peers.
 pub fn peers(node: &Node, now: Instant, origin: impl Fn(&PeerName) -> Origin) -> List<Peer> {
-    let items = node.speaker().peers().filter_map(|summary| {
-        let config = node.config().peers.get(&summary.name)?;
-        Some(peer(node, now, &summary, config, origin(&summary.name)))
-    });
+    let mut configs: Vec<&PeerConfig> = node.peer_configs().collect();
+    configs.sort_by_key(|config| &config.name);
+    let items = configs
+        .into_iter()
+        .filter_map(|config| peer(node, now, config, origin(config.known_as())));
     List::whole(items.collect())
 }
 
 /// One peer.
-pub fn peer(
-    node: &Node,
-    now: Instant,
-    summary: &PeerSummary,
-    config: &PeerConfig,
-    origin: Origin,
-) -> Peer {
+pub fn peer(node: &Node, now: Instant, config: &PeerConfig, origin: Origin) -> Option<Peer> {
+    if let PeerAddress::Range(range) = &config.address {
+        return Some(of_range(node, config, range, origin));
+    }
+    let summary = node.speaker().peer(&config.name)?;
     let endpoint = node.endpoint(&summary.name);
     let remote = endpoint
         .and_then(|e| e.as_ref().ok())
@@ -41,26 +40,25 @@ pub fn peer(
             remote.map(|addr| format!("{addr}%{name}")),
             Some(name.clone()),
         ),
+        PeerAddress::Range(_) => (None, None),
     };
     let why_unreachable = endpoint.and_then(|e| e.as_ref().err()).cloned();
     let last_down = summary
         .last_down
         .as_ref()
         .map(|(_, reason)| reason.to_string());
-    Peer {
+    Some(Peer {
         name: summary.name.clone(),
         origin,
         address,
         interface,
+        range: config.range.clone(),
+        members: None,
         asn: summary
             .negotiated
             .as_ref()
             .map(|n| n.asn)
-            .or(match config.asn {
-                PeerAsn::Number(asn) => Some(asn),
-                PeerAsn::Internal => Some(node.config().speaker.asn),
-                PeerAsn::External => None,
-            }),
+            .or(configured_asn(node, config)),
         state: session_state(summary.state),
         state_age_s: super::age(now, summary.since),
         disabled: summary.disabled,
@@ -87,19 +85,53 @@ pub fn peer(
                 no_next_hop: None,
             })
             .collect(),
+    })
+}
+
+fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin) -> Peer {
+    let prefixes: Vec<String> = range.prefixes.iter().map(ToString::to_string).collect();
+    Peer {
+        name: config.name.clone(),
+        origin,
+        address: Some(prefixes.join(", ")),
+        interface: None,
+        range: None,
+        members: Some(node.members_of(&config.name) as u64),
+        asn: configured_asn(node, config),
+        state: SessionState::Listening,
+        state_age_s: 0,
+        disabled: config.disabled,
+        last_error: None,
+        import: config.import.clone(),
+        export: config.export.clone(),
+        families: Vec::new(),
+    }
+}
+
+fn configured_asn(node: &Node, config: &PeerConfig) -> Option<u32> {
+    match config.asn {
+        PeerAsn::Number(asn) => Some(asn),
+        PeerAsn::Internal => Some(node.config().speaker.asn),
+        PeerAsn::External => None,
     }
 }
 
 /// One peer with its session and configuration.
-pub fn peer_detail(peer: Peer, summary: &PeerSummary, config: serde_json::Value) -> PeerDetail {
-    let session = match (&summary.negotiated, &summary.connection) {
-        (Some(negotiated), Some((_, ends))) => Some(Session {
+pub fn peer_detail(
+    peer: Peer,
+    summary: Option<&PeerSummary>,
+    config: serde_json::Value,
+) -> PeerDetail {
+    let connected =
+        |summary: &&PeerSummary| Some((summary.negotiated.clone()?, summary.connection?.1));
+    let session = match summary.map(|summary| (summary, connected(&summary))) {
+        Some((summary, Some((negotiated, ends)))) => Some(Session {
             local: ends.local,
             remote: ends.remote,
             router_id: negotiated.router_id,
             hold_time_s: negotiated.hold_time.as_secs(),
             keepalive_s: negotiated.keepalive.as_secs(),
-            capabilities: capabilities(negotiated),
+            capabilities: capabilities(&negotiated),
             received: messages(&summary.received),
             sent: messages(&summary.sent),
             established_count: summary.established_count,

@@ -55,7 +55,7 @@ pub fn routes(node: &Node, query: &RouteQuery) -> Rows<Listed, Route> {
     // Best: our own routes come before everything received.
     let own = speaker.announcements().filter(|a| wanted(&a.id.prefix));
     let installed = installed(node);
-    let peers = node.config().peers.keys();
+    let peers = node.peer_names();
     let best = peers.flat_map(|peer| {
         let installed = &installed;
         let routes = speaker.received(peer).filter(|r| wanted(&r.prefix));

@@ -2,19 +2,54 @@
 
 use super::Node;
 use crate::action::Level;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use tapway_bgp::Speaker;
-use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_bgp::config::{PeerAddress, PeerConfig, Policy};
 use tapway_model::{Instant, Network, PeerName, PolicyName};
 
 impl Node {
     /// Adds or changes a peer.
     pub fn set_peer(&mut self, now: Instant, peer: PeerConfig) {
-        self.config.peers.insert(peer.name.clone(), peer.clone());
-        self.speaker.set_peer(now, peer);
+        let name = peer.name.clone();
+        let is_range = matches!(peer.address, PeerAddress::Range(_));
+        self.config.peers.insert(name.clone(), peer.clone());
+        if is_range {
+            self.speaker.remove_peer(now, &name);
+            self.endpoints.remove(&name);
+        } else {
+            self.speaker.set_peer(now, peer);
+        }
+        self.update_range(now, &name);
         self.uplinks_dirty = true;
         self.turn(now);
+    }
+
+    /// Takes a peer's session down until it is enabled; of a range: those of all that it made, and it makes no others
+    /// meanwhile. False when there is none of this name.
+    pub fn disable_peer(&mut self, now: Instant, name: &PeerName, message: Option<String>) -> bool {
+        self.set_disabled(now, name, Some(message))
+    }
+
+    /// Lets a peer's session come up again. False when there is none of this name.
+    pub fn enable_peer(&mut self, now: Instant, name: &PeerName) -> bool {
+        self.set_disabled(now, name, None)
+    }
+
+    fn set_disabled(&mut self, now: Instant, name: &PeerName, why: Option<Option<String>>) -> bool {
+        let range = self.config.peers.get_mut(name);
+        let range = range.filter(|peer| matches!(peer.address, PeerAddress::Range(_)));
+        let known = match (range, why) {
+            (Some(range), why) => {
+                range.disabled = why.is_some();
+                self.update_range(now, name);
+                true
+            }
+            (None, Some(message)) => self.speaker.disable(now, name, message),
+            (None, None) => self.speaker.enable(now, name),
+        };
+        self.turn(now);
+        known
     }
 
     /// Ends a peer. False when there is none of this name.
@@ -23,6 +58,7 @@ impl Node {
         if known {
             self.speaker.remove_peer(now, name);
             self.endpoints.remove(name);
+            self.update_range(now, name);
             self.uplinks_dirty = true;
             self.turn(now);
         }

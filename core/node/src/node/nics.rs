@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use tapway_bgp::Endpoint;
-use tapway_bgp::config::PeerAddress;
+use tapway_bgp::config::{PeerAddress, PeerConfig};
 use tapway_fib::{IfIndex, Key, Object};
 use tapway_model::{Domain, Family, IfName, Network, NetworkName};
 
@@ -69,7 +69,9 @@ impl Node {
         }
         let open =
             |e: &Result<Endpoint, String>| e.as_ref().is_ok_and(|e| e.ifindex == 0) || e.is_err();
-        !self.nic_interfaces.contains(&link.name) && self.endpoints.values().any(open)
+        let is_range = |peer: &PeerConfig| matches!(peer.address, PeerAddress::Range(_));
+        !self.nic_interfaces.contains(&link.name)
+            && (self.endpoints.values().any(open) || self.config.peers.values().any(is_range))
     }
 
     /// Whether a peer is reached over this interface, or configured on it.
@@ -87,7 +89,8 @@ impl Node {
                 } => on == name,
                 PeerAddress::Ip {
                     interface: None, ..
-                } => false,
+                }
+                | PeerAddress::Range(_) => false,
             })
     }
 

@@ -26,6 +26,7 @@ impl Node {
                 break;
             }
         }
+        self.dismiss_ended(now);
         self.release_imports(now);
         while let Some(record) = self.intent.poll_record() {
             self.reports
@@ -91,7 +92,8 @@ impl Node {
             Notice::OutOfSync(key) => self.doubtful.extend(self.claims.of_gate(&key)),
             Notice::InSync(key) => {
                 for id in self.claims.of_gate(&key) {
-                    if !self.claims.is_announced(&id) {
+                    // One that was in doubt may have to be told with other attributes.
+                    if self.doubtful.remove(&id) || !self.claims.is_announced(&id) {
                         self.gate(id, now);
                     }
                 }
@@ -115,6 +117,11 @@ impl Node {
                 message,
                 attempts,
             } => {
+                for id in self.claims.of_gate(&key) {
+                    if self.doubtful.remove(&id) {
+                        self.gate(id, now);
+                    }
+                }
                 // Once, not with every try; a fight with another program with every round of it.
                 if attempts <= 1 || errno == EBUSY {
                     let what = describe(&key, &self.fib);
@@ -201,7 +208,12 @@ impl Node {
                 tapway_bgp::Action::InstallableChanged(family) => self.import(family),
                 tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
                 tapway_bgp::Action::Event(event) => {
-                    self.reports.push_back(Report::Event(bgp_event(&event)))
+                    if let tapway_bgp::Event::Down { peer, .. }
+                    | tapway_bgp::Event::StaleRemoved { peer, .. } = &event
+                    {
+                        self.note_ended(peer);
+                    }
+                    self.reports.push_back(Report::Event(bgp_event(&event)));
                 }
                 action
                 @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {

@@ -4,6 +4,7 @@ use super::Node;
 use crate::action::Action;
 use crate::uplink::{self, Unfit};
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -18,8 +19,12 @@ impl Node {
         let unfit = Unfit {
             gateways: &self.gateways,
         };
-        let mut changed: Vec<(PeerName, Option<Endpoint>)> = Vec::new();
-        for (name, peer) in &self.config.peers {
+        let mut changed: Vec<(PeerName, Result<Endpoint, String>)> = Vec::new();
+        for peer in self.peer_configs() {
+            let name = &peer.name;
+            if matches!(peer.address, PeerAddress::Range(_)) {
+                continue;
+            }
             let mut endpoint = uplink::endpoint(peer, &self.fib, &unfit);
             // The kernel forgets neighbours that it does not talk to. One heard once stays the peer's
             // until its link goes.
@@ -33,9 +38,11 @@ impl Node {
                 endpoint = Ok(*old);
             }
             if self.endpoints.get(name) != Some(&endpoint) {
-                changed.push((name.clone(), endpoint.clone().ok()));
-                self.endpoints.insert(name.clone(), endpoint);
+                changed.push((name.clone(), endpoint));
             }
+        }
+        for (name, endpoint) in &changed {
+            self.endpoints.insert(name.clone(), endpoint.clone());
         }
         let guests = self.guest_interfaces();
         let peers = self
@@ -54,7 +61,7 @@ impl Node {
             self.out.push_back(Action::Advertise(advertised));
         }
         for (name, endpoint) in changed {
-            self.speaker.set_peer_endpoint(now, &name, endpoint);
+            self.speaker.set_peer_endpoint(now, &name, endpoint.ok());
         }
         self.update_forwarding();
         let conns: Vec<(ConnId, IpAddr, IfIndex)> =
@@ -84,7 +91,8 @@ impl Node {
                 } => Some(on),
                 PeerAddress::Ip {
                     interface: None, ..
-                } => None,
+                }
+                | PeerAddress::Range(_) => None,
             });
         let guests = self.guest_interfaces();
         let uplinks = on_links.map(|l| &l.name).chain(named);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerConfig, PeerNextHop, Reach,
-    Secret,
+    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerConfig, PeerNextHop,
+    PeerRange, Reach, Secret,
 };
 use tapway_model::spec::SpecError;
-use tapway_model::{Domain, Family, IfName, PeerName, PolicyName};
+use tapway_model::{Domain, Family, IfName, PeerName, PolicyName, Prefix};
 use tapway_node::{CLAIM_METRIC, LAST_RESORT_METRIC};
 
 use super::address::{BGP_PORT, host_address, is_link_local, of_family, peer_address, peer_asn};
@@ -32,6 +32,10 @@ pub struct PeerSpec {
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range_limit: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asn: Option<NumberOrWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,8 +84,6 @@ pub struct PeerSpec {
     pub role: Option<NotYet>,
     #[serde(skip_serializing)]
     pub client: Option<NotYet>,
-    #[serde(skip_serializing)]
-    pub range: Option<NotYet>,
 }
 
 /// `add_paths = { receive = …, send = … }`.
@@ -134,6 +136,11 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Peers of a range when nothing is said.
+const RANGE_LIMIT: u32 = 1000;
+/// The longest name of a range: its peers' are `NAME@ADDRESS@INTERFACE` at the longest.
+const RANGE_NAME: usize = 64;
+
 /// Graceful restart when nothing is said: on, 120 s.
 const GRACEFUL_RESTART: GracefulRestart = GracefulRestart {
     time: Duration::from_secs(120),
@@ -161,9 +168,16 @@ impl PeerSpec {
             ),
             ("role", self.role, "BGP roles"),
             ("client", self.client, "route reflection"),
-            ("range", self.range, "peers by range"),
         ])?;
         let address = self.address()?;
+        if matches!(address, PeerAddress::Range(_)) && name.as_str().len() > RANGE_NAME {
+            return Err(wrong(
+                "",
+                format!(
+                    "the name of a range has at most {RANGE_NAME} characters: those of its peers begin with it"
+                ),
+            ));
+        }
         let asn = self.asn.as_ref().ok_or_else(|| {
             wrong(
                 "",
@@ -183,7 +197,7 @@ impl PeerSpec {
             hold_time,
             keepalive,
             connect_retry: self.connect_retry()?,
-            passive: self.passive.unwrap_or(false),
+            passive: self.passive.unwrap_or(false) || matches!(address, PeerAddress::Range(_)),
             reach: self.reach(&address)?,
             add_paths: self.add_paths()?,
             next_hop: self.next_hop()?,
@@ -197,10 +211,20 @@ impl PeerSpec {
             },
             disabled: self.disabled.unwrap_or(false),
             address,
+            range: None,
         })
     }
 
     fn address(&self) -> Result<PeerAddress, SpecError> {
+        if let Some(range) = &self.range {
+            return self.range(range);
+        }
+        if self.range_limit.is_some() {
+            return Err(wrong(
+                "range_limit",
+                "only a peer with range has a limit; remove the key",
+            ));
+        }
         match (&self.address, &self.interface) {
             (Some(address), None) => peer_address(address).map_err(|e| wrong("address", e)),
             (None, Some(interface)) => IfName::new(interface)
@@ -219,6 +243,46 @@ impl PeerSpec {
         }
     }
 
+    fn range(&self, texts: &[String]) -> Result<PeerAddress, SpecError> {
+        let others = [
+            ("address", self.address.is_some()),
+            ("interface", self.interface.is_some()),
+            ("passive", self.passive == Some(false)),
+        ];
+        if let Some((key, _)) = others.into_iter().find(|(_, there)| *there) {
+            return Err(wrong(
+                key,
+                "peers of a range connect from wherever they are; remove this key or range",
+            ));
+        }
+        let prefixes = each(texts, "range", |text| {
+            let prefix: Prefix = text.parse().map_err(|e| format!("{e}"))?;
+            match prefix.addr() {
+                addr if addr.is_multicast() => Err(format!("{prefix} is multicast; peers are not")),
+                _ => Ok(prefix),
+            }
+        })?;
+        if prefixes.is_empty() {
+            return Err(wrong(
+                "range",
+                "a range without a prefix lets nobody in; write range = [\"10.0.0.0/24\"]",
+            ));
+        }
+        let limit = match self.range_limit {
+            None => RANGE_LIMIT,
+            Some(limit) => u32::try_from(limit)
+                .ok()
+                .filter(|l| *l > 0)
+                .ok_or_else(|| {
+                    wrong(
+                        "range_limit",
+                        format!("{limit} is no limit; write 1 to 4294967295"),
+                    )
+                })?,
+        };
+        Ok(PeerAddress::Range(PeerRange { prefixes, limit }))
+    }
+
     fn local_address(&self, peer: &PeerAddress) -> Result<Option<IpAddr>, SpecError> {
         let Some(text) = &self.local_address else {
             return Ok(None);
@@ -226,6 +290,7 @@ impl PeerSpec {
         let local = match peer {
             PeerAddress::Ip { addr, .. } => of_family(text, Family::of(addr)),
             PeerAddress::Interface(_) => of_family(text, Family::Ipv6),
+            PeerAddress::Range(_) => host_address(text),
         };
         let local = local.map_err(|e| wrong("local_address", e))?;
         let on_link = match peer {
@@ -237,6 +302,16 @@ impl PeerSpec {
             }
             PeerAddress::Ip { addr, .. } => is_link_local(addr),
             PeerAddress::Interface(_) => true,
+            PeerAddress::Range(range) => {
+                let of_its = |p: &Prefix| p.family() == Family::of(&local);
+                if !range.prefixes.iter().any(of_its) {
+                    return Err(wrong(
+                        "local_address",
+                        format!("{local} is not of the family of the range"),
+                    ));
+                }
+                is_link_local(&local)
+            }
         };
         if on_link != is_link_local(&local) {
             return Err(wrong(
@@ -367,6 +442,9 @@ impl PeerSpec {
                 let on_link = match address {
                     PeerAddress::Interface(_) => true,
                     PeerAddress::Ip { addr, .. } => is_link_local(addr),
+                    PeerAddress::Range(range) => {
+                        range.prefixes.iter().any(|p| is_link_local(&p.addr()))
+                    }
                 };
                 if on_link {
                     return Err(wrong(

@@ -26,10 +26,17 @@ impl From<&PeerConfig> for PeerSpec {
                 interface: Some(name),
             } => (Some(format!("{addr}%{name}")), None),
             PeerAddress::Interface(name) => (None, Some(name.to_string())),
+            PeerAddress::Range(_) => (None, None),
+        };
+        let range = match &peer.address {
+            PeerAddress::Range(range) => Some(range),
+            PeerAddress::Ip { .. } | PeerAddress::Interface(_) => None,
         };
         PeerSpec {
             address,
             interface,
+            range: range.map(|range| texts(&range.prefixes).0),
+            range_limit: range.map(|range| range.limit.into()),
             asn: Some(match peer.asn {
                 PeerAsn::Number(asn) => NumberOrWord::Number(asn.into()),
                 PeerAsn::Internal => NumberOrWord::Word("internal".into()),

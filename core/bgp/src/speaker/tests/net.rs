@@ -141,6 +141,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         import: policy_name("all"),
         export: policy_name("claims"),
         install: None,
+        range: None,
         prefix_limit: 100_000,
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),
