@@ -4,9 +4,11 @@
 //! a lane of its own, whose bits are what it is still to be told; when they are used up it joins the first lane.
 
 pub(crate) mod lane;
+mod moving;
 mod out;
 pub(crate) mod produce;
 mod sent;
+mod told;
 mod transfer;
 
 use alloc::collections::BTreeMap;

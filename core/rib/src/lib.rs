@@ -34,7 +34,7 @@ pub use attributes::AttrId;
 pub use facts::{DEFAULT_LOCAL_PREF, Facts};
 pub use group::lane::Chunk;
 pub use group::{Export, Exported, GroupConfig, GroupId, MemberId, Next, Paths};
-pub use members::GroupSummary;
+pub use members::{GroupSummary, ToldRoute};
 pub use next_hops::NextHopEvent;
 pub use rib::Rib;
 pub use source::{Counts, SourceId, SourceInfo};

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use tapway_model::Family;
+use tapway_bgp_wire::NextHop;
+use tapway_model::{Family, Prefix};
 
 use crate::bits::BitSet;
 use crate::group::produce::Around;
@@ -11,6 +12,21 @@ use crate::group::{Export, Group, GroupConfig, GroupId, MemberId, Next};
 use crate::job::Job;
 use crate::rib::{Rib, with};
 use crate::source::SourceId;
+
+/// A route as a member was told it.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldRoute<'a> {
+    /// Its prefix.
+    pub prefix: Prefix,
+    /// The path identifier; 0 where one route of a prefix goes out.
+    pub path_id: u32,
+    /// Where the route comes from.
+    pub source: SourceId,
+    /// Its attributes as they were written.
+    pub block: &'a [u8],
+    /// Its next hop.
+    pub next_hop: NextHop,
+}
 
 /// A group in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +87,28 @@ impl Rib {
         }));
     }
 
+    /// A member goes on in another group of its family: it is told what holds there, and what it was told and does not hold
+    /// there is withdrawn. `None`: there is no such member, or no such group.
+    pub fn transfer(&mut self, member: MemberId, to: GroupId) -> Option<MemberId> {
+        if member.group.family != to.family {
+            return None;
+        }
+        let had = with!(&mut *self, to.family, |table, _sh| {
+            let from = table.groups.get(&member.group.number)?;
+            let into = table.groups.get(&to.number)?;
+            if from.several() != into.several() {
+                return None;
+            }
+            from.had(member.number)?
+        });
+        let number = with!(&mut *self, to.family, |table, _sh| table
+            .groups
+            .get_mut(&to.number)?
+            .join_having(had));
+        self.leave(member);
+        Some(MemberId { group: to, number })
+    }
+
     /// A member is to be told everything again (RFC 2918, RFC 7313).
     pub fn send_again(&mut self, member: MemberId) {
         let family = member.group.family;
@@ -126,6 +164,41 @@ impl Rib {
                 .get(&member.group.number)
                 .map_or(0, |g| g.pending(member.number))
         })
+    }
+
+    /// Prefixes that a member was told, with those that it sent itself.
+    pub fn told_count(&self, member: MemberId) -> usize {
+        with!(self, member.group.family, |table, _sh| {
+            let group = table.groups.get(&member.group.number);
+            group.map_or(0, |g| g.told_count(member.number))
+        })
+    }
+
+    /// Shows what a member was told of a prefix. True: it is still to be told something.
+    pub fn told(
+        &self,
+        member: MemberId,
+        prefix: Prefix,
+        mut visit: impl FnMut(ToldRoute<'_>),
+    ) -> bool {
+        if prefix.family() != member.group.family {
+            return false;
+        }
+        with!(self, member.group.family, |table, _sh| table
+            .told(member, prefix, &mut visit))
+    }
+
+    /// Shows what a member was told of up to `limit` prefixes after `after`, in order. The last prefix looked at, when there may
+    /// be more.
+    pub fn list_told(
+        &self,
+        member: MemberId,
+        after: Option<Prefix>,
+        limit: usize,
+        mut visit: impl FnMut(ToldRoute<'_>),
+    ) -> Option<Prefix> {
+        with!(self, member.group.family, |table, _sh| table
+            .list_told(member, after, limit, &mut visit))
     }
 
     /// Whether a member has read everything that was there when it joined, or when [`Rib::send_again`] was last called: time for

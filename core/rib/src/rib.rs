@@ -260,8 +260,14 @@ impl Rib {
 
     /// Says how far a next hop is; `None`: it cannot be reached. [`Rib::work`] decides again about its routes.
     pub fn set_next_hop(&mut self, next_hop: NextHop, metric: Option<u32>) {
-        if let Some(hop) = self.shared.hops.set(next_hop, metric) {
-            self.replace_decide(Owner::Hop(hop), false);
+        let Some(hop) = self.shared.hops.set(next_hop, metric) else {
+            return;
+        };
+        let owner = Owner::Hop(hop);
+        // Mostly one that has just come, and no route is by it yet.
+        let used = |rib: &mut Rib, family| rib.next_page(family, owner, 0).is_some();
+        if Family::ALL.into_iter().any(|family| used(self, family)) {
+            self.replace_decide(owner, false);
         }
     }
 
@@ -271,7 +277,8 @@ impl Rib {
     }
 
     /// Asks import again about one page of a source's routes, from `page` on: up to 1,024 prefixes. Where to go on, when there
-    /// is more.
+    /// is more. Where best routes are followed all of these prefixes count as changed: import may decide about more than is
+    /// kept here.
     pub fn judge(
         &mut self,
         source: SourceId,
@@ -289,6 +296,21 @@ impl Rib {
     /// From now on prefixes whose best routes changed can be taken, beginning with all; or no longer.
     pub fn watch(&mut self, family: Family, on: bool) {
         with!(self, family, |table, _sh| table.watch(on));
+    }
+
+    /// Whether [`Rib::take_changed`] has something.
+    pub fn has_changed(&self, family: Family) -> bool {
+        with!(self, family, |table, _sh| table.has_changed())
+    }
+
+    /// What is made of best routes, where they are followed, is another: all prefixes can be taken once more.
+    pub fn follow_again(&mut self, family: Family) {
+        with!(self, family, |table, _sh| table.follow_again());
+    }
+
+    /// Something is different about a route of ours that its attributes do not tell: groups ask export again.
+    pub fn look_again(&mut self, prefix: Prefix) {
+        with!(self, prefix.family(), |table, _sh| table.look_again(prefix));
     }
 
     /// A prefix whose best routes may have changed; see [`Rib::watch`].

@@ -289,12 +289,37 @@ impl<K: Key> Table<K> {
         }
         self.watched = on;
         if on {
-            for (id, _) in self.nets.iter() {
-                self.changed.insert(id);
-            }
+            self.follow_again();
         } else {
             let was = core::mem::take(&mut self.changed);
             was.iter().for_each(|id| self.try_free(id));
+        }
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// All prefixes can be taken once more.
+    pub(crate) fn follow_again(&mut self) {
+        if self.watched {
+            for (id, _) in self.nets.iter() {
+                self.changed.insert(id);
+            }
+        }
+    }
+
+    /// Groups look at a prefix, whatever they knew.
+    pub(crate) fn look_again(&mut self, prefix: Prefix) {
+        let Some(id) = K::pack(prefix).and_then(|key| self.index.find(key)) else {
+            return;
+        };
+        let gone = self
+            .nets
+            .get(id)
+            .is_none_or(|net| net.routes.best().is_none());
+        for group in self.groups.values_mut() {
+            group.touch(id, gone);
         }
     }
 

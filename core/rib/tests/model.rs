@@ -28,6 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => member.clone().prop_map(Step::Join),
         1 => member.clone().prop_map(Step::Leave),
         1 => member.clone().prop_map(Step::SendAgain),
+        1 => member.clone().prop_map(Step::Move),
         1 => Just(Step::ExportChanged),
         8 => (member, 1..4usize).prop_map(|(m, n)| Step::Read(m, n)),
         2 => (1..4usize).prop_map(Step::Work),

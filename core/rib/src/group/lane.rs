@@ -71,6 +71,8 @@ pub(super) struct Lane {
     pub(super) ghosts: BTreeSet<(u32, u16)>,
     /// It has written nothing yet: who begins now may come in.
     pub(super) unread: bool,
+    /// The members come from another group: what the first lane has not looked at yet cannot be told, nor withdrawn.
+    pub(super) after_main: bool,
     /// How often the turn has begun again: two rounds later, everything that was to be looked at has been.
     pub(super) rounds: u64,
     gone_at: u32,
@@ -82,6 +84,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Whether the members have been told nothing but what this lane has written, so that they have nothing of what is fresh.
+    pub(super) const fn is_first(&self) -> bool {
+        !self.told
+    }
+
     /// Nets to look at.
     pub(super) const fn pending(&self) -> usize {
         self.gone.len() + self.dirty.len()
@@ -174,6 +181,12 @@ impl Lane {
         }
         self.members -= 1;
         self.pop(freed);
+    }
+
+    /// What waits from `cursor` on.
+    pub(super) fn unread_from(&self, cursor: u64) -> impl Iterator<Item = &Entry> {
+        let at = cursor.saturating_sub(self.first) as usize;
+        self.queue.range(at.min(self.queue.len())..)
     }
 
     /// The number of the oldest entry when too much waits.

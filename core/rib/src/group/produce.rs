@@ -63,16 +63,18 @@ impl Group {
                 }
             }
             let (number_of_lane, cursor) = (member.lane, member.cursor);
-            let pending = lane.pending();
+            let main_first = self.main_goes_first(number_of_lane);
+            let pending = self.lanes.get(&number_of_lane).map_or(0, Lane::pending);
             self.has_read_all(number);
-            if pending > 0 {
+            if pending > 0 || main_first {
                 if produced {
                     return Next::More;
                 }
                 produced = true;
+                let producer = if main_first { MAIN } else { number_of_lane };
                 // This member has read all, so it is not among those that leave.
-                self.shorten(number_of_lane, &mut around.freed, &mut around.closed);
-                match number_of_lane {
+                self.shorten(producer, &mut around.freed, &mut around.closed);
+                match producer {
                     MAIN => self.follow(around, export),
                     other => self.catch_up(other, around),
                 }
@@ -89,6 +91,15 @@ impl Group {
             around.closed.extend(closed);
             self.move_to(number, MAIN);
         }
+    }
+
+    /// Whether the first lane must look before another one tells: withdraws overtake there too.
+    fn main_goes_first(&self, lane: u32) -> bool {
+        let (Some(main), Some(lane)) = (self.lanes.get(&MAIN), self.lanes.get(&lane)) else {
+            return false;
+        };
+        !core::ptr::eq(main, lane)
+            && (!main.gone.is_empty() || lane.after_main && main.pending() > 0)
     }
 
     /// Looks at nets that changed, notes what is sent of them now, and writes it.
@@ -363,6 +374,11 @@ impl Group {
         let Some(to_lane) = self.lanes.get_mut(&lane) else {
             return;
         };
+        if to_lane.members == 0 {
+            // Who reads other lanes is told there.
+            around.freed.extend(retire);
+            return;
+        }
         for same_target in items.chunk_by(|a, b| a.to == b.to) {
             let mut bytes = Vec::with_capacity(same_target.len() * 5 + 256);
             let (mut updates, mut announced, mut withdrawn) = (0, 0, 0);

@@ -87,6 +87,14 @@ impl Sent {
         }
     }
 
+    /// Nets of which something was sent.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Sent::One(pages) => pages.0.iter().flatten().map(|p| p.count as usize).sum(),
+            Sent::Several(all) => all.len(),
+        }
+    }
+
     /// Whether something was sent of a net.
     #[inline]
     pub(crate) fn has(&self, net: u32) -> bool {

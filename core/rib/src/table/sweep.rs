@@ -113,6 +113,9 @@ impl<K: Key> Table<K> {
                 Some((r.path_id, r.attributes, judge(&view)))
             });
             let judged: Vec<_> = judged.collect();
+            if self.watched && !judged.is_empty() {
+                self.changed.insert(id);
+            }
             for (path_id, received, judged) in judged {
                 let (used, weight) = match judged {
                     Judged::Refused => (None, 0),

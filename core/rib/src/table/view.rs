@@ -9,7 +9,9 @@ use super::{Shared, Table, candidate, long_lived_stale};
 use crate::attributes::AttrId;
 use crate::decide::Candidate;
 use crate::facts::Facts;
+use crate::group::{Group, MemberId};
 use crate::key::Key;
+use crate::members::ToldRoute;
 use crate::route::Route;
 use crate::source::SourceId;
 
@@ -100,6 +102,41 @@ impl<K: Key> Table<K> {
             .collect()
     }
 
+    /// Shows what a member was told of a prefix; whether it is still to be told something.
+    pub(crate) fn told(
+        &self,
+        member: MemberId,
+        prefix: Prefix,
+        visit: &mut impl FnMut(ToldRoute<'_>),
+    ) -> bool {
+        let id = K::pack(prefix).and_then(|key| self.index.get(key));
+        let (Some(id), Some(group)) = (id, self.groups.get(&member.group.number)) else {
+            return false;
+        };
+        show_told(group, member, prefix, id, visit);
+        group.owes_member(member.number, id)
+    }
+
+    /// Shows what a member was told of up to `limit` prefixes after `after`, in order.
+    pub(crate) fn list_told(
+        &self,
+        member: MemberId,
+        after: Option<Prefix>,
+        limit: usize,
+        visit: &mut impl FnMut(ToldRoute<'_>),
+    ) -> Option<Prefix> {
+        let group = self.groups.get(&member.group.number)?;
+        let mut left = limit;
+        for (key, id) in self.index.after(after.and_then(K::pack)) {
+            show_told(group, member, key.unpack(), id, visit);
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return Some(key.unpack());
+            }
+        }
+        None
+    }
+
     /// Shows the routes of up to `limit` prefixes after `after`, in order. The last prefix shown, when there may be more.
     pub(crate) fn list(
         &self,
@@ -118,4 +155,22 @@ impl<K: Key> Table<K> {
         }
         None
     }
+}
+
+fn show_told(
+    group: &Group,
+    member: MemberId,
+    prefix: Prefix,
+    net: u32,
+    visit: &mut impl FnMut(ToldRoute<'_>),
+) {
+    group.told(member.number, net, |slot, out| {
+        visit(ToldRoute {
+            prefix,
+            path_id: u32::from(slot.out_id),
+            source: slot.source,
+            block: &out.block,
+            next_hop: out.next_hop,
+        });
+    });
 }

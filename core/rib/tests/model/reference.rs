@@ -31,6 +31,8 @@ pub enum Step {
     Join(usize),
     Leave(usize),
     SendAgain(usize),
+    /// To the other group of its kind, whose export is another.
+    Move(usize),
     ExportChanged,
     Read(usize, usize),
     Work(usize),

@@ -21,6 +21,8 @@ use crate::reference::{
 /// A peer that is sent routes.
 struct Member {
     id: MemberId,
+    /// It is in the second group of its kind.
+    second: bool,
     /// What it has, by prefix and path identifier.
     view: BTreeMap<(Prefix, u32), (Vec<u8>, NextHop)>,
 }
@@ -30,7 +32,8 @@ pub struct World {
     model: Reference,
     sources: [SourceId; SOURCES],
     members: [Option<Member>; MEMBERS],
-    groups: BTreeMap<usize, GroupId>,
+    /// Two of each kind, of which the second has the export after that of the first.
+    groups: BTreeMap<(usize, bool), GroupId>,
     watched: bool,
     /// Best routes as told by what changed.
     followed: BTreeMap<Prefix, (usize, u32)>,
@@ -150,6 +153,7 @@ impl World {
                     self.rib.send_again(member.id);
                 }
             }
+            Step::Move(m) => self.move_over(m),
             Step::ExportChanged => {
                 self.model.export = (self.model.export + 1) % 4;
                 self.groups
@@ -265,8 +269,19 @@ impl World {
         if self.members[m].is_some() {
             return;
         }
-        let (group, family, paths, source) = config(m);
-        let source = source.map(|s| self.sources[s]);
+        let source = config(m).3.map(|s| self.sources[s]);
+        let group = self.group(m, false);
+        let id = self.rib.join(group, source).expect("a group");
+        self.members[m] = Some(Member {
+            id,
+            second: false,
+            view: BTreeMap::new(),
+        });
+    }
+
+    /// One of the two groups of a member's kind, made when there is none.
+    fn group(&mut self, m: usize, second: bool) -> GroupId {
+        let (group, family, paths, _) = config(m);
         let encode = EncodeContext {
             add_path: add_path(m),
             ..EncodeContext::default()
@@ -278,15 +293,32 @@ impl World {
             paths,
             backlog: 150,
         };
-        let id = *self
+        *self
             .groups
-            .entry(group)
-            .or_insert_with(|| rib.add_group(config));
-        let id = rib.join(id, source).expect("a group");
-        self.members[m] = Some(Member {
-            id,
-            view: BTreeMap::new(),
-        });
+            .entry((group, second))
+            .or_insert_with(|| rib.add_group(config))
+    }
+
+    fn move_over(&mut self, m: usize) {
+        let Some(second) = self.members[m].as_ref().map(|member| member.second) else {
+            return;
+        };
+        let to = self.group(m, !second);
+        if let Some(member) = &mut self.members[m] {
+            member.id = self.rib.transfer(member.id, to).expect("a group");
+            member.second = !second;
+        }
+        self.forget_group(m, second);
+    }
+
+    /// A group ends with its last member.
+    fn forget_group(&mut self, m: usize, second: bool) {
+        let group = config(m).0;
+        let members = self.members.iter().enumerate();
+        let mut others = members.filter_map(|(n, member)| Some((config(n).0, member.as_ref()?)));
+        if !others.any(|(of, member)| of == group && member.second == second) {
+            self.groups.remove(&(group, second));
+        }
     }
 
     fn leave(&mut self, m: usize) {
@@ -294,10 +326,7 @@ impl World {
             return;
         };
         self.rib.leave(member.id);
-        let group = config(m).0;
-        if !(0..MEMBERS).any(|other| config(other).0 == group && self.members[other].is_some()) {
-            self.groups.remove(&group);
-        }
+        self.forget_group(m, member.second);
     }
 
     /// A member reads once. False: it has everything.
@@ -305,7 +334,8 @@ impl World {
         let Some(member) = &mut self.members[m] else {
             return false;
         };
-        let (sources, version) = (self.sources, self.model.export);
+        let sources = self.sources;
+        let version = (self.model.export + u8::from(member.second)) % 4;
         let mut exporter = |_: GroupId, route: &RouteView<'_>, block: &mut Vec<u8>| {
             let source = sources
                 .iter()
@@ -377,7 +407,15 @@ impl World {
         }
     }
 
-    fn check_member(&self, m: usize) {
+    fn check_member(&mut self, m: usize) {
+        let export = self.model.export;
+        let second = self.members[m].as_ref().is_some_and(|m| m.second);
+        self.model.export = (export + u8::from(second)) % 4;
+        self.compare(m);
+        self.model.export = export;
+    }
+
+    fn compare(&self, m: usize) {
         let Some(member) = &self.members[m] else {
             return;
         };
@@ -397,6 +435,25 @@ impl World {
                 .collect();
             has.sort();
             assert_eq!(has, self.model.wanted(p, most, source), "member {m}, {p}");
+            let mut told = Vec::new();
+            let pending = self.rib.told(member.id, p, |r| {
+                assert_eq!(r.prefix, p);
+                told.push((r.block.to_vec(), r.next_hop));
+            });
+            told.sort();
+            assert!(!pending && told == has, "member {m}, {p}");
+        }
+        let (mut listed, mut after) = (0, None);
+        loop {
+            after = self.rib.list_told(member.id, after, 3, |_| listed += 1);
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, member.view.len());
+        // What it sent itself is not told, but counted; of several routes to a prefix one counts.
+        if source.is_none() && paths == Paths::Best {
+            assert_eq!(self.rib.told_count(member.id), listed);
         }
     }
 

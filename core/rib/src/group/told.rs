@@ -1,0 +1,51 @@
+//! What a member was told, for those who ask.
+
+use super::lane::Lane;
+use super::sent::Slot;
+use super::{Group, MAIN};
+use crate::group::out::Out;
+
+impl Group {
+    /// What a member was told of a net.
+    pub(crate) fn told(&self, number: u32, net: u32, mut visit: impl FnMut(&Slot, &Out)) {
+        let Some(member) = self.members.get(&number) else {
+            return;
+        };
+        let lane = self.lanes.get(&member.lane);
+        if lane.is_some_and(|lane| lane.is_first() && lane.fresh.contains(net)) {
+            return;
+        }
+        for slot in self.sent.get(net).all() {
+            if member.source == Some(slot.source) {
+                continue;
+            }
+            if let Some(out) = self.outs.get(slot.out) {
+                visit(slot, out);
+            }
+        }
+    }
+
+    /// Whether a member is still to be told something of a net.
+    pub(crate) fn owes_member(&self, number: u32, net: u32) -> bool {
+        let Some(member) = self.members.get(&number) else {
+            return false;
+        };
+        let owes = |lane: u32| self.lanes.get(&lane).is_some_and(|lane| lane.owes(net));
+        let waits = || {
+            let lane = self.lanes.get(&member.lane);
+            let mut unread = lane.into_iter().flat_map(|l| l.unread_from(member.cursor));
+            unread.any(|entry| entry.nets.iter().any(|(other, _)| *other == net))
+        };
+        owes(MAIN) || owes(member.lane) || waits()
+    }
+
+    /// Nets of which a member was told something, with those that it sent itself.
+    pub(crate) fn told_count(&self, number: u32) -> usize {
+        let lane = self
+            .members
+            .get(&number)
+            .and_then(|m| self.lanes.get(&m.lane));
+        let new = |lane: &Lane| if lane.is_first() { lane.fresh.len() } else { 0 };
+        lane.map_or(0, |lane| self.sent.len().saturating_sub(new(lane)))
+    }
+}
