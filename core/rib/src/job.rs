@@ -109,15 +109,11 @@ impl Rib {
                 since,
             });
         }
-        if since.is_some() {
-            if let Some(state) = self
-                .shared
-                .sources
-                .get_mut(source)
-                .map(|s| &mut s.state[family])
-                && state.counts.stale == 0
-            {
-                state.marks = 0;
+        if let Some(since) = since {
+            let source = self.shared.sources.get_mut(source);
+            if let Some(state) = source.map(|s| &mut s.state[family]) {
+                // What was stale at that mark is gone; later marks may still tell routes apart.
+                state.marks = state.marks.min(state.epoch.wrapping_sub(since));
             }
             return None;
         }
