@@ -171,3 +171,44 @@ fn a_received_default_stays_in_the_kernel_across_a_restart() {
     assert_eq!(world.changes, [], "neither removed nor put back");
     assert_eq!(world.wired(), [prefix("0.0.0.0/0")].into());
 }
+
+/// More received routes than one turn takes to the kernel.
+#[test]
+fn a_table_of_routes_goes_to_the_kernel_and_out_again() {
+    let mut world = World::new(WorldConfig {
+        router_announces_default: true,
+        ..WorldConfig::default()
+    });
+    world.import_all();
+    let all: Vec<_> = (0..2000)
+        .map(|n| prefix(&format!("10.{}.{}.0/24", n >> 8, n & 255)))
+        .collect();
+    let second = Duration::from_secs(1);
+    world.advance(second);
+    assert_eq!(world.wired().len(), 1, "the default");
+    world.router_has(all.iter().copied(), true);
+    world.advance(second);
+    assert_eq!(world.wired().len(), 2001);
+    assert_eq!(world.node().imported(tapway_model::Family::Ipv4), 2001);
+    // What changes meanwhile is not lost.
+    world.router_has(all[..1000].iter().copied(), false);
+    world.router_has(all[..10].iter().copied(), true);
+    world.advance(second);
+    assert_eq!(world.wired().len(), 1011);
+    // A new process holds them until the router has sent them again; then what it no longer has goes.
+    world.kill();
+    world.router_has(all[1000..1500].iter().copied(), false);
+    world.start(Start::Warm);
+    assert_eq!(world.wired().len(), 1011);
+    world.import_all();
+    world.advance(10 * second);
+    assert!(world.is_established());
+    assert_eq!(world.wired().len(), 511);
+    let now = world.now;
+    world.node().shutdown(now, "maintenance");
+    world.advance(second);
+    let now = world.now;
+    world.node().unwire(now);
+    world.advance(second);
+    assert_eq!(world.wired().len(), 0);
+}

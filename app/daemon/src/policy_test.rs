@@ -161,7 +161,7 @@ impl Asked<'_> {
             .filter(|p| only.is_none_or(|only| only == *p))
         {
             for (next_hop, attributes) in self.speaker.received_to(sender, prefix) {
-                items.push(self.received(prefix, sender, next_hop, attributes));
+                items.push(self.received(prefix, sender, next_hop, &attributes));
             }
         }
     }
@@ -235,7 +235,7 @@ impl Asked<'_> {
         let mut bases: Vec<(Option<NextHop>, Attributes)> = self
             .speaker
             .received_to(sender, prefix)
-            .map(|(next_hop, attributes)| (Some(next_hop), attributes.clone()))
+            .map(|(next_hop, attributes)| (Some(next_hop), attributes))
             .collect();
         if bases.is_empty() {
             bases.push((None, Attributes::default()));

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use tapway_api::config::{Configuration, Section};
 use tapway_api::peer::Origin;
 use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
 use tapway_api::write::Outcome;
 use tapway_api::{ApiError, ErrorCode, Place};
-use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_bgp::config::{PeerConfig, Policy, Seeds};
 use tapway_document::Problem;
 use tapway_fib::KernelEvent;
 use tapway_model::spec::SpecError;
@@ -180,6 +181,7 @@ impl Settings {
                 asn: self.config.router.asn,
                 router_id,
                 graceful_restart: self.config.router.graceful_restart,
+                maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
             },
             protocol: self.config.router.protocol,
             listen: self.config.router.listen.clone(),
@@ -188,7 +190,10 @@ impl Settings {
             policies: self.policies_in_force(),
             sources,
             withdraw_without_carrier: self.config.router.withdraw_without_carrier,
-            seed: u64::from(std::process::id()) ^ tapway_sys::clock::now(),
+            seeds: Seeds {
+                jitter: u64::from(std::process::id()) ^ tapway_sys::clock::now(),
+                tables: tapway_sys::process::random().context("no random numbers to be had")?,
+            },
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is done in slices, and the loop takes everything else between two of them. Instances are written in
 //! the order in which they were asked for. A list is the items that there were when it was asked for, each
-//! as it was when its turn came.
+//! as it was when its turn came; of routes, which may be a million, those that were there when their turn came.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl<K, T> Rows<K, T> {
 }
 
 /// Something that can be done in slices.
-trait Step {
+pub trait Step {
     /// Does at least one more item; the answer when it was the last.
     fn step(&mut self, node: &Node, over: &dyn Fn() -> bool) -> Option<ApiReply>;
 }
@@ -158,7 +158,7 @@ impl Daemon {
     }
 
     /// Answers with a list.
-    pub(crate) fn list<K: 'static, T: 'static>(&mut self, rows: Rows<K, T>, responder: Responder) {
+    pub(crate) fn list(&mut self, rows: impl Step + 'static, responder: Responder) {
         self.sliced.listings.push_back(Listing {
             rows: Box::new(rows),
             responder,
@@ -255,6 +255,7 @@ pub(crate) mod tests {
                 asn: 64612,
                 router_id: Ipv4Addr::new(192, 0, 2, 11),
                 graceful_restart: None,
+                maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
             },
             protocol: 112,
             listen: Listen::Never,
@@ -263,7 +264,7 @@ pub(crate) mod tests {
             policies: Vec::new(),
             sources: BTreeMap::new(),
             withdraw_without_carrier: true,
-            seed: 1,
+            seeds: 1.into(),
         };
         let start = Start::Cold;
         Node::new(

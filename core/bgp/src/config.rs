@@ -22,6 +22,39 @@ pub struct SpeakerConfig {
     pub router_id: Ipv4Addr,
     /// Graceful restart for peers that say nothing of their own.
     pub graceful_restart: Option<GracefulRestart>,
+    /// At most so many equal routes to one prefix share the traffic; at least 1.
+    pub maximum_paths: u16,
+}
+
+/// [`SpeakerConfig::maximum_paths`] where nothing is said: more than a router has uplinks, and as many as one route of the
+/// kernel is known to take.
+pub const MAXIMUM_PATHS: u16 = 256;
+
+/// Where all that is random comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seeds {
+    /// Of jitter.
+    pub jitter: u64,
+    /// Of hash tables that peers fill: nobody else may know it. It changes nothing that is seen.
+    pub tables: [u8; 16],
+}
+
+impl From<u64> for Seeds {
+    /// All from one number: for simulations, whose peers do no harm.
+    fn from(seed: u64) -> Seeds {
+        let mut tables = [0; 16];
+        tables[..8].copy_from_slice(&seed.to_le_bytes());
+        Seeds {
+            jitter: seed,
+            tables,
+        }
+    }
+}
+
+impl fmt::Debug for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"***\"")
+    }
 }
 
 /// Graceful restart (RFC 4724).

@@ -7,21 +7,22 @@
 //!
 //! * [`config`]: what the speaker is told to be
 //! * `session`: one connection: state machine, timers, collision, negotiation
-//! * `rib`: routes received, own routes, what was sent of them
+//! * `own`: own routes and their next hops
 //! * [`policy`]: which routes pass, and with which attributes
 //! * `speaker`: joins them
 //!
-//! Nothing that a peer sent is ever sent to another peer.
+//! All routes lie in one [`tapway_rib::Rib`], the own ones as those of [`tapway_rib::SourceId::LOCAL`]. Nothing that a peer
+//! sent is ever sent to another peer.
 #![no_std]
 extern crate alloc;
 
 pub mod config;
+mod own;
 pub mod policy;
-mod rib;
 mod session;
 mod speaker;
 
-pub use rib::own::{Announcement, AnnouncementId};
+pub use own::{Announcement, AnnouncementId};
 pub use session::fsm::State;
 pub use speaker::Speaker;
 pub use speaker::action::{

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use tapway_bgp::config::{PeerConfig, Policy, SpeakerConfig};
+use tapway_bgp::config::{PeerConfig, Policy, Seeds, SpeakerConfig};
 use tapway_model::{IfName, Network, PeerName, Prefix, SourceName};
 
 /// Where the fabric's speaker listens.
@@ -39,8 +39,8 @@ pub struct NodeConfig {
     pub sources: BTreeMap<SourceName, Duration>,
     /// Whether an interface without carrier stops the announcements of its claims.
     pub withdraw_without_carrier: bool,
-    /// Seeds jitter; the only randomness there is.
-    pub seed: u64,
+    /// Seeds the jitter and the hash tables of the speaker; the only randomness there is.
+    pub seeds: Seeds,
 }
 
 /// One socket to listen on.

@@ -16,8 +16,17 @@ pub const IMPORT_METRIC: u32 = 20;
 /// What was asked for, so that it can be given back.
 #[derive(Debug, Default)]
 pub(crate) struct Imports {
-    wanted: BTreeMap<Family, BTreeSet<Key>>,
-    held: BTreeMap<Family, BTreeSet<Key>>,
+    wanted: BTreeMap<Prefix, Wanted>,
+    held: BTreeMap<Family, BTreeMap<Prefix, Vec<Key>>>,
+    /// Legs of all that is wanted, by family.
+    legs: BTreeMap<Family, usize>,
+}
+
+/// What is wanted for one prefix.
+#[derive(Debug, Default)]
+struct Wanted {
+    keys: Vec<Key>,
+    legs: usize,
 }
 
 impl Imports {
@@ -34,10 +43,8 @@ impl Imports {
             .collect();
         for object in found {
             if let Key::Route(_, prefix, _) = object.key() {
-                self.held
-                    .entry(prefix.family())
-                    .or_default()
-                    .insert(object.key());
+                let held = self.held.entry(prefix.family()).or_default();
+                held.entry(prefix).or_default().push(object.key());
                 fib.set_want(object);
             }
         }
@@ -48,39 +55,55 @@ impl Imports {
         self.held.contains_key(&family)
     }
 
-    /// Holds no longer: what nobody sent again goes with the next [`Imports::set`].
-    pub(crate) fn release(&mut self, family: Family) {
-        if let Some(held) = self.held.remove(&family) {
-            self.wanted.entry(family).or_default().extend(held);
+    /// Holds no longer: what nobody sent again goes with the next [`Imports::set`] of each of these prefixes.
+    pub(crate) fn release(&mut self, family: Family) -> Vec<Prefix> {
+        let held = self.held.remove(&family).unwrap_or_default();
+        let prefixes = held.keys().copied().collect();
+        for (prefix, keys) in held {
+            self.wanted.entry(prefix).or_default().keys.extend(keys);
         }
+        prefixes
     }
 
-    /// Asks for the routes of a family as the speaker sees them now; gives back those it no longer has.
+    /// Asks for the routes to a prefix as the speaker sees them now; gives back those it no longer has.
     pub(crate) fn set(
         &mut self,
-        family: Family,
+        prefix: Prefix,
         routes: &[Installable],
         protocol: u8,
         fib: &mut Fib,
     ) {
-        let mut keys = BTreeSet::new();
+        let mut keys = Vec::new();
         for object in objects(routes, protocol, fib) {
-            keys.insert(object.key());
+            keys.push(object.key());
             fib.set_want(object);
         }
-        let old = self.wanted.insert(family, keys).unwrap_or_default();
-        let new = &self.wanted[&family];
-        for key in old.difference(new) {
+        let old = self.wanted.remove(&prefix).unwrap_or_default();
+        for key in old.keys.iter().filter(|key| !keys.contains(key)) {
             fib.unwant(key);
         }
+        let legs = routes.len();
+        let of_family = self.legs.entry(prefix.family()).or_default();
+        *of_family = *of_family + legs - old.legs;
+        if !keys.is_empty() || legs > 0 {
+            self.wanted.insert(prefix, Wanted { keys, legs });
+        }
+    }
+
+    /// Legs of a family's routes.
+    pub(crate) fn legs(&self, family: Family) -> usize {
+        self.legs.get(&family).copied().unwrap_or_default()
     }
 
     /// Whether received routes asked for this object.
     pub(crate) fn has(&self, key: &Key) -> bool {
-        self.wanted
-            .values()
-            .chain(self.held.values())
-            .any(|keys| keys.contains(key))
+        let Key::Route(_, prefix, _) = key else {
+            return false;
+        };
+        let held = self.held.get(&prefix.family());
+        let wanted = self.wanted.get(prefix).map(|wanted| &wanted.keys);
+        let all = [wanted, held.and_then(|h| h.get(prefix))];
+        all.into_iter().flatten().any(|keys| keys.contains(key))
     }
 }
 

@@ -16,7 +16,9 @@ use tapway_bgp::config::PeerAddress;
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, Speaker, StartKind, Transmit};
 use tapway_fib::{BatchId, Fib, IfIndex, KernelEvent, Key, Outcome};
 use tapway_intent::{Intent, OrderRecord, SourceConfig, SourceEvent};
-use tapway_model::{Family, IfName, Instance, Instant, Network, NetworkName, PeerName, SourceName};
+use tapway_model::{
+    Family, IfName, Instance, Instant, Network, NetworkName, PeerName, Prefix, SourceName,
+};
 
 /// `FRA_PRIORITY` of the rule that looks into the table of a network: before main (32766).
 const NETWORK_RULE_PRIORITY: u32 = 30_000;
@@ -69,6 +71,12 @@ pub struct Node {
     pub(crate) speaker: Speaker,
     pub(crate) claims: Claims,
     imports: Imports,
+    /// Prefixes whose received routes are to be looked at, though the speaker says nothing new of them.
+    imports_due: BTreeSet<Prefix>,
+    /// There are more than the last turn took.
+    imports_left: bool,
+    /// When the last turn was.
+    clock: Instant,
     forwarding: Forwarding,
     nic_keys: BTreeMap<IfName, Vec<Key>>,
     nic_counts: BTreeMap<Key, u32>,
@@ -126,13 +134,16 @@ impl Node {
             fib.handle_event(now, event);
         }
         let mut node = Node {
-            speaker: Speaker::new(config.speaker.clone(), config.seed, StartKind::Cold),
+            speaker: Speaker::new(config.speaker.clone(), config.seeds, StartKind::Cold),
             networks: BTreeMap::new(),
             gateways: BTreeSet::new(),
             intent,
             fib,
             claims: Claims::default(),
             imports: Imports::default(),
+            imports_due: BTreeSet::new(),
+            imports_left: false,
+            clock: now,
             forwarding: Forwarding::default(),
             nic_keys: BTreeMap::new(),
             nic_counts: BTreeMap::new(),
@@ -342,6 +353,7 @@ impl Node {
                 .into_iter()
                 .any(|f| self.imports.holds(f))
                 .then_some(self.held_until),
+            self.imports_left.then_some(self.clock),
         ]
         .into_iter()
         .flatten()

@@ -1,6 +1,6 @@
 //! Facts about processes and the machine.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 
 /// Who is at the other end of a Unix stream socket (`SO_PEERCRED`), as of its connect.
@@ -50,6 +50,16 @@ pub fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
         .trim_end()
         .to_owned())
+}
+
+/// Numbers that nobody else knows (`/dev/urandom`).
+///
+/// # Errors
+/// When the device is not there.
+pub fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -310,6 +310,31 @@ impl World {
             .any(|p| p.state == tapway_bgp::State::Established)
     }
 
+    /// The router announces these too, or withdraws them.
+    pub fn router_has(&mut self, prefixes: impl IntoIterator<Item = Prefix>, announced: bool) {
+        for prefix in prefixes {
+            let mut announcement = default_route();
+            announcement.id.prefix = prefix;
+            if announced {
+                self.router.announce(self.now, announcement);
+            } else {
+                self.router.withdraw(self.now, &announcement.id);
+            }
+        }
+        self.settle();
+    }
+
+    /// The hypervisor takes all that the router sends.
+    pub fn import_all(&mut self) {
+        let now = self.now;
+        let tor = self.node().speaker().peer_config(&peer("tor")).cloned();
+        if let Some(mut tor) = tor {
+            tor.import = policy("all");
+            self.node().set_peer(now, tor);
+        }
+        self.settle();
+    }
+
     /// The router.
     pub fn router(&self) -> &Speaker {
         &self.router
@@ -575,7 +600,7 @@ impl World {
             policies: Vec::new(),
             sources: self.config.sources.clone(),
             withdraw_without_carrier: true,
-            seed: self.config.seed,
+            seeds: self.config.seed.into(),
         }
     }
 }
@@ -655,6 +680,7 @@ fn speaker_config(asn: u32, router_id: Ipv4Addr) -> SpeakerConfig {
         asn,
         router_id,
         graceful_restart: Some(graceful_restart()),
+        maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
     }
 }
 

@@ -9,7 +9,12 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("tapway-rpki", &["tapway-model"]),
     (
         "tapway-bgp",
-        &["tapway-bgp-wire", "tapway-model", "tapway-rpki"],
+        &[
+            "tapway-bgp-wire",
+            "tapway-model",
+            "tapway-rib",
+            "tapway-rpki",
+        ],
     ),
     ("tapway-fib", &["tapway-model"]),
     (

@@ -76,6 +76,7 @@ fn connected(text: &str, host: u8, peer: &str, remote: u8) -> Speaker {
         asn: config.router.asn,
         router_id: Ipv4Addr::new(192, 0, 2, host),
         graceful_restart: None,
+        maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
     };
     let mut speaker = Speaker::new(own, 1, StartKind::Cold);
     speaker.set_policies(NOW, config.policies);

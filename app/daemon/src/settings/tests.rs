@@ -64,6 +64,7 @@ impl Bed {
                 asn: 64612,
                 router_id: Ipv4Addr::new(192, 0, 2, 11),
                 graceful_restart: None,
+                maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
             },
             protocol: 112,
             listen: Listen::Auto,
@@ -72,7 +73,7 @@ impl Bed {
             policies: self.settings.policies_in_force(),
             sources: BTreeMap::new(),
             withdraw_without_carrier: true,
-            seed: 1,
+            seeds: 1.into(),
         }
     }
 }

@@ -1,80 +1,212 @@
 //! BGP routes: received, advertised, best.
 
+use std::collections::VecDeque;
+
+use tapway_api::list::{List, Page};
 use tapway_api::route::{Route, RouteQuery, RouteState};
 use tapway_api::rpki::RpkiState;
 use tapway_bgp::policy::RouteAttributes;
 use tapway_bgp::{
-    AdvertisedRoute, Announcement, Attributes, Community, Origin, ReceivedRoute, Refusal,
+    AdvertisedRoute, Announcement, Attributes, Community, FamilySummary, Origin, ReceivedRoute,
+    Refusal,
 };
 use tapway_model::{Family, PeerName, Prefix};
 use tapway_node::Node;
 
 use crate::config::spec::{extended_text, large_text, standard_text};
-
 use crate::http::ApiReply;
-use crate::sliced::Rows;
+use crate::sliced::Step;
 use crate::views::rpki_state;
 
-/// A route of a list, before it is put into words.
-pub enum Listed {
-    /// One of our own.
-    Own(Announcement),
-    /// One of a peer's, and whether it is installed.
-    Received(PeerName, ReceivedRoute, bool),
-    /// One that a peer was sent.
-    Advertised(PeerName, AdvertisedRoute),
+/// Prefixes that are looked at together.
+const PAGE: usize = 64;
+
+/// A list of routes under way.
+pub struct RouteList {
+    stages: VecDeque<Stage>,
+    /// Items before the page that are still to come, and items that it has room for.
+    skip: u64,
+    room: usize,
+    rows: Vec<Route>,
+    total: u64,
+}
+
+/// Routes of one kind and family, and behind which prefix the next ones are.
+struct Stage {
+    of: Of,
+    family: Family,
+    after: Option<Prefix>,
+}
+
+/// Which routes.
+#[derive(Clone)]
+enum Of {
+    /// Our own.
+    Own,
+    /// A peer's.
+    Received(PeerName),
+    /// Those that a peer was sent.
+    Advertised(PeerName),
+    /// Those of peers that share the traffic.
+    Installed,
 }
 
 /// The routes of a query.
-pub fn routes(node: &Node, query: &RouteQuery) -> Rows<Listed, Route> {
-    let wanted = |prefix: &Prefix| {
-        query.prefix.is_none_or(|p| p == *prefix)
-            && query.family.is_none_or(|f| f == prefix.family())
+pub fn routes(node: &Node, query: &RouteQuery) -> RouteList {
+    let kinds = match (&query.received, &query.advertised) {
+        (Some(peer), _) => vec![Of::Received(peer.clone())],
+        (None, Some(peer)) => vec![Of::Advertised(peer.clone())],
+        // Best: our own routes come before everything received.
+        (None, None) => vec![Of::Own, Of::Installed],
     };
-    let rows = |page| {
-        Rows::page(
-            page,
-            |node, listed| Some(route(node, listed)),
-            ApiReply::Routes,
-        )
-    };
+    let wanted = |family: &Family| query.family.is_none_or(|f| f == *family);
     let page = query.page();
-    let speaker = node.speaker();
-    if let Some(peer) = &query.received {
-        let installed = installed(node);
-        let all = speaker.received(peer).filter(|r| wanted(&r.prefix));
-        return rows(page.of(all.map(|r| {
-            let installed = installed.contains(&(peer.clone(), r.prefix));
-            Listed::Received(peer.clone(), r, installed)
-        })));
+    let mut list = RouteList {
+        stages: VecDeque::new(),
+        skip: page.offset,
+        room: page.limit.min(Page::MAX_LIMIT) as usize,
+        rows: Vec::new(),
+        total: 0,
+    };
+    if let Some(prefix) = query.prefix {
+        if wanted(&prefix.family()) {
+            let all: Vec<Route> = kinds.iter().flat_map(|of| at(node, of, prefix)).collect();
+            list.total = all.len() as u64;
+            list.take(all);
+        }
+        return list;
     }
-    if let Some(peer) = &query.advertised {
-        let all = speaker.advertised(peer).filter(|r| wanted(&r.prefix));
-        return rows(page.of(all.map(|r| Listed::Advertised(peer.clone(), r))));
+    for of in kinds {
+        for family in Family::ALL.into_iter().filter(wanted) {
+            list.total += count(node, &of, family) as u64;
+            let of = of.clone();
+            list.stages.push_back(Stage {
+                of,
+                family,
+                after: None,
+            });
+        }
     }
-    // Best: our own routes come before everything received.
-    let own = speaker.announcements().filter(|a| wanted(&a.id.prefix));
-    let installed = installed(node);
-    let peers = node.peer_names();
-    let best = peers.flat_map(|peer| {
-        let installed = &installed;
-        let routes = speaker.received(peer).filter(|r| wanted(&r.prefix));
-        routes
-            .filter(move |r| r.refused.is_none() && installed.contains(&(peer.clone(), r.prefix)))
-            .map(move |r| Listed::Received(peer.clone(), r, true))
-    });
-    rows(page.of(own.cloned().map(Listed::Own).chain(best)))
+    list
 }
 
-fn route(node: &Node, listed: Listed) -> Route {
-    match listed {
-        Listed::Own(announcement) => own(&announcement),
-        Listed::Received(peer, route, installed) => Route {
-            rpki: rpki(node, &route),
-            ..received(&peer, &route, installed)
-        },
-        Listed::Advertised(peer, route) => advertised(&peer, &route),
+impl RouteList {
+    /// Adds what is on the page.
+    fn take(&mut self, all: Vec<Route>) {
+        let skipped = usize::try_from(self.skip).map_or(all.len(), |n| n.min(all.len()));
+        self.skip -= skipped as u64;
+        let room = self.room - self.rows.len();
+        self.rows.extend(all.into_iter().skip(skipped).take(room));
     }
+}
+
+impl Step for RouteList {
+    fn step(&mut self, node: &Node, over: &dyn Fn() -> bool) -> Option<ApiReply> {
+        while self.rows.len() < self.room
+            && let Some(stage) = self.stages.front_mut()
+        {
+            let (page, last) = page(node, stage);
+            match last {
+                Some(last) => stage.after = Some(last),
+                None => _ = self.stages.pop_front(),
+            }
+            self.take(page);
+            if over() && !self.stages.is_empty() {
+                return None;
+            }
+        }
+        Some(ApiReply::Routes(List {
+            items: std::mem::take(&mut self.rows),
+            total: self.total,
+        }))
+    }
+}
+
+/// The next routes of a stage, and the last prefix looked at when there may be more.
+fn page(node: &Node, stage: &Stage) -> (Vec<Route>, Option<Prefix>) {
+    let speaker = node.speaker();
+    let Stage { of, family, after } = stage;
+    match of {
+        Of::Own => {
+            let mut all = Vec::new();
+            let mut prefixes = 0;
+            let mut last = None;
+            for announcement in speaker.announcements_after(*family, *after) {
+                let prefix = announcement.id.prefix;
+                if last != Some(prefix) {
+                    prefixes += 1;
+                    if prefixes > PAGE {
+                        return (all, last);
+                    }
+                    last = Some(prefix);
+                }
+                all.push(own(announcement));
+            }
+            (all, None)
+        }
+        Of::Received(peer) => {
+            let (all, last) = speaker.received_page(peer, *family, *after, PAGE);
+            let row =
+                |r: &ReceivedRoute| received(node, peer, r, is_installed(node, peer, r.prefix));
+            (all.iter().map(row).collect(), last)
+        }
+        Of::Advertised(peer) => {
+            let (all, last) = speaker.advertised_page(peer, *family, *after, PAGE);
+            (all.iter().map(|r| advertised(peer, r)).collect(), last)
+        }
+        Of::Installed => {
+            let (all, last) = speaker.installed_page(*family, *after, PAGE);
+            let rows = all.iter().map(|(peer, r)| received(node, peer, r, true));
+            (rows.collect(), last)
+        }
+    }
+}
+
+/// The routes of a kind to one prefix.
+fn at(node: &Node, of: &Of, prefix: Prefix) -> Vec<Route> {
+    let speaker = node.speaker();
+    match of {
+        Of::Own => speaker.announcements_to(&prefix).iter().map(own).collect(),
+        Of::Received(peer) => {
+            let installed = is_installed(node, peer, prefix);
+            let all = speaker.received_at(peer, prefix);
+            all.iter()
+                .map(|r| received(node, peer, r, installed))
+                .collect()
+        }
+        Of::Advertised(peer) => {
+            let all = speaker.advertised_at(peer, prefix);
+            all.iter().map(|r| advertised(peer, r)).collect()
+        }
+        Of::Installed => {
+            let all = speaker.installed_at(prefix);
+            all.iter()
+                .map(|(p, r)| received(node, p, r, true))
+                .collect()
+        }
+    }
+}
+
+/// How many routes of a kind there are.
+fn count(node: &Node, of: &Of, family: Family) -> usize {
+    let speaker = node.speaker();
+    let of_peer = |peer: &PeerName, pick: fn(&FamilySummary) -> usize| {
+        let summary = speaker.peer(peer);
+        let families = summary.iter().flat_map(|peer| &peer.families);
+        families.filter(|f| f.family == family).map(pick).sum()
+    };
+    match of {
+        Of::Own => speaker.announcements_after(family, None).count(),
+        Of::Received(peer) => of_peer(peer, |f| f.received),
+        Of::Advertised(peer) => of_peer(peer, |f| f.advertised),
+        Of::Installed => node.imported(family),
+    }
+}
+
+/// Whether a peer's route to a prefix is among those in the kernel.
+fn is_installed(node: &Node, peer: &PeerName, prefix: Prefix) -> bool {
+    let legs = node.speaker().installable_to(prefix);
+    legs.iter().any(|leg| leg.peer == *peer)
 }
 
 /// What the RPKI says of a received route, if it says anything at all.
@@ -91,15 +223,7 @@ fn rpki(node: &Node, route: &ReceivedRoute) -> Option<RpkiState> {
     Some(rpki_state(speaker.vrps().validate(&route.prefix, origin)))
 }
 
-fn installed(node: &Node) -> std::collections::BTreeSet<(PeerName, Prefix)> {
-    Family::ALL
-        .into_iter()
-        .flat_map(|f| node.speaker().installable(f))
-        .map(|i| (i.peer, i.prefix))
-        .collect()
-}
-
-fn received(peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
+fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
     let (state, reason) = match &route.refused {
         None => (RouteState::Accepted, None),
         Some(Refusal::Policy { policy, rule }) => {
@@ -136,7 +260,7 @@ fn received(peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
         large_communities: texts(&route.large_communities, large_text),
         extended_communities: texts(&route.extended_communities, extended_text),
         attributes: Vec::new(),
-        rpki: None,
+        rpki: rpki(node, route),
         owner: None,
         state,
         best: installed,

@@ -7,7 +7,7 @@ use tapway_model::PolicyName;
 use super::modifications::Modifications;
 use super::route::{Context, RouteView, Source, Way};
 use super::rule::{Match, PathMatch, Verdict};
-use super::{BuiltIn, MAX_DEPTH, Policies, Target};
+use super::{BuiltIn, MAX_DEPTH, Policies, Target, Traits};
 
 /// What a policy says of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,11 @@ pub struct Named<'p> {
 }
 
 impl<'p> Named<'p> {
+    /// What the policy looks at and sets.
+    pub(crate) fn traits(&self) -> Traits {
+        self.policies.traits(self.target)
+    }
+
     /// What the policy does with a route. Allocates nothing unless a list or the path is changed.
     pub fn evaluate(&self, route: &RouteView<'_>, context: &Context<'_>) -> Outcome<'p> {
         self.run(route, context, None)

@@ -23,10 +23,11 @@ pub(crate) mod rule;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use tapway_model::PolicyName;
 
-use crate::config::Policy;
+use crate::config::{InstallChange, Policy, Rule, SetNextHop};
 pub use calls::{CallError, CallFault, check_calls};
 pub use community::{AnyOf, Pattern};
 pub use eval::{By, Named, Outcome, Step, StepResult};
@@ -86,6 +87,43 @@ struct Compiled {
     policy: Policy,
     /// By rule.
     calls: BTreeMap<usize, Target>,
+    /// With those of all policies that it calls.
+    traits: Traits,
+}
+
+/// What must be known of a policy to ask it less often than once for each route and peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// It looks at prefixes, or at what depends on them.
+    pub(crate) prefixes: bool,
+    /// It looks at RPKI states.
+    pub(crate) rpki: bool,
+    /// It looks at the peer of the session.
+    pub(crate) peers: bool,
+    /// It says where routes go in the kernel.
+    pub(crate) installs: bool,
+}
+
+impl Traits {
+    fn of(policy: &Policy) -> Traits {
+        let any = |is: fn(&Rule) -> bool| policy.rules.iter().any(is);
+        let rpki = any(|r| !r.matches.rpki.is_empty());
+        Traits {
+            prefixes: rpki || any(|r| !r.matches.prefixes.is_empty()),
+            rpki,
+            peers: any(|r| !r.matches.peers.is_empty()),
+            installs: any(|r| r.set.install != InstallChange::default()),
+        }
+    }
+
+    fn with(self, other: Traits) -> Traits {
+        Traits {
+            prefixes: self.prefixes || other.prefixes,
+            rpki: self.rpki || other.rpki,
+            peers: self.peers || other.peers,
+            installs: self.installs || other.installs,
+        }
+    }
 }
 
 /// What a name stands for.
@@ -107,6 +145,7 @@ impl Policies {
             let compiled = Compiled {
                 policy,
                 calls: BTreeMap::new(),
+                traits: Traits::default(),
             };
             match self.find(&name) {
                 Ok(at) if self.all[at].policy == compiled.policy => continue,
@@ -146,25 +185,59 @@ impl Policies {
 
     /// Whether a policy is one of `wanted`, or calls one, at once or through others.
     pub fn reaches(&self, name: &PolicyName, wanted: &BTreeSet<PolicyName>) -> bool {
+        self.any(name, |name, _| wanted.contains(name))
+    }
+
+    /// Whether a policy, or one that it calls, can make an address the next hop.
+    pub(crate) fn sets_next_hop(&self, name: &PolicyName, addr: IpAddr) -> bool {
+        let sets = |rule: &Rule| match rule.set.next_hop {
+            Some(SetNextHop::Address { ipv4, ipv6 }) => match addr {
+                IpAddr::V4(addr) => ipv4 == Some(addr),
+                IpAddr::V6(addr) => ipv6 == Some(addr),
+            },
+            _ => false,
+        };
+        self.any(name, |_, policy| {
+            policy.is_some_and(|p| p.rules.iter().any(sets))
+        })
+    }
+
+    /// Whether something holds for a policy or one that it calls, at once or through others.
+    fn any(
+        &self,
+        name: &PolicyName,
+        mut holds: impl FnMut(&PolicyName, Option<&Policy>) -> bool,
+    ) -> bool {
         let mut seen = BTreeSet::new();
         let mut next = Vec::from([name]);
         while let Some(name) = next.pop() {
-            if wanted.contains(name) {
+            if !seen.insert(name) {
+                continue;
+            }
+            let policy = self.find(name).ok().map(|at| &self.all[at].policy);
+            if holds(name, policy) {
                 return true;
             }
-            if let (true, Ok(at)) = (seen.insert(name), self.find(name)) {
-                let rules = &self.all[at].policy.rules;
-                next.extend(rules.iter().filter_map(|rule| rule.call.as_ref()));
-            }
+            let rules = policy.map_or(&[][..], |policy| &policy.rules);
+            next.extend(rules.iter().filter_map(|rule| rule.call.as_ref()));
         }
         false
     }
 
     /// Whether a policy, or one that it calls, looks at RPKI states.
     pub fn looks_at_rpki(&self, name: &PolicyName) -> bool {
-        let looks = |policy: &&Policy| policy.rules.iter().any(|r| !r.matches.rpki.is_empty());
-        let those = self.iter().filter(looks).map(|policy| policy.name.clone());
-        self.reaches(name, &those.collect())
+        self.traits(self.target(name)).rpki
+    }
+
+    fn traits(&self, target: Target) -> Traits {
+        match target {
+            Target::Defined(at) => self.all[at].traits,
+            Target::BuiltIn(policy) => Traits {
+                prefixes: policy == BuiltIn::DefaultRoute,
+                ..Traits::default()
+            },
+            Target::Missing => Traits::default(),
+        }
     }
 
     fn find(&self, name: &PolicyName) -> Result<usize, usize> {
@@ -185,6 +258,18 @@ impl Policies {
             let calls = self.all[at].policy.rules.iter().enumerate();
             let calls = calls.filter_map(|(i, rule)| Some((i, self.target(rule.call.as_ref()?))));
             self.all[at].calls = calls.collect();
+            self.all[at].traits = Traits::of(&self.all[at].policy);
+        }
+        // Until they have gone through all calls.
+        let mut moved = true;
+        while core::mem::take(&mut moved) {
+            for at in 0..self.all.len() {
+                let old = self.all[at].traits;
+                let called = self.all[at].calls.values();
+                let new = called.fold(old, |sum, target| sum.with(self.traits(*target)));
+                moved |= new != old;
+                self.all[at].traits = new;
+            }
         }
     }
 }

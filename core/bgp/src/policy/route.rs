@@ -7,7 +7,7 @@ use tapway_bgp_wire::{
 use tapway_model::{PeerName, Prefix};
 use tapway_rpki::{RpkiState, VrpTable};
 
-use crate::rib::own::Announcement;
+use crate::own::Announcement;
 
 /// A route in front of a policy.
 #[derive(Clone, Copy, Debug)]

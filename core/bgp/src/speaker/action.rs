@@ -129,7 +129,8 @@ pub enum Action {
     },
     /// [`Speaker::listen_peers`](super::Speaker::listen_peers) answers differently now.
     ListenPeersChanged,
-    /// [`Speaker::installable`](super::Speaker::installable) answers differently for this family now.
+    /// Routes of this family that the kernel should have may be others now: see
+    /// [`Speaker::take_installable_change`](super::Speaker::take_installable_change). Also that a peer has sent its first ones.
     InstallableChanged(Family),
     /// Something worth telling people.
     Event(Event),

@@ -11,7 +11,7 @@ use tapway_model::{Family, Instant, NetworkName, PeerName, PolicyName, Prefix};
 use super::action::{ConnId, ConnInfo};
 use super::event::{DownReason, Notification};
 use crate::config::Install;
-use crate::rib::own::AnnouncementId;
+use crate::own::AnnouncementId;
 use crate::session::fsm::State;
 
 /// What telling a peer's settings did.

@@ -48,13 +48,12 @@ impl Peer {
         shared.listen_changed |=
             old.password != new.password || old.reach != new.reach || old.disabled != new.disabled;
         if old.install != new.install {
-            shared.installable_changed = tapway_bgp_wire::PerFamily::from_fn(|_| true);
+            shared.follow_again();
         }
         let (import, export) = (
             old.import != new.import,
             old.export != new.export || old.next_hop != new.next_hop,
         );
-        let limit = new.prefix_limit;
         if old.address != new.address {
             // Routes of another router are not this one's, and where it is must be told anew.
             self.endpoint = None;
@@ -64,7 +63,7 @@ impl Peer {
             self.judge_again(shared);
         }
         if export {
-            self.touch_all(shared);
+            self.regroup(shared);
         }
         if old.disabled != self.config.disabled {
             if self.config.disabled {
@@ -73,8 +72,7 @@ impl Peer {
                 self.enable(shared, now);
             }
         }
-        let over =
-            |f: &Family| self.adj_in[*f].len() - self.adj_in[*f].stale_len() > limit as usize;
+        let over = |f: &Family| self.is_over_limit(&shared.rib, *f);
         if self.established()
             && let Some(family) = Family::ALL.into_iter().find(over)
         {

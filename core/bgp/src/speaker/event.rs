@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use tapway_model::{Family, PeerName};
 
-use crate::rib::own::AnnouncementId;
+use crate::own::AnnouncementId;
 use crate::session::fsm::State;
 
 /// A NOTIFICATION in words.

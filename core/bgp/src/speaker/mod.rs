@@ -1,7 +1,8 @@
 //! The speaker: peers, own routes and policies joined.
 //!
-//! Every peer is a value of its own ([`peer::Peer`]); what they share is in [`shared::Shared`]. An input
+//! Every peer is a value of its own ([`peer::Peer`]); what they share, the RIB with it, is in [`shared::Shared`]. An input
 //! finds its peer, the peer runs its state machines, and what comes of it waits in `Shared` to be polled.
+//! Routes come in by `receive` and `judge`, go out by `export`, `groups` and `send`, to the kernel by `install`.
 
 pub(crate) mod action;
 pub(crate) mod answer;
@@ -9,28 +10,36 @@ mod ask;
 mod configure;
 mod connect;
 pub(crate) mod event;
+mod export;
+mod groups;
+mod install;
+mod judge;
+mod lists;
 mod peer;
 mod receive;
+mod routes;
 mod send;
 mod shared;
 mod stale;
 mod timeout;
+mod work;
 
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use tapway_bgp_wire::{Attributes, ErrorCode, NextHop, Notification};
-use tapway_model::{Family, Instant, PeerName, PolicyName, Prefix};
+use tapway_bgp_wire::{ErrorCode, Notification};
+use tapway_model::{Instant, PeerName, PolicyName};
 use tapway_rpki::{Changed, VrpTable};
 
-use crate::config::{PeerConfig, Policy, SpeakerConfig};
+use crate::config::{PeerConfig, Policy, Seeds, SpeakerConfig};
+use crate::own::AnnouncementId;
 use crate::policy::Policies;
-use crate::rib::own::{Announcement, AnnouncementId};
 use action::{Action, ConnId, ConnInfo, Endpoint, ListenPeer, LocalAddresses, StartKind, Transmit};
-use answer::{AdvertisedRoute, Installable, NotSent, PeerChange, PeerSummary, ReceivedRoute};
+use answer::{PeerChange, PeerSummary};
 use event::{DownReason, Event};
 use peer::Peer;
 use shared::Shared;
@@ -42,15 +51,18 @@ pub struct Speaker {
     peers: BTreeMap<PeerName, Peer>,
     /// Whose bytes were taken last: the next one's turn is first.
     served: Option<PeerName>,
+    /// When something was last told.
+    clock: Instant,
 }
 
 impl Speaker {
-    /// A speaker without peers. `seed` decides all jitter.
-    pub fn new(config: SpeakerConfig, seed: u64, start: StartKind) -> Speaker {
+    /// A speaker without peers.
+    pub fn new(config: SpeakerConfig, seeds: impl Into<Seeds>, start: StartKind) -> Speaker {
         let mut speaker = Speaker {
-            shared: Shared::new(config, seed),
+            shared: Shared::new(config, seeds.into()),
             peers: BTreeMap::new(),
             served: None,
+            clock: Instant::default(),
         };
         speaker.set_start(&start);
         speaker
@@ -68,10 +80,11 @@ impl Speaker {
 
     /// Changes our own settings; all sessions are reset when the AS or the identifier changes.
     pub fn set_config(&mut self, now: Instant, config: SpeakerConfig) {
-        let old = core::mem::replace(&mut self.shared.config, config);
-        let new = &self.shared.config;
-        if (old.asn, old.router_id) == (new.asn, new.router_id) {
-            return;
+        let old = &self.shared.config;
+        let reset = (old.asn, old.router_id) != (config.asn, config.router_id);
+        self.shared.set_config(config);
+        if !reset {
+            return self.work(now, work::SLICE);
         }
         self.each(now, |peer, shared| {
             let notification = Notification::new(ErrorCode::CEASE_CONFIG_CHANGE);
@@ -83,7 +96,7 @@ impl Speaker {
     /// Adds a peer, or changes it; the session is reset only if it must be. A new peer, and one with a new
     /// [`address`](PeerConfig::address), waits for [`Speaker::set_peer_endpoint`].
     pub fn set_peer(&mut self, now: Instant, config: PeerConfig) -> PeerChange {
-        match self.peers.entry(config.name.clone()) {
+        let change = match self.peers.entry(config.name.clone()) {
             Entry::Vacant(place) => {
                 place.insert(Peer::new(now, config));
                 PeerChange::Added
@@ -94,7 +107,10 @@ impl Speaker {
                 peer.note_state(&mut self.shared, now);
                 change
             }
-        }
+        };
+        self.follow_installed();
+        self.work(now, work::SLICE);
+        change
     }
 
     /// Ends the session and forgets the peer. False: there was none.
@@ -111,6 +127,7 @@ impl Speaker {
         );
         gone.forget_routes(&mut self.shared);
         self.shared.listen_changed = true;
+        self.work(now, work::SLICE);
         true
     }
 
@@ -139,12 +156,19 @@ impl Speaker {
         if changed.is_empty() {
             return;
         }
+        let Shared {
+            groups,
+            rib,
+            policies,
+            ..
+        } = &mut self.shared;
+        groups.export_changed(rib, groups::exports_by(policies, changed));
         self.each(now, |peer, shared| {
             if shared.policies.reaches(&peer.config.import, changed) {
                 peer.judge_again(shared);
             }
             if shared.policies.reaches(&peer.config.export, changed) {
-                peer.touch_all(shared);
+                peer.regroup(shared);
             }
         });
     }
@@ -153,12 +177,17 @@ impl Speaker {
     /// policies ask; no session is reset.
     pub fn set_vrps(&mut self, now: Instant, table: VrpTable, changed: &Changed) {
         self.shared.vrps = table;
+        let Shared {
+            groups,
+            rib,
+            policies,
+            ..
+        } = &mut self.shared;
+        groups.export_changed(rib, |key| policies.looks_at_rpki(&key.export));
+        let changed = Arc::new(changed.clone());
         self.each(now, |peer, shared| {
             if shared.policies.looks_at_rpki(&peer.config.import) {
-                peer.judge_where(shared, |prefix| changed.covers(prefix));
-            }
-            if shared.policies.looks_at_rpki(&peer.config.export) {
-                peer.touch_all(shared);
+                peer.judge_where(shared, &changed);
             }
         });
     }
@@ -292,52 +321,14 @@ impl Speaker {
         });
     }
 
-    /// Time has passed.
+    /// Time has passed, or long work is to go on.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.shared.looks_on = false;
         self.each(now, |peer, shared| {
             if peer.next_timeout().is_some_and(|at| at <= now) {
                 peer.timeout(shared, now);
             }
         });
-    }
-
-    /// Announces a route, or changes it.
-    pub fn announce(&mut self, _now: Instant, announcement: Announcement) {
-        let id = announcement.id;
-        if self.shared.stopped || !self.shared.own.set(announcement) {
-            return;
-        }
-        for peer in self.peers.values_mut() {
-            peer.touch(id.prefix);
-        }
-        if self.shared.own.of_prefix(&id.prefix).len() > 1
-            && let Some(announcement) = self.shared.own.get(&id).cloned()
-        {
-            for peer in self.peers.values() {
-                peer.tell_conflict(&mut self.shared, &announcement);
-            }
-        }
-    }
-
-    /// Withdraws a route. False: it was not announced.
-    pub fn withdraw(&mut self, _now: Instant, id: &AnnouncementId) -> bool {
-        if !self.shared.own.remove(id) {
-            return false;
-        }
-        let gone = self.shared.own.of_prefix(&id.prefix).is_empty();
-        for peer in self.peers.values_mut() {
-            if gone {
-                peer.gone(id.prefix);
-            } else {
-                peer.touch(id.prefix);
-            }
-        }
-        true
-    }
-
-    /// All own routes, in order of their prefixes.
-    pub fn announcements(&self) -> impl Iterator<Item = &Announcement> {
-        self.shared.own.iter()
     }
 
     /// The start-up grace is over, or every source has spoken: End-of-RIB may be sent. Once is enough.
@@ -352,7 +343,9 @@ impl Speaker {
             return false;
         }
         self.shared.draining = draining;
-        self.each(now, |peer, shared| peer.touch_all(shared));
+        let Shared { groups, rib, .. } = &mut self.shared;
+        groups.export_changed(rib, |_| true);
+        self.clock = now;
         true
     }
 
@@ -364,10 +357,14 @@ impl Speaker {
     /// Withdraws everything and ends all sessions for good (Cease/Administrative Shutdown with `message`, RFC
     /// 9003; as a Hard Reset where RFC 8538 was agreed on).
     pub fn shutdown(&mut self, now: Instant, message: Option<String>) {
-        self.shared.own.clear();
         self.shared.stopped = true;
+        let own: Vec<AnnouncementId> = self.shared.own.iter().map(|a| a.id).collect();
+        for id in own {
+            self.shared.own.remove(&id);
+            self.shared.remove_own(&id);
+        }
         self.each(now, |peer, shared| {
-            peer.withdraw_all();
+            peer.withdraw_all(shared);
             peer.shut_down(shared, now, message.as_deref());
             peer.disabled_message.clone_from(&message);
         });
@@ -397,19 +394,22 @@ impl Speaker {
         None
     }
 
-    /// When [`Speaker::handle_timeout`] must be called at the latest.
+    /// When [`Speaker::handle_timeout`] must be called at the latest. At once, while long work is under way: it is done in
+    /// slices, one with each call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.peers.values().filter_map(Peer::next_timeout).min()
+        let work = self.shared.has_work().then_some(self.clock);
+        let timers = self.peers.values().filter_map(Peer::next_timeout);
+        timers.chain(work).min()
     }
 
     /// All peers, by name.
     pub fn peers(&self) -> impl Iterator<Item = PeerSummary> {
-        self.peers.values().map(Peer::summary)
+        self.peers.values().map(|p| p.summary(&self.shared.rib))
     }
 
     /// One peer.
     pub fn peer(&self, peer: &PeerName) -> Option<PeerSummary> {
-        self.peers.get(peer).map(Peer::summary)
+        self.peers.get(peer).map(|p| p.summary(&self.shared.rib))
     }
 
     /// The settings of a peer.
@@ -422,54 +422,6 @@ impl Speaker {
         self.peers.values().filter_map(Peer::listen).collect()
     }
 
-    /// What a peer sent; in order.
-    pub fn received(&self, peer: &PeerName) -> impl Iterator<Item = ReceivedRoute> {
-        self.peers.get(peer).into_iter().flat_map(Peer::received)
-    }
-
-    /// What a peer sent to one prefix: next hop and attributes.
-    pub fn received_to(
-        &self,
-        peer: &PeerName,
-        prefix: Prefix,
-    ) -> impl Iterator<Item = (NextHop, &Attributes)> {
-        let peer = self.peers.get(peer).into_iter();
-        peer.flat_map(move |peer| peer.received_to(prefix))
-    }
-
-    /// Own routes to one prefix.
-    pub fn announcements_to(&self, prefix: &Prefix) -> &[Announcement] {
-        self.shared.own.of_prefix(prefix)
-    }
-
-    /// What a peer was sent; in order.
-    pub fn advertised(&self, peer: &PeerName) -> impl Iterator<Item = AdvertisedRoute> {
-        self.peers.get(peer).into_iter().flat_map(Peer::advertised)
-    }
-
-    /// Where an announcement stands towards a peer.
-    pub fn why_not_sent(&self, peer: &PeerName, id: &AnnouncementId) -> NotSent {
-        let Some(peer) = self.peers.get(peer) else {
-            return NotSent::NoSuchPeer;
-        };
-        match self.shared.own.get(id) {
-            Some(announcement) => peer.why_not_sent(&self.shared, announcement),
-            None => NotSent::NotAnnounced,
-        }
-    }
-
-    /// The received routes that should be in the kernel: of every prefix the best equal ones; sorted.
-    pub fn installable(&self, family: Family) -> Vec<Installable> {
-        ask::installable(self.peers.values(), family)
-    }
-
-    /// Whether peers that install routes of this family may still send their first ones: routes that an
-    /// earlier run put in the kernel should stay meanwhile. Ends with their End-of-RIB, which is told as
-    /// [`Action::InstallableChanged`]. A peer that never comes never ends it: bound the wait.
-    pub fn awaits_first_routes(&self, family: Family) -> bool {
-        self.peers.values().any(|p| p.awaits_first_routes(family))
-    }
-
     /// Does something with one peer and tells its change of state.
     fn with<T>(
         &mut self,
@@ -480,6 +432,7 @@ impl Speaker {
         let peer = self.peers.get_mut(name)?;
         let result = f(peer, &mut self.shared);
         peer.note_state(&mut self.shared, now);
+        self.work(now, work::SLICE);
         Some(result)
     }
 
@@ -494,6 +447,7 @@ impl Speaker {
             f(peer, &mut self.shared);
             peer.note_state(&mut self.shared, now);
         }
+        self.work(now, work::SLICE);
     }
 }
 

@@ -1,22 +1,23 @@
-//! A peer: its connections, its RIBs, and what happens to these when a session comes and goes.
+//! A peer: its connections, its part of the RIB, and what happens to these when a session comes and goes.
 //!
 //! RFC 4271 §8, RFC 8538 §3. What becomes of routes when a session ends is in `stale.rs`.
 
 use alloc::string::{String, ToString};
+use core::net::Ipv4Addr;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{ErrorCode, PerFamily};
 use tapway_model::{Family, Instant};
+use tapway_rib::{Counts, MemberId, Rib, SourceId, SourceInfo};
 
 use super::action::{Action, ConnId, ConnectOptions, Endpoint};
 use super::answer::Counters;
 use super::event::{DownReason, Event, Notification};
-use super::receive::Source;
+use super::judge::Sender;
 use super::shared::{RateLimit, Shared};
 use crate::config::{PeerConfig, Reach};
-use crate::rib::adj_in::{AdjIn, Paths};
-use crate::rib::adj_out::AdjOut;
 use crate::session::fsm::{self, State};
+use crate::session::open::Negotiated;
 use crate::session::pace::Backoff;
 use crate::session::{Connection, Fired, Session, Surroundings};
 
@@ -57,6 +58,37 @@ pub(crate) struct History {
     pub(crate) since: Instant,
 }
 
+/// What one family's received routes stand at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inbound {
+    /// End-of-RIB came on this session.
+    pub(crate) end_of_rib: bool,
+    /// The peer began to send all again (BoRR).
+    pub(crate) refreshing: bool,
+}
+
+/// What one family's transfer to the peer stands at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outbound {
+    /// The peer in its group: it is told routes.
+    pub(crate) member: Option<MemberId>,
+    pub(crate) refresh: Refresh,
+    /// End-of-RIB went out on this session.
+    pub(crate) end_of_rib: bool,
+}
+
+/// Where a transfer of all routes stands that the peer asked for (RFC 2918, RFC 7313).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    /// None.
+    #[default]
+    Idle,
+    /// To be begun with BoRR.
+    Begin,
+    /// Under way.
+    Running,
+}
+
 /// A peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -72,10 +104,11 @@ pub(crate) struct Peer {
     /// Its link went down, and its endpoint was not told since.
     pub(crate) link_lost: bool,
     /// What is known of the session that the received routes came by.
-    pub(crate) source: Source,
-    pub(crate) paths: Paths,
-    pub(crate) adj_in: PerFamily<AdjIn>,
-    pub(crate) adj_out: PerFamily<AdjOut>,
+    pub(crate) sender: Sender,
+    /// Its routes in the RIB.
+    pub(crate) source: Option<SourceId>,
+    pub(crate) inbound: PerFamily<Inbound>,
+    pub(crate) outbound: PerFamily<Outbound>,
     /// The peer is away, and its routes are kept until then.
     pub(crate) restart_until: Option<Instant>,
     /// The peer is back, and stale routes are kept until then at most.
@@ -96,10 +129,10 @@ impl Peer {
             backoff: Backoff::default(),
             refusing: false,
             link_lost: false,
-            source: Source::default(),
-            paths: Paths::default(),
-            adj_in: PerFamily::default(),
-            adj_out: PerFamily::default(),
+            sender: Sender::default(),
+            source: None,
+            inbound: PerFamily::default(),
+            outbound: PerFamily::default(),
             restart_until: None,
             stale_until: None,
             history: History {
@@ -338,27 +371,56 @@ impl Peer {
         let Some(negotiated) = self.main.negotiated().cloned() else {
             return;
         };
+        let ifindex = self.sender.ifindex;
         if let Some(conn) = &self.main.conn {
-            self.source = Source {
+            self.sender = Sender {
                 asn: negotiated.asn,
                 external: negotiated.external,
                 ifindex: conn.info.map_or(0, |i| i.ifindex),
                 ours: conn.addresses.unwrap_or_default(),
             };
         }
+        if ifindex != self.sender.ifindex {
+            // Where kept routes lead is seen from the session.
+            shared.follow_again();
+        }
+        self.take_source(shared, &negotiated);
         let name = self.config.name.clone();
         shared.tell(Event::Established {
             peer: name,
             asn: negotiated.asn,
             router_id: negotiated.router_id,
         });
+        self.regroup(shared);
         for family in Family::ALL {
-            self.adj_out[family].clear();
-            if negotiated.decode.families[family] {
-                self.adj_out[family].touch_all(shared.own.prefixes(family));
-            }
             self.back(shared, now, family, &negotiated);
         }
+    }
+
+    /// Its routes come by this session from now on; those that were kept stay the same ones.
+    fn take_source(&mut self, shared: &mut Shared, negotiated: &Negotiated) {
+        let remote = self.main.conn.as_ref().and_then(|c| c.info);
+        let info = SourceInfo {
+            router_id: negotiated.router_id,
+            addr: remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |i| {
+                i.remote.ip().to_canonical()
+            }),
+            external: negotiated.external,
+            class: 0,
+        };
+        if let Some(source) = self.source {
+            shared.rib.set_source(source, info);
+            return;
+        }
+        let source = shared.rib.add_source(info);
+        shared.sources.insert(source, self.config.name.clone());
+        self.source = Some(source);
+    }
+
+    /// Its routes in numbers.
+    pub(crate) fn counts(&self, rib: &Rib, family: Family) -> Counts {
+        self.source
+            .map_or_else(Counts::default, |s| rib.counts(s, family))
     }
 
     /// Starts if it may and is not started.

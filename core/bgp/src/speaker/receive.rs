@@ -1,34 +1,21 @@
 //! Bytes from a peer: messages, and what they change.
 //!
-//! RFC 4271 §6 and 9.1, RFC 7606, RFC 4724 §4, RFC 7313 §4. Nothing received is ever sent on.
+//! RFC 4271 §6, RFC 7606, RFC 4724 §4, RFC 7313 §4. Which routes count is decided in `judge.rs`.
 
-use alloc::boxed::Box;
 use alloc::format;
-use core::net::IpAddr;
 
 use tapway_bgp_wire as wire;
-use tapway_bgp_wire::{
-    Community, DecodeContext, Frame, MAX_LEN, MessageType, NextHop, NlriEntry, RefreshSubtype,
-    Update,
-};
-use tapway_model::{Family, Instant, Prefix};
+use tapway_bgp_wire::{DecodeContext, Frame, MAX_LEN, MessageType, RefreshSubtype, Update};
+use tapway_model::{Family, Instant};
+use tapway_rib::Rib;
 
-use super::action::{ConnId, LocalAddresses};
+use super::action::ConnId;
 use super::event::{DownReason, Event};
+use super::judge::Judge;
 use super::peer::{Cause, Peer, Slot, describe};
 use super::shared::Shared;
-use crate::config::PeerConfig;
-use crate::policy::{
-    Context, Modifications, Named, NextHopChange, RouteAttributes, RouteView, Rpki, Way,
-};
-use crate::rib::adj_in::{Accepted, Path};
-use crate::rib::next_hop;
 use crate::session::fsm::{self, State};
 use crate::session::open::negotiate;
-use crate::speaker::answer::Refusal;
-
-/// LOCAL_PREF of routes that have none (RFC 4271 §5.1.5 leaves the value to us; everybody takes this).
-pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 
 impl Peer {
     /// Takes what came over a connection.
@@ -202,36 +189,29 @@ impl Peer {
 
     fn update(&mut self, shared: &mut Shared, now: Instant, update: &Update<'_>) {
         self.tell_faults(shared, now, update);
-        let judge = Judge::new(shared, &self.config, self.source);
-        let installs = self.config.install.is_some();
-        let mut changed = wire::PerFamily::<bool>::default();
-        let mut over = None;
+        let Some(source) = self.source else { return };
         for nlri in update.unreach() {
-            let adj_in = &mut self.adj_in[nlri.family()];
-            for key in nlri {
+            for entry in nlri {
                 self.history.received.withdrawn += 1;
-                changed[nlri.family()] |= adj_in.remove(&key);
+                shared.rib.withdraw(source, entry);
             }
         }
+        let mut over = None;
+        let Shared {
+            rib,
+            config,
+            policies,
+            vrps,
+            ..
+        } = shared;
+        let judge = Judge::new(config, policies, vrps, &self.config, self.sender);
         for reach in update.reach() {
+            let count = judge.take(rib, source, update.attributes(), reach);
+            self.history.received.announced += count;
             let family = reach.nlri.family();
-            let path = self.paths.intern(update.attributes(), reach.next_hop);
-            let fault = judge.path(&path);
-            let adj_in = &mut self.adj_in[family];
-            for key in reach.nlri {
-                self.history.received.announced += 1;
-                let verdict = match &fault {
-                    Some(refusal) => Err(refusal.clone()),
-                    None => judge.policy(&key, &path),
-                };
-                changed[family] |= adj_in.insert(key, path.clone(), verdict);
-            }
-            if adj_in.len() - adj_in.stale_len() > self.config.prefix_limit as usize {
+            if self.is_over_limit(rib, family) {
                 over = Some(family);
             }
-        }
-        for family in Family::ALL {
-            shared.installable_changed[family] |= changed[family] && installs;
         }
         if let Some(family) = over {
             return self.over_limit(shared, now, family);
@@ -239,6 +219,12 @@ impl Peer {
         if let Some(family) = update.end_of_rib() {
             self.end_of_rib(shared, family);
         }
+    }
+
+    /// Whether the peer has sent more than it may; routes of an earlier session do not count.
+    pub(crate) fn is_over_limit(&self, rib: &Rib, family: Family) -> bool {
+        let counts = self.counts(rib, family);
+        counts.routes - counts.stale > self.config.prefix_limit as usize
     }
 
     fn tell_faults(&mut self, shared: &mut Shared, now: Instant, update: &Update<'_>) {
@@ -265,17 +251,17 @@ impl Peer {
     }
 
     fn end_of_rib(&mut self, shared: &mut Shared, family: Family) {
-        let adj_in = &mut self.adj_in[family];
-        if !adj_in.end_of_rib {
-            adj_in.end_of_rib = true;
+        let inbound = &mut self.inbound[family];
+        if !inbound.end_of_rib {
+            inbound.end_of_rib = true;
             shared.tell(Event::EndOfRibReceived {
                 peer: self.config.name.clone(),
                 family,
             });
             // Whoever waits for the first routes may go on.
-            shared.installable_changed[family] |= self.config.install.is_some();
+            shared.first_routes[family] |= self.config.install.is_some();
         }
-        if !self.adj_in[family].refreshing {
+        if !self.inbound[family].refreshing {
             self.drop_stale(shared, family);
         }
     }
@@ -294,141 +280,14 @@ impl Peer {
                 self.serve_refresh(shared, family);
             }
             RefreshSubtype::Begin => {
-                self.begin_refresh(now, family);
+                self.begin_refresh(shared, now, family);
             }
             RefreshSubtype::End => {
-                if core::mem::take(&mut self.adj_in[family].refreshing) {
+                if core::mem::take(&mut self.inbound[family].refreshing) {
                     self.drop_stale(shared, family);
                 }
             }
             RefreshSubtype::Unknown(_) => {}
         }
-    }
-
-    /// Judges all received routes again: the import policy, or our addresses, changed.
-    pub(crate) fn judge_again(&mut self, shared: &mut Shared) {
-        self.judge_where(shared, |_| true);
-    }
-
-    /// Judges those again whose prefixes are meant.
-    pub(crate) fn judge_where(&mut self, shared: &mut Shared, meant: impl Fn(&Prefix) -> bool) {
-        for family in Family::ALL {
-            let judge = Judge::new(shared, &self.config, self.source);
-            let changed = self.adj_in[family].judge(&meant, |key, path| match judge.path(path) {
-                Some(refusal) => Err(refusal),
-                None => judge.policy(key, path),
-            });
-            shared.installable_changed[family] |= changed && self.config.install.is_some();
-        }
-    }
-}
-
-/// What is known of the session that routes came by; it outlives the session as long as the routes do.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Source {
-    /// The peer's AS.
-    pub(crate) asn: u32,
-    /// It is not ours.
-    pub(crate) external: bool,
-    /// The interface; 0: unknown.
-    pub(crate) ifindex: u32,
-    /// Our addresses.
-    pub(crate) ours: LocalAddresses,
-}
-
-/// What decides whether a received route counts.
-struct Judge<'a> {
-    shared: &'a Shared,
-    config: &'a PeerConfig,
-    source: Source,
-    import: Named<'a>,
-}
-
-impl<'a> Judge<'a> {
-    fn new(shared: &'a Shared, config: &'a PeerConfig, source: Source) -> Judge<'a> {
-        Judge {
-            shared,
-            config,
-            source,
-            import: shared.policies.named(&config.import),
-        }
-    }
-
-    /// What speaks against all routes with this path.
-    fn path(&self, path: &Path) -> Option<Refusal> {
-        let us = &self.shared.config;
-        let attributes = &path.attributes;
-        if attributes.as_path.contains(us.asn) {
-            return Some(Refusal::AsLoop);
-        }
-        if self.source.external && attributes.as_path.first() != Some(self.source.asn) {
-            return Some(Refusal::FirstAs);
-        }
-        if attributes.originator_id == Some(us.router_id)
-            || attributes.cluster_list.contains(&us.router_id)
-        {
-            return Some(Refusal::ReflectionLoop);
-        }
-        let addr = path.next_hop.addr();
-        let nowhere = matches!(path.next_hop, NextHop::LinkLocal(_)) && self.source.ifindex == 0;
-        if nowhere || !next_hop::usable(addr) {
-            return Some(Refusal::BadNextHop);
-        }
-        self.is_ours(addr).then_some(Refusal::OwnNextHop)
-    }
-
-    fn is_ours(&self, addr: IpAddr) -> bool {
-        let ours = &self.source.ours;
-        match addr {
-            IpAddr::V4(a) => ours.v4 == Some(a),
-            IpAddr::V6(a) => [ours.v6_global, ours.v6_link_local].contains(&Some(a)),
-        }
-    }
-
-    /// What the import policy says.
-    fn policy(&self, key: &NlriEntry, path: &Path) -> Result<Accepted, Refusal> {
-        let attributes = &path.attributes;
-        let mut route = RouteView::received(
-            key.prefix,
-            &self.config.name,
-            path.next_hop,
-            RouteAttributes::Values(attributes),
-        );
-        route.rpki = Rpki::Table(&self.shared.vrps);
-        let context = Context {
-            way: Way::Import,
-            peer: Some(&self.config.name),
-            asn: self.shared.config.asn,
-        };
-        let outcome = self.import.evaluate(&route, &context);
-        if !outcome.accepted {
-            let (policy, rule) = outcome.rule().unzip();
-            return Err(Refusal::Policy {
-                policy: policy.unwrap_or(&self.config.import).clone(),
-                rule,
-            });
-        }
-        let mut changes = outcome.changes;
-        if let Some(NextHopChange::Address(addr)) = changes.next_hop
-            && self.is_ours(addr)
-        {
-            return Err(Refusal::OwnNextHop);
-        }
-        // Whoever is about to go is the last choice, unless a rule says otherwise (RFC 8326 §4.2).
-        let leaves = self.source.external
-            && attributes
-                .communities
-                .contains(&Community::GRACEFUL_SHUTDOWN);
-        let given = if leaves {
-            Some(0)
-        } else {
-            attributes.local_pref
-        };
-        let preference = changes.local_pref.take().or(given);
-        Ok(Accepted {
-            local_pref: preference.unwrap_or(DEFAULT_LOCAL_PREF),
-            med: changes.med.take().or(attributes.med).unwrap_or(0),
-            changes: (changes != Modifications::default()).then(|| Box::new(changes)),
-        })
     }
 }

@@ -1,168 +1,39 @@
-//! Own routes to a peer: which, with what, and in which bytes.
+//! What is written to a peer: control messages, then what its groups have for it.
 //!
-//! RFC 4271 §5 and 9.2, RFC 4724 §2, RFC 7313 §4.
+//! RFC 4271 §9.2, RFC 4724 §2, RFC 7313 §4.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::{
-    AsPath, Attributes, Community, NextHop, RefreshSubtype, RouteRefresh, UpdateBuilder,
-};
-use tapway_model::{Family, Prefix};
+use tapway_bgp_wire::{EncodeError, PerFamily, RefreshSubtype, RouteRefresh, UpdateBuilder};
+use tapway_model::Family;
+use tapway_rib::{MemberId, Next, Rib};
 
 use super::action::{ConnId, LocalAddresses, Transmit};
 use super::answer::NotSent;
 use super::event::Event;
-use super::peer::{Peer, Slot};
-use super::receive::DEFAULT_LOCAL_PREF;
+use super::export::{Exporter, chosen, export, next_hop};
+use super::groups::link;
+use super::peer::{Outbound, Peer, Refresh, Slot};
 use super::shared::Shared;
-use crate::config::{InstallChange, PeerConfig, PeerNextHop};
-use crate::policy::{Context, Modifications, NextHopChange, RouteView, Rpki, Way};
-use crate::rib::adj_out::Refresh;
-use crate::rib::next_hop::{self, Link};
-use crate::rib::own::Announcement;
-use crate::session::Session;
+use crate::own::Announcement;
 use crate::session::fsm::State;
 
-/// Prefixes that go into one [`Transmit`]: with /128s less than 80 KiB.
+/// Prefixes that are looked at together: with /128s they make less than 80 KiB.
 const BATCH: usize = 4096;
-
-/// Whether the peer may see an announcement, and with which attributes.
-pub(crate) fn export(
-    shared: &Shared,
-    peer: &PeerConfig,
-    announcement: &Announcement,
-) -> Result<Modifications, NotSent> {
-    if announcement
-        .peers
-        .as_ref()
-        .is_some_and(|peers| !peers.contains(&peer.name))
-    {
-        return Err(NotSent::NotForPeer(announcement.network.clone()));
-    }
-    let context = Context {
-        way: Way::Export,
-        peer: Some(&peer.name),
-        asn: shared.config.asn,
-    };
-    let policy = shared.policies.named(&peer.export);
-    let mut route = RouteView::own(announcement);
-    route.rpki = Rpki::Table(&shared.vrps);
-    let outcome = policy.evaluate(&route, &context);
-    if outcome.accepted {
-        return Ok(outcome.changes);
-    }
-    let (policy, rule) = outcome.rule().unzip();
-    Err(NotSent::Filtered {
-        policy: policy.unwrap_or(&peer.export).clone(),
-        rule,
-    })
-}
-
-/// Of the announcements with one prefix the one that goes to the peer: the first that it may see.
-pub(crate) fn chosen<'a>(
-    shared: &'a Shared,
-    peer: &PeerConfig,
-    prefix: &Prefix,
-) -> Option<(&'a Announcement, Modifications)> {
-    shared
-        .own
-        .of_prefix(prefix)
-        .iter()
-        .find_map(|a| Some((a, export(shared, peer, a).ok()?)))
-}
-
-/// What next hops towards the peer depend on; `None` until our addresses are known.
-pub(crate) fn link(peer: &PeerConfig, session: &Session) -> Option<Link> {
-    let conn = session.conn.as_ref()?;
-    Some(Link {
-        ours: conn.addresses?,
-        peer: conn.info?.remote.ip().to_canonical(),
-        extended: conn.negotiated.as_ref()?.decode.extended_next_hop,
-        configured: peer.next_hop,
-    })
-}
-
-/// The attributes of an own route (RFC 4271 §5.1).
-fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
-    let mut attributes = Attributes {
-        local_pref: Some(DEFAULT_LOCAL_PREF),
-        ..Attributes::default()
-    };
-    changes.apply(&mut attributes);
-    if external {
-        attributes.as_path.prepend(asn, 1);
-        attributes.local_pref = None;
-    } else {
-        attributes.as_path = AsPath::default();
-    }
-    attributes
-}
-
-/// Makes a route the last choice (RFC 8326 §4).
-fn drain(changes: &mut Modifications) {
-    changes.local_pref = Some(0);
-    let communities = changes.communities.get_or_insert_default();
-    if !communities.contains(&Community::GRACEFUL_SHUTDOWN) {
-        communities.push(Community::GRACEFUL_SHUTDOWN);
-        communities.sort_unstable();
-    }
-}
-
-/// The next hop of an own route: what its policy says, or what is chosen without one.
-fn next_hop(
-    announcement: &Announcement,
-    change: Option<NextHopChange>,
-    link: &Link,
-) -> Result<NextHop, &'static str> {
-    let family = announcement.id.prefix.family();
-    match change {
-        None | Some(NextHopChange::Unchanged) => {
-            next_hop::choose(family, announcement.next_hop, link)
-        }
-        Some(NextHopChange::Address(addr)) => next_hop::choose(family, Some(addr), link),
-        Some(NextHopChange::Own) => {
-            let link = Link {
-                configured: PeerNextHop::default(),
-                ..*link
-            };
-            next_hop::choose(family, None, &link)
-        }
-    }
-}
+/// Batches that one peer may look at in vain before others have their turn.
+const LOOKS: usize = 2;
 
 impl Peer {
-    /// A prefix has another announcement, or another than before.
-    pub(crate) fn touch(&mut self, prefix: Prefix) {
-        if self.speaks(prefix.family()) {
-            self.adj_out[prefix.family()].touch(prefix);
-        }
-    }
-
-    /// A prefix has no announcement any more.
-    pub(crate) fn gone(&mut self, prefix: Prefix) {
-        if self.speaks(prefix.family()) {
-            self.adj_out[prefix.family()].gone(prefix);
-        }
-    }
-
-    /// Everything has to be looked at again: a policy or a next hop changed.
-    pub(crate) fn touch_all(&mut self, shared: &Shared) {
-        for family in Family::ALL {
-            if self.speaks(family) {
-                self.adj_out[family].touch_all(shared.own.prefixes(family));
-            }
-        }
-    }
-
     /// The peer asked for our routes. Begin and end are marked only after the first transfer (RFC 7313 §4).
-    pub(crate) fn serve_refresh(&mut self, shared: &Shared, family: Family) {
+    pub(crate) fn serve_refresh(&mut self, shared: &mut Shared, family: Family) {
         let enhanced = self.main.negotiated().is_some_and(|n| n.enhanced_refresh);
-        let adj_out = &mut self.adj_out[family];
-        if enhanced && adj_out.end_of_rib && adj_out.refresh == Refresh::Idle {
-            adj_out.refresh = Refresh::Begin;
+        let out = &mut self.outbound[family];
+        let Some(member) = out.member else { return };
+        if enhanced && out.end_of_rib && out.refresh == Refresh::Idle {
+            out.refresh = Refresh::Begin;
         }
-        adj_out.send_again(shared.own.prefixes(family));
+        shared.rib.send_again(member);
     }
 
     /// Our own addresses on a connection's interface.
@@ -179,9 +50,19 @@ impl Peer {
         if conn.addresses.replace(addresses) == Some(addresses) || !self.established() {
             return;
         }
-        self.source.ours = addresses;
-        self.touch_all(shared);
+        self.sender.ours = addresses;
+        self.regroup(shared);
         self.judge_again(shared);
+    }
+
+    /// The session is over: nothing more goes out.
+    pub(super) fn outbound_ends(&mut self, shared: &mut Shared) {
+        for family in Family::ALL {
+            if let Some(member) = self.outbound[family].member.take() {
+                shared.groups.leave(&mut shared.rib, member);
+            }
+        }
+        self.outbound = PerFamily::default();
     }
 
     /// What is to be written now on one of the peer's connections.
@@ -198,7 +79,9 @@ impl Peer {
             let id = conn.id;
             bytes.append(&mut conn.control);
             if established {
-                self.updates(shared, &mut bytes);
+                for family in Family::ALL {
+                    self.updates(shared, family, &mut bytes);
+                }
             }
             if !bytes.is_empty() {
                 self.history.sent.bytes += bytes.len() as u64;
@@ -208,86 +91,115 @@ impl Peer {
         None
     }
 
-    /// Appends UPDATEs of the main session.
-    fn updates(&mut self, shared: &mut Shared, out: &mut Vec<u8>) {
-        let Some(link) = link(&self.config, &self.main) else {
+    /// Appends a batch of UPDATEs of a family, and what marks the end of a transfer.
+    fn updates(&mut self, shared: &mut Shared, family: Family, out: &mut Vec<u8>) {
+        let Outbound {
+            member: Some(member),
+            refresh,
+            end_of_rib,
+        } = self.outbound[family]
+        else {
             return;
         };
-        let Some(negotiated) = self.main.negotiated() else {
+        if end_of_rib && refresh == Refresh::Idle && shared.rib.pending(member) == 0 {
             return;
-        };
-        let (asn, external) = (shared.config.asn, negotiated.external);
-        let encode = negotiated.encode;
-        let families = negotiated.decode.families;
-        let draining = shared.draining;
-        let peer = &self.config;
-        let sent = &mut self.history.sent;
-        for family in Family::ALL.into_iter().filter(|f| families[*f]) {
-            let adj_out = &mut self.adj_out[family];
-            if adj_out.refresh == Refresh::Begin {
-                adj_out.refresh = Refresh::Running;
-                mark(family, RefreshSubtype::Begin, out);
-                sent.refresh += 1;
-            }
-            if adj_out.pending() > 0 {
-                let batch = adj_out.take(BATCH, |adj_out, prefix| {
-                    let (announcement, mut changes) = chosen(shared, peer, prefix)?;
-                    let next_hop = next_hop(announcement, changes.next_hop.take(), &link).ok()?;
-                    if draining {
-                        drain(&mut changes);
-                    }
-                    // It is not told where the route goes in our kernel.
-                    changes.install = InstallChange::default();
-                    Some(adj_out.bundle(changes, next_hop, |c| attributes(c, asn, external)))
-                });
-                let mut builder = UpdateBuilder::new(out, encode);
-                sent.withdrawn += batch.withdraw.len() as u64;
-                sent.update += builder.withdraw(batch.withdraw) as u64;
-                for (bundle, prefixes) in batch.announce {
-                    let count = prefixes.len() as u64;
-                    match builder.announce(
-                        &bundle.attributes,
-                        bundle.next_hop,
-                        prefixes.iter().copied(),
-                    ) {
-                        Ok(messages) => {
-                            sent.announced += count;
-                            sent.update += messages as u64;
-                        }
-                        Err(error) => {
-                            let withdraw = adj_out.refuse(&prefixes);
-                            sent.withdrawn += withdraw.len() as u64;
-                            sent.update += builder.withdraw(withdraw) as u64;
-                            shared.tell(Event::CannotEncode {
-                                peer: peer.name.clone(),
-                                text: error.to_string(),
-                            });
-                        }
+        }
+        if refresh == Refresh::Begin {
+            self.outbound[family].refresh = Refresh::Running;
+            mark(family, RefreshSubtype::Begin, out);
+            self.history.sent.refresh += 1;
+        }
+        let mut looks = 0;
+        loop {
+            match self.next(shared, member) {
+                Next::Chunk(chunk) => {
+                    out.extend_from_slice(&chunk.bytes);
+                    let sent = &mut self.history.sent;
+                    sent.update += u64::from(chunk.updates);
+                    sent.announced += u64::from(chunk.announced);
+                    sent.withdrawn += u64::from(chunk.withdrawn);
+                    // Others have their turn; when nothing is left, its end is told in the same breath.
+                    if shared.rib.pending(member) > 0 {
+                        break;
                     }
                 }
+                Next::More => {
+                    looks += 1;
+                    if looks == LOOKS {
+                        shared.looks_on = true;
+                        break;
+                    }
+                }
+                Next::Idle => break,
             }
-            if adj_out.pending() > 0 {
-                continue;
-            }
-            if adj_out.refresh == Refresh::Running {
-                adj_out.refresh = Refresh::Idle;
-                mark(family, RefreshSubtype::End, out);
-                sent.refresh += 1;
-            }
-            if shared.restart_done && !adj_out.end_of_rib {
-                adj_out.end_of_rib = true;
-                UpdateBuilder::new(out, encode).end_of_rib(family);
-                sent.update += 1;
-                shared.tell(Event::EndOfRibSent {
-                    peer: peer.name.clone(),
-                    family,
-                });
-            }
+        }
+        if !shared.rib.is_complete(member) {
+            return;
+        }
+        let outbound = &mut self.outbound[family];
+        let sent = &mut self.history.sent;
+        if outbound.refresh == Refresh::Running {
+            outbound.refresh = Refresh::Idle;
+            mark(family, RefreshSubtype::End, out);
+            sent.refresh += 1;
+        }
+        if shared.restart_done
+            && !outbound.end_of_rib
+            && let Some(negotiated) = self.main.negotiated()
+        {
+            outbound.end_of_rib = true;
+            UpdateBuilder::new(out, negotiated.encode).end_of_rib(family);
+            sent.update += 1;
+            shared.tell(Event::EndOfRibSent {
+                peer: self.config.name.clone(),
+                family,
+            });
         }
     }
 
+    /// What a group has for the peer next.
+    fn next(&self, shared: &mut Shared, member: MemberId) -> Next {
+        let Shared {
+            rib,
+            groups,
+            own,
+            policies,
+            vrps,
+            config,
+            draining,
+            ..
+        } = shared;
+        let Some(key) = groups.key(member.group) else {
+            return Next::Idle;
+        };
+        let mut exporter = Exporter {
+            own,
+            vrps,
+            policy: policies.named(&key.export),
+            key,
+            asn: config.asn,
+            draining: *draining,
+            last: None,
+            longest: 0,
+        };
+        let too_long = |rib: &Rib| rib.group(member.group).map_or(0, |group| group.too_long);
+        let before = too_long(rib);
+        let next = rib.next(member, BATCH, &mut exporter);
+        if too_long(rib) > before {
+            let error = EncodeError::TooLong {
+                len: exporter.longest,
+                max_len: key.encode.max_len,
+            };
+            shared.tell(Event::CannotEncode {
+                peer: self.config.name.clone(),
+                text: error.to_string(),
+            });
+        }
+        next
+    }
+
     /// Queues the withdrawal of all that the peer has, before the session is shut down.
-    pub(crate) fn withdraw_all(&mut self) {
+    pub(crate) fn withdraw_all(&mut self, shared: &Shared) {
         let Some(conn) = self.main.conn.as_mut() else {
             return;
         };
@@ -295,11 +207,18 @@ impl Peer {
             return;
         };
         for family in Family::ALL {
-            let prefixes = self.adj_out[family].take_all();
-            self.history.sent.withdrawn += prefixes.len() as u64;
-            let messages =
-                UpdateBuilder::new(&mut conn.control, negotiated.encode).withdraw(prefixes);
-            self.history.sent.update += messages as u64;
+            let Some(member) = self.outbound[family].member else {
+                continue;
+            };
+            let mut prefixes = Vec::new();
+            let all = usize::MAX;
+            shared
+                .rib
+                .list_told(member, None, all, |r| prefixes.push(r.prefix));
+            let sent = &mut self.history.sent;
+            sent.withdrawn += prefixes.len() as u64;
+            let mut builder = UpdateBuilder::new(&mut conn.control, negotiated.encode);
+            sent.update += builder.withdraw(prefixes) as u64;
         }
     }
 
@@ -308,7 +227,7 @@ impl Peer {
         if export(shared, &self.config, announcement).is_err() {
             return;
         }
-        let Some((kept, _)) = chosen(shared, &self.config, &announcement.id.prefix) else {
+        let Some(kept) = chosen(shared, &self.config, &announcement.id.prefix) else {
             return;
         };
         let (kept, refused, peer) = (kept.id, announcement.id, self.config.name.clone());
@@ -323,14 +242,14 @@ impl Peer {
 
     /// Where an announcement stands towards this peer.
     pub(crate) fn why_not_sent(&self, shared: &Shared, announcement: &Announcement) -> NotSent {
-        let prefix = &announcement.id.prefix;
+        let prefix = announcement.id.prefix;
         let family = prefix.family();
         let changes = match export(shared, &self.config, announcement) {
             Ok(changes) => changes,
             Err(why) => return why,
         };
-        match chosen(shared, &self.config, prefix) {
-            Some((chosen, _)) if chosen.id != announcement.id => {
+        match chosen(shared, &self.config, &prefix) {
+            Some(chosen) if chosen.id != announcement.id => {
                 return NotSent::Conflict(chosen.id);
             }
             _ => {}
@@ -347,9 +266,16 @@ impl Peer {
         if let Err(why) = next_hop(announcement, changes.next_hop, &link) {
             return NotSent::NoNextHop(why);
         }
-        match self.adj_out[family].get(prefix) {
-            (Some(bundle), false) => NotSent::Sent(bundle.next_hop),
-            _ => NotSent::Pending,
+        let Some(member) = self.outbound[family].member else {
+            return NotSent::Pending;
+        };
+        let mut told = None;
+        let pending = shared
+            .rib
+            .told(member, prefix, |route| told = Some(route.next_hop));
+        match told.filter(|_| !pending) {
+            Some(next_hop) => NotSent::Sent(next_hop),
+            None => NotSent::Pending,
         }
     }
 }

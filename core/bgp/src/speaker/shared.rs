@@ -1,17 +1,23 @@
 //! What all peers share: own settings and routes, policies, connections by number, and what is to be done.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use tapway_bgp_wire::PerFamily;
-use tapway_model::{Family, Instant, PeerName};
+use tapway_bgp_wire::{Attributes, NextHop, NlriEntry, PerFamily, RawAttributes};
+use tapway_model::{Family, Instant, PeerName, Prefix};
+use tapway_rib::decide::Rules;
+use tapway_rib::{AttrId, Import, Rib, SourceId};
 use tapway_rpki::VrpTable;
 
 use super::action::{Action, ConnId, StartKind};
 use super::event::Event;
-use crate::config::SpeakerConfig;
+use super::groups::Groups;
+use super::judge::{Judging, answer_next_hops};
+use crate::config::{Seeds, SpeakerConfig};
+use crate::own::{AnnouncementId, OwnRoutes};
 use crate::policy::Policies;
-use crate::rib::own::OwnRoutes;
 use crate::session::open::Ourselves;
 use crate::session::pace::Jitter;
 
@@ -25,11 +31,24 @@ pub(crate) struct Shared {
     pub(crate) policies: Policies,
     /// What the RPKI says.
     pub(crate) vrps: VrpTable,
+    /// All routes.
+    pub(crate) rib: Rib,
+    /// The attributes of own routes in the RIB.
+    own_block: AttrId,
+    /// Whose routes a source's are.
+    pub(crate) sources: BTreeMap<SourceId, PeerName>,
+    pub(crate) groups: Groups,
+    /// Routes that are to be judged again.
+    pub(crate) judging: VecDeque<Judging>,
+    /// Some peer has nothing to be sent of what was looked at, and more is to be looked at.
+    pub(crate) looks_on: bool,
     /// Connections that the shell holds or opens for us.
     pub(crate) conns: BTreeMap<ConnId, PeerName>,
     pub(crate) actions: VecDeque<Action>,
-    /// Whether received routes that count changed since last told.
-    pub(crate) installable_changed: PerFamily<bool>,
+    /// A peer sent all its first routes, which is not told yet.
+    pub(crate) first_routes: PerFamily<bool>,
+    /// It was told that routes for the kernel changed, and they have not all been taken since.
+    changes_told: PerFamily<bool>,
     /// Whether the listeners' view changed since last told.
     pub(crate) listen_changed: bool,
     /// [`Speaker::shutdown`](super::Speaker::shutdown) was called.
@@ -44,17 +63,31 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: SpeakerConfig, seed: u64) -> Shared {
+    pub(crate) fn new(config: SpeakerConfig, seeds: Seeds) -> Shared {
+        let mut rib = Rib::new(seeds.tables);
+        rib.set_rules(rules(&config));
+        let mut block = Vec::new();
+        Attributes::default().encode(true, &mut block);
+        let next_hop = NextHop::V4(Ipv4Addr::UNSPECIFIED);
+        let own_block = rib.intern(RawAttributes::new(&block), next_hop);
+        answer_next_hops(&mut rib);
         Shared {
             config,
-            jitter: Jitter::new(seed),
+            jitter: Jitter::new(seeds.jitter),
             next_conn: 0,
             own: OwnRoutes::default(),
             policies: Policies::default(),
             vrps: VrpTable::default(),
+            rib,
+            own_block,
+            sources: BTreeMap::new(),
+            groups: Groups::default(),
+            judging: VecDeque::new(),
+            looks_on: false,
             conns: BTreeMap::new(),
             actions: VecDeque::new(),
-            installable_changed: PerFamily::default(),
+            first_routes: PerFamily::default(),
+            changes_told: PerFamily::default(),
             listen_changed: false,
             stopped: false,
             restart_done: false,
@@ -83,6 +116,55 @@ impl Shared {
         }
     }
 
+    /// Takes over other settings.
+    pub(crate) fn set_config(&mut self, config: SpeakerConfig) {
+        self.rib.set_rules(rules(&config));
+        self.config = config;
+    }
+
+    /// Puts an own route into the RIB: before all that peers send, and behind so many of ours to its prefix.
+    pub(crate) fn place_own(&mut self, id: &AnnouncementId, behind: usize) {
+        let import = Import::Accepted {
+            attributes: self.own_block,
+            weight: OWN_WEIGHT.saturating_sub(u16::try_from(behind).unwrap_or(OWN_WEIGHT)),
+        };
+        self.rib
+            .insert(SourceId::LOCAL, entry(id), self.own_block, import);
+    }
+
+    /// One of several own routes to a prefix is gone: the others take their places.
+    pub(crate) fn move_up_own(&mut self, prefix: &Prefix) {
+        let all = self.own.of_prefix(prefix).iter();
+        let ids: Vec<AnnouncementId> = all.map(|a| a.id).collect();
+        for (behind, id) in ids.iter().enumerate() {
+            self.place_own(id, behind);
+        }
+    }
+
+    /// Takes an own route out of the RIB.
+    pub(crate) fn remove_own(&mut self, id: &AnnouncementId) {
+        self.rib.withdraw(SourceId::LOCAL, entry(id));
+    }
+
+    /// Whether something is left to be done that does not wait for anything.
+    pub(crate) fn has_work(&self) -> bool {
+        self.rib.has_work() || !self.judging.is_empty() || self.looks_on
+    }
+
+    /// All prefixes whose routes go to the kernel are to be looked at again.
+    pub(crate) fn follow_again(&mut self) {
+        for family in Family::ALL {
+            self.rib.follow_again(family);
+        }
+    }
+
+    /// A prefix whose routes for the kernel may have changed.
+    pub(crate) fn take_changed(&mut self, family: Family) -> Option<Prefix> {
+        let prefix = self.rib.take_changed(family);
+        self.changes_told[family] = prefix.is_some();
+        prefix
+    }
+
     pub(crate) fn tell(&mut self, event: Event) {
         self.actions.push_back(Action::Event(event));
     }
@@ -95,11 +177,34 @@ impl Shared {
         if core::mem::take(&mut self.listen_changed) {
             return Some(Action::ListenPeersChanged);
         }
-        let family = Family::ALL
-            .into_iter()
-            .find(|f| self.installable_changed[*f])?;
-        self.installable_changed[family] = false;
+        let family = Family::ALL.into_iter().find(|f| {
+            let told = self.changes_told[*f];
+            self.first_routes[*f] || !told && self.rib.has_changed(*f)
+        })?;
+        if !core::mem::take(&mut self.first_routes[family]) {
+            self.changes_told[family] = true;
+        }
         Some(Action::InstallableChanged(family))
+    }
+}
+
+/// The weight of own routes (the first to each prefix): before everything that a peer sends.
+const OWN_WEIGHT: u16 = 32_768;
+
+/// The place of an own route in the RIB: domains stand in for path identifiers.
+fn entry(id: &AnnouncementId) -> NlriEntry {
+    NlriEntry {
+        prefix: id.prefix,
+        path_id: id.domain.0,
+    }
+}
+
+/// The switches of the decision process.
+pub(crate) fn rules(config: &SpeakerConfig) -> Rules {
+    Rules {
+        maximum_paths_external: config.maximum_paths,
+        maximum_paths_internal: config.maximum_paths,
+        ..Rules::default()
     }
 }
 

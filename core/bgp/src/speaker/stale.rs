@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use tapway_bgp_wire::PerFamily;
 use tapway_model::{Family, Instant};
 
 use super::event::{DownReason, Event};
@@ -36,32 +37,34 @@ impl Peer {
             });
         self.restart_until = None;
         self.stale_until = None;
+        self.inbound = PerFamily::default();
+        self.outbound_ends(shared);
+        let mut kept = false;
         for family in Family::ALL {
-            self.adj_out[family].clear();
-            let adj_in = &mut self.adj_in[family];
-            adj_in.end_of_rib = false;
-            adj_in.refreshing = false;
-            let changed = match restart.filter(|r| r.families[family].is_some()) {
-                Some(restart) => {
-                    let had = adj_in.accepted_len() > 0;
-                    let (_, routes) = adj_in.keep_as_stale();
-                    if routes > 0 {
-                        self.restart_until = Some(now + restart.time);
-                        let peer = self.config.name.clone();
-                        shared.tell(Event::StaleKept {
-                            peer,
-                            family,
-                            routes,
-                        });
-                    }
-                    had
-                }
-                None => adj_in.clear(),
+            let Some(source) = self.source else { break };
+            let counts = shared.rib.counts(source, family);
+            // What was not heard of through a whole session goes.
+            shared.rib.remove_stale(source, family);
+            let routes = counts.routes - counts.stale;
+            if routes == 0 {
+                continue;
+            }
+            shared.rib.mark_stale(source, family);
+            let Some(restart) = restart.filter(|r| r.families[family].is_some()) else {
+                shared.rib.remove_stale(source, family);
+                continue;
             };
-            shared.installable_changed[family] |= changed && self.config.install.is_some();
+            kept = true;
+            self.restart_until = Some(now + restart.time);
+            let peer = self.config.name.clone();
+            shared.tell(Event::StaleKept {
+                peer,
+                family,
+                routes,
+            });
         }
-        if Family::ALL.iter().all(|f| self.adj_in[*f].len() == 0) {
-            self.paths.clear();
+        if !kept {
+            self.forget_routes(shared);
         }
     }
 
@@ -80,17 +83,17 @@ impl Peer {
             .unwrap_or(false);
         if !preserved {
             self.drop_stale(shared, family);
-        }
-        if self.adj_in[family].stale_len() > 0 {
+        } else if self.counts(&shared.rib, family).stale > 0 {
             self.stale_until = Some(now + STALE_MAX);
         }
     }
 
     /// The peer begins to send all again (RFC 7313 §4).
-    pub(super) fn begin_refresh(&mut self, now: Instant, family: Family) {
-        let adj_in = &mut self.adj_in[family];
-        adj_in.mark_stale();
-        adj_in.refreshing = true;
+    pub(super) fn begin_refresh(&mut self, shared: &mut Shared, now: Instant, family: Family) {
+        if let Some(source) = self.source {
+            shared.rib.mark_stale(source, family);
+        }
+        self.inbound[family].refreshing = true;
         self.stale_until = Some(now + STALE_MAX);
     }
 
@@ -106,15 +109,20 @@ impl Peer {
         self.restart_until = None;
         self.stale_until = None;
         for family in Family::ALL {
-            self.adj_in[family].refreshing = false;
+            self.inbound[family].refreshing = false;
             self.drop_stale(shared, family);
+        }
+        if !self.established() {
+            // Nothing else is left, so that it need not be counted until it is swept.
+            self.forget_routes(shared);
         }
     }
 
     /// Removes stale routes of a family.
     pub(crate) fn drop_stale(&mut self, shared: &mut Shared, family: Family) {
-        let (changed, routes) = self.adj_in[family].remove_stale();
-        shared.installable_changed[family] |= changed && self.config.install.is_some();
+        let Some(source) = self.source else { return };
+        let routes = shared.rib.counts(source, family).stale;
+        shared.rib.remove_stale(source, family);
         if routes > 0 {
             let peer = self.config.name.clone();
             shared.tell(Event::StaleRemoved {
@@ -127,11 +135,11 @@ impl Peer {
 
     /// The peer's routes are not wanted any more.
     pub(crate) fn forget_routes(&mut self, shared: &mut Shared) {
-        for family in Family::ALL {
-            let changed = self.adj_in[family].clear();
-            shared.installable_changed[family] |= changed && self.config.install.is_some();
+        self.inbound = PerFamily::default();
+        if let Some(source) = self.source.take() {
+            shared.rib.remove_source(source);
+            shared.sources.remove(&source);
         }
-        self.paths.clear();
         self.restart_until = None;
         self.stale_until = None;
     }

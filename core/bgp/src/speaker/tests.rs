@@ -2,7 +2,9 @@
 
 mod collide;
 mod establish;
+mod groups;
 mod hostile;
+mod large;
 pub(crate) mod net;
 mod policies;
 mod refresh;

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use tapway_bgp::{Endpoint, Speaker};
 use tapway_fib::{Fib, Key};
 use tapway_intent::Intent;
-use tapway_model::{Instant, PeerName};
+use tapway_model::{Family, Instant, PeerName};
 
 impl Node {
     /// Who owns what.
@@ -75,6 +75,11 @@ impl Node {
     /// Whether every source has spoken and the start-up grace is over.
     pub fn settled(&self) -> bool {
         self.settled
+    }
+
+    /// Received routes of a family that share the traffic.
+    pub fn imported(&self, family: Family) -> usize {
+        self.imports.legs(family)
     }
 
     /// Whether received routes asked for this kernel object.

@@ -9,7 +9,10 @@ use alloc::format;
 use alloc::vec::Vec;
 use tapway_fib::{Key, LinkChange, Notice};
 use tapway_intent::Change;
-use tapway_model::{Family, IfName, Instant};
+use tapway_model::{Family, IfName, Instant, Prefix};
+
+/// Prefixes whose received routes are taken to the kernel in one turn.
+const IMPORTS: usize = 256;
 
 impl Node {
     /// Carries every change through until nothing moves.
@@ -27,7 +30,9 @@ impl Node {
             }
         }
         self.dismiss_ended(now);
+        self.clock = now;
         self.release_imports(now);
+        self.take_imports(now);
         while let Some(record) = self.intent.poll_record() {
             self.reports
                 .push_back(Report::Record(Record::Intent(record)));
@@ -145,7 +150,8 @@ impl Node {
             }
             Notice::ForeignDefaultChanged(family) => {
                 self.update_forwarding();
-                self.import(family);
+                // Behind the host's own default is where ours goes.
+                self.imports_due.insert(Prefix::default_of(family));
             }
             Notice::SysctlUnknown { path } => self.out.push_back(Action::WatchSysctl(path)),
             Notice::SysctlChanged {
@@ -205,7 +211,8 @@ impl Node {
         while let Some(action) = self.speaker.poll_action() {
             moved = true;
             match action {
-                tapway_bgp::Action::InstallableChanged(family) => self.import(family),
+                // Taken in every turn.
+                tapway_bgp::Action::InstallableChanged(_) => {}
                 tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
                 tapway_bgp::Action::Event(event) => {
                     if let tapway_bgp::Event::Down { peer, .. }
@@ -232,29 +239,54 @@ impl Node {
         for family in Family::ALL {
             let waits = now < self.held_until && self.speaker.awaits_first_routes(family);
             if self.imports.holds(family) && !waits {
-                self.imports.release(family);
-                self.import(family);
-                self.take_notices(now);
+                let released = self.imports.release(family);
+                self.imports_due.extend(released);
             }
         }
     }
 
-    pub(super) fn import(&mut self, family: Family) {
-        if self.imports.holds(family) && !self.stopping {
-            return;
+    /// Takes changes of received routes to the kernel, so many in a turn that it stays short.
+    fn take_imports(&mut self, now: Instant) {
+        let mut left = IMPORTS;
+        while left > 0
+            && let Some(prefix) = self.next_import()
+        {
+            left -= 1;
+            self.import(prefix);
         }
+        if left < IMPORTS {
+            self.take_notices(now);
+        }
+        self.imports_left = left == 0;
+    }
+
+    /// A prefix whose received routes are to be looked at. Held ones wait.
+    fn next_import(&mut self) -> Option<Prefix> {
+        let held = |family| self.imports.holds(family) && !self.stopping;
+        let due = self.imports_due.iter().find(|p| !held(p.family())).copied();
+        if let Some(prefix) = due {
+            self.imports_due.remove(&prefix);
+            return Some(prefix);
+        }
+        let open = Family::ALL.map(|family| (family, held(family)));
+        open.into_iter()
+            .filter(|(_, held)| !held)
+            .find_map(|(family, _)| self.speaker.take_installable_change(family))
+    }
+
+    fn import(&mut self, prefix: Prefix) {
         let routes = if self.stopping {
             Vec::new()
         } else {
-            self.speaker.installable(family)
+            self.speaker.installable_to(prefix)
         };
-        if routes.iter().any(|route| route.prefix.len() != 0) {
+        if prefix.len() != 0 && !routes.is_empty() {
             // A router for others forwards, even without a guest of its own.
             if self.forwarding.need(&mut self.fib) {
                 self.update_forwarding();
             }
         }
         self.imports
-            .set(family, &routes, self.config.protocol, &mut self.fib);
+            .set(prefix, &routes, self.config.protocol, &mut self.fib);
     }
 }

@@ -15,6 +15,8 @@ use crate::table::view::RouteView;
 /// What import says when it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judged {
+    /// As it was.
+    Same,
     /// The route is kept, and does not count.
     Refused,
     /// It counts as it came.
@@ -110,7 +112,8 @@ impl<K: Key> Table<K> {
             let routes = net.routes.all().iter().filter(|r| r.source == source);
             let judged = routes.filter_map(|r| {
                 let view = sh.view(net.key.unpack(), r)?;
-                Some((r.path_id, r.attributes, judge(&view)))
+                let judged = judge(&view);
+                (judged != Judged::Same).then_some((r.path_id, r.attributes, judged))
             });
             let judged: Vec<_> = judged.collect();
             if self.watched && !judged.is_empty() {
@@ -118,6 +121,7 @@ impl<K: Key> Table<K> {
             }
             for (path_id, received, judged) in judged {
                 let (used, weight) = match judged {
+                    Judged::Same => continue,
                     Judged::Refused => (None, 0),
                     Judged::Accepted { weight } => {
                         sh.attributes.hold(received);

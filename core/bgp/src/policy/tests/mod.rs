@@ -12,7 +12,7 @@ use tapway_model::{InstanceName, PeerName, Tag};
 
 use super::rule::{Match, Rule, Set, Verdict};
 use super::*;
-use crate::rib::own::Announcement;
+use crate::own::Announcement;
 use crate::speaker::tests::net::{announcement, name, policy_name};
 
 const ASN: u32 = 64612;

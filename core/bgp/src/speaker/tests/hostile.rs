@@ -458,6 +458,9 @@ fn two_octet_peers() {
         "{:02x?}",
         raw.said
     );
+    // What we show is what the peer reads.
+    let route = raw.speaker.advertised(&name("peer")).next().unwrap();
+    assert_eq!(route.as_path, asn(0).to_string());
 }
 
 #[test]

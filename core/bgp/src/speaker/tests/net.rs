@@ -9,8 +9,8 @@ use core::time::Duration;
 use tapway_model::{ClaimKind, Domain, Family, Instant, NetworkName, PeerName, PolicyName};
 
 use crate::config::{
-    AddPaths, GracefulRestart, Install, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach,
-    SpeakerConfig,
+    AddPaths, GracefulRestart, Install, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig,
+    PeerNextHop, Reach, SpeakerConfig,
 };
 use crate::*;
 
@@ -115,6 +115,7 @@ pub(crate) fn speaker_config(node: usize) -> SpeakerConfig {
         asn: asn(node),
         router_id: Ipv4Addr::new(192, 0, 2, node as u8 + 1),
         graceful_restart: None,
+        maximum_paths: MAXIMUM_PATHS,
     }
 }
 
@@ -229,6 +230,20 @@ pub(crate) fn established(
     net.run(Duration::from_secs(20));
     assert_eq!(net.states(), [State::Established; 2]);
     net
+}
+
+impl Speaker {
+    /// What should be in the kernel of all that was received.
+    pub(crate) fn installable(&self, family: Family) -> Vec<Installable> {
+        let routes = self.peers().flat_map(|peer| {
+            let prefixes = self.received(&peer.name).map(|r| r.prefix);
+            prefixes.collect::<Vec<_>>()
+        });
+        let all: BTreeSet<_> = routes.filter(|p| p.family() == family).collect();
+        all.into_iter()
+            .flat_map(|prefix| self.installable_to(prefix))
+            .collect()
+    }
 }
 
 impl Net {
@@ -460,7 +475,11 @@ impl Net {
                 }
             }
             Action::Event(event) => self.nodes[node].events.push(event),
-            Action::InstallableChanged(family) => self.nodes[node].changed.push(family),
+            Action::InstallableChanged(family) => {
+                let node = &mut self.nodes[node];
+                node.changed.push(family);
+                while node.speaker.take_installable_change(family).is_some() {}
+            }
             Action::ListenPeersChanged => {}
         }
     }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::net::*;
+use super::several;
 use crate::*;
 
 /// 10.0.0.0/8, one address after the other.
@@ -96,4 +97,28 @@ fn times() {
         "10,000 announced {announced:?}, encoded {encoded:?} ({bytes} bytes); one change {single:?}"
     );
     assert!(bytes > 50_000);
+}
+
+/// Prints times, as above: peers that are told the same cost little more than one.
+#[test]
+fn times_of_many_peers() {
+    extern crate std;
+    use std::time::Instant;
+
+    let mut all = Duration::MAX;
+    let mut bytes = 0;
+    for _ in 0..5 {
+        let mut speaker = several::with(20, |_, _| {});
+        for i in 0..10_000 {
+            speaker.announce(several::NOW, announcement(&prefix(i)));
+        }
+        bytes = 0;
+        let start = Instant::now();
+        while let Some(transmit) = speaker.poll_transmit(several::NOW) {
+            bytes += transmit.bytes.len();
+        }
+        all = all.min(start.elapsed());
+    }
+    std::println!("10,000 to each of 20 peers {all:?} ({bytes} bytes)");
+    assert!(bytes > 20 * 50_000);
 }

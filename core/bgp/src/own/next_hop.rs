@@ -12,16 +12,40 @@ use crate::config::PeerNextHop;
 use crate::speaker::action::LocalAddresses;
 
 /// What the choice depends on besides the route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     /// Our own addresses.
     pub(crate) ours: LocalAddresses,
-    /// The peer's address.
-    pub(crate) peer: IpAddr,
+    /// Both ends of the session have link-local addresses.
+    pub(crate) link_local: bool,
+    /// The peer's address, where a route may name it as its next hop.
+    pub(crate) peer: Option<IpAddr>,
     /// The peer takes IPv4 routes with an IPv6 next hop (RFC 8950).
     pub(crate) extended: bool,
     /// What the peer's settings say.
     pub(crate) configured: PeerNextHop,
+}
+
+impl Link {
+    /// A link to a peer at an address; what nothing depends on is left out.
+    pub(crate) fn new(
+        mut ours: LocalAddresses,
+        peer: IpAddr,
+        extended: bool,
+        configured: PeerNextHop,
+    ) -> Link {
+        let link_local = matches!(peer, IpAddr::V6(a) if a.is_unicast_link_local());
+        if !link_local {
+            ours.v6_link_local = None;
+        }
+        Link {
+            ours,
+            link_local,
+            peer: Some(peer),
+            extended,
+            configured,
+        }
+    }
 }
 
 /// The next hop for a route of `family`, or why there is none.
@@ -55,7 +79,7 @@ pub(crate) fn choose(
 
 /// A next hop that somebody wrote down.
 fn fixed(family: Family, addr: IpAddr, link: &Link) -> Result<NextHop, &'static str> {
-    if addr == link.peer {
+    if link.peer == Some(addr) {
         return Err("the next hop is the peer itself");
     }
     match (family, addr) {
@@ -63,9 +87,9 @@ fn fixed(family: Family, addr: IpAddr, link: &Link) -> Result<NextHop, &'static 
         (Family::Ipv4, IpAddr::V6(_)) if !link.extended => {
             Err("the next hop is IPv6, and the peer does not take that for IPv4 routes (RFC 8950)")
         }
-        (_, IpAddr::V6(addr)) if addr.is_unicast_link_local() => match link.peer {
-            IpAddr::V6(peer) if peer.is_unicast_link_local() => Ok(NextHop::LinkLocal(addr)),
-            _ => Err("the next hop is link-local, and the session is not"),
+        (_, IpAddr::V6(addr)) if addr.is_unicast_link_local() => match link.link_local {
+            true => Ok(NextHop::LinkLocal(addr)),
+            false => Err("the next hop is link-local, and the session is not"),
         },
         (_, IpAddr::V6(addr)) if usable_v6(addr) => Ok(NextHop::V6(addr)),
         (Family::Ipv6, IpAddr::V4(_)) => {
@@ -77,12 +101,11 @@ fn fixed(family: Family, addr: IpAddr, link: &Link) -> Result<NextHop, &'static 
 
 /// Our IPv6 address. Only on link-local sessions does the peer surely know which link it belongs to.
 fn own_v6(link: &Link) -> Result<NextHop, &'static str> {
-    let link_local_session = matches!(link.peer, IpAddr::V6(a) if a.is_unicast_link_local());
     match (link.ours.v6_global, link.ours.v6_link_local) {
-        (Some(global), Some(link_local)) if link_local_session => {
+        (Some(global), Some(link_local)) if link.link_local => {
             Ok(NextHop::V6WithLinkLocal { global, link_local })
         }
-        (None, Some(link_local)) if link_local_session => Ok(NextHop::LinkLocal(link_local)),
+        (None, Some(link_local)) if link.link_local => Ok(NextHop::LinkLocal(link_local)),
         (Some(global), _) => Ok(NextHop::V6(global)),
         _ => Err(
             "no usable IPv6 address on the session's interface; add a global one or set next_hop",

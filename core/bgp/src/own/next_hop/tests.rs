@@ -263,12 +263,8 @@ fn rows() -> Vec<Row> {
 #[test]
 fn every_row() {
     for row in rows() {
-        let mut link = Link {
-            ours: addresses(0),
-            peer: row.peer.parse().unwrap(),
-            extended: false,
-            configured: PeerNextHop::default(),
-        };
+        let peer = row.peer.parse().unwrap();
+        let mut link = Link::new(addresses(0), peer, false, PeerNextHop::default());
         (row.change)(&mut link);
         let got = choose(row.family, row.explicit.map(|t| t.parse().unwrap()), &link);
         match (got, row.expected) {

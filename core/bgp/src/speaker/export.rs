@@ -1,0 +1,206 @@
+//! What goes out: whether a route does, by which next hop, with which attributes.
+//!
+//! RFC 4271 §5, RFC 8326 §4. What peers sent stays here, whatever a policy says.
+
+use alloc::vec::Vec;
+
+use tapway_bgp_wire::{AsPath, Attributes, Community, NextHop};
+use tapway_model::{Domain, PeerName, PolicyName, Prefix};
+use tapway_rib::{Export, Exported, GroupId, RouteView, SourceId};
+use tapway_rpki::VrpTable;
+
+use super::answer::NotSent;
+use super::groups::GroupKey;
+use super::shared::Shared;
+use crate::config::{PeerConfig, PeerNextHop};
+use crate::own::next_hop::{self, Link};
+use crate::own::{Announcement, OwnRoutes};
+use crate::policy::{Context, Modifications, Named, NextHopChange, Rpki, Way};
+
+/// LOCAL_PREF of routes that have none (RFC 4271 §5.1.5 leaves the value to us; everybody takes this).
+pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// What an export policy says of an own route.
+fn verdict<'p>(
+    policy: Named<'p>,
+    announcement: &Announcement,
+    vrps: &VrpTable,
+    peer: Option<&PeerName>,
+    asn: u32,
+) -> Result<Modifications, Option<(&'p PolicyName, usize)>> {
+    let context = Context {
+        way: Way::Export,
+        peer,
+        asn,
+    };
+    let mut view = crate::policy::RouteView::own(announcement);
+    view.rpki = Rpki::Table(vrps);
+    let outcome = policy.evaluate(&view, &context);
+    match outcome.accepted {
+        true => Ok(outcome.changes),
+        false => Err(outcome.rule()),
+    }
+}
+
+/// Whether a peer may see an announcement, and with which changes.
+pub(crate) fn export(
+    shared: &Shared,
+    peer: &PeerConfig,
+    announcement: &Announcement,
+) -> Result<Modifications, NotSent> {
+    let hidden = |peers: &[PeerName]| !peers.contains(&peer.name);
+    if announcement.peers.as_deref().is_some_and(hidden) {
+        return Err(NotSent::NotForPeer(announcement.network.clone()));
+    }
+    let policy = shared.policies.named(&peer.export);
+    verdict(
+        policy,
+        announcement,
+        &shared.vrps,
+        Some(&peer.name),
+        shared.config.asn,
+    )
+    .map_err(|rule| {
+        let (policy, rule) = rule.unzip();
+        NotSent::Filtered {
+            policy: policy.unwrap_or(&peer.export).clone(),
+            rule,
+        }
+    })
+}
+
+/// Of the announcements with one prefix the one that a peer may see first.
+pub(crate) fn chosen<'a>(
+    shared: &'a Shared,
+    peer: &PeerConfig,
+    prefix: &Prefix,
+) -> Option<&'a Announcement> {
+    let all = shared.own.of_prefix(prefix);
+    all.iter().find(|a| export(shared, peer, a).is_ok())
+}
+
+/// The next hop of an own route: what its policy says, or what is chosen without one.
+pub(crate) fn next_hop(
+    announcement: &Announcement,
+    change: Option<NextHopChange>,
+    link: &Link,
+) -> Result<NextHop, &'static str> {
+    let family = announcement.id.prefix.family();
+    match change {
+        None | Some(NextHopChange::Unchanged) => {
+            next_hop::choose(family, announcement.next_hop, link)
+        }
+        Some(NextHopChange::Address(addr)) => next_hop::choose(family, Some(addr), link),
+        Some(NextHopChange::Own) => {
+            let link = Link {
+                configured: PeerNextHop::default(),
+                ..*link
+            };
+            next_hop::choose(family, None, &link)
+        }
+    }
+}
+
+/// The attributes of an own route (RFC 4271 §5.1).
+fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
+    let mut attributes = Attributes {
+        local_pref: Some(DEFAULT_LOCAL_PREF),
+        ..Attributes::default()
+    };
+    changes.apply(&mut attributes);
+    if external {
+        attributes.as_path.prepend(asn, 1);
+        attributes.local_pref = None;
+    } else {
+        attributes.as_path = AsPath::default();
+    }
+    attributes
+}
+
+/// Makes a route the last choice (RFC 8326 §4).
+fn drain(changes: &mut Modifications) {
+    changes.local_pref = Some(0);
+    let communities = changes.communities.get_or_insert_default();
+    if !communities.contains(&Community::GRACEFUL_SHUTDOWN) {
+        communities.push(Community::GRACEFUL_SHUTDOWN);
+        communities.sort_unstable();
+    }
+}
+
+/// Writes routes for the peers of one group.
+pub(crate) struct Exporter<'a> {
+    pub(crate) own: &'a OwnRoutes,
+    pub(crate) vrps: &'a VrpTable,
+    pub(crate) policy: Named<'a>,
+    pub(crate) key: &'a GroupKey,
+    pub(crate) asn: u32,
+    pub(crate) draining: bool,
+    /// What was written last, and what for: most routes are like the one before.
+    pub(crate) last: Option<(Modifications, NextHop, Vec<u8>)>,
+    /// The longest block that was written.
+    pub(crate) longest: usize,
+}
+
+impl Exporter<'_> {
+    /// What export changes about an own route; `None`: it does not pass.
+    fn verdict(&self, announcement: &Announcement) -> Option<Modifications> {
+        if let Some(peers) = &announcement.peers
+            && !self.key.lists.contains(peers)
+        {
+            return None;
+        }
+        let peer = self.key.peer.as_ref();
+        verdict(self.policy, announcement, self.vrps, peer, self.asn).ok()
+    }
+
+    /// Writes the attributes of an own route, if it goes out.
+    fn own_route(
+        &mut self,
+        prefix: Prefix,
+        domain: Domain,
+        block: &mut Vec<u8>,
+    ) -> Option<NextHop> {
+        let all = self.own.of_prefix(&prefix);
+        let at = all.iter().position(|a| a.id.domain == domain)?;
+        let announcement = &all[at];
+        let mut changes = self.verdict(announcement)?;
+        // The first that passes is the one, even if there is no next hop for it.
+        if all[..at].iter().any(|first| self.verdict(first).is_some()) {
+            return None;
+        }
+        let next_hop = next_hop(announcement, changes.next_hop.take(), &self.key.link).ok()?;
+        if self.draining {
+            drain(&mut changes);
+        }
+        if let Some((for_changes, by, written)) = &self.last
+            && (for_changes, *by) == (&changes, next_hop)
+        {
+            block.extend_from_slice(written);
+            return Some(next_hop);
+        }
+        attributes(&changes, self.asn, self.key.external).encode_with(
+            self.key.encode.four_octet_asn,
+            Some(next_hop),
+            block,
+        );
+        self.longest = self.longest.max(block.len());
+        self.last = Some((changes, next_hop, block.clone()));
+        Some(next_hop)
+    }
+}
+
+impl Export for Exporter<'_> {
+    fn export(&mut self, _: GroupId, route: &RouteView<'_>, block: &mut Vec<u8>) -> Exported {
+        if route.source != SourceId::LOCAL {
+            return Exported {
+                next_hop: None,
+                for_attributes: true,
+            };
+        }
+        // What is different between own routes is not in their attributes.
+        Exported {
+            next_hop: self.own_route(route.prefix, Domain(route.path_id), block),
+            for_attributes: false,
+        }
+    }
+}
