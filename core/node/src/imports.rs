@@ -20,6 +20,8 @@ pub(crate) struct Imports {
     held: BTreeMap<Family, BTreeMap<Prefix, Vec<Key>>>,
     /// Legs of all that is wanted, by family.
     legs: BTreeMap<Family, usize>,
+    /// Prefixes with a next hop whose interface follows from our addresses.
+    by_address: BTreeSet<Prefix>,
 }
 
 /// What is wanted for one prefix.
@@ -78,6 +80,11 @@ impl Imports {
             keys.push(object.key());
             fib.set_want(object);
         }
+        if routes.iter().any(|route| route.ifindex == 0) {
+            self.by_address.insert(prefix);
+        } else {
+            self.by_address.remove(&prefix);
+        }
         let old = self.wanted.remove(&prefix).unwrap_or_default();
         for key in old.keys.iter().filter(|key| !keys.contains(key)) {
             fib.unwant(key);
@@ -88,6 +95,11 @@ impl Imports {
         if !keys.is_empty() || legs > 0 {
             self.wanted.insert(prefix, Wanted { keys, legs });
         }
+    }
+
+    /// Prefixes to look at again when our addresses change.
+    pub(crate) fn by_address(&self) -> impl Iterator<Item = Prefix> + '_ {
+        self.by_address.iter().copied()
     }
 
     /// Legs of a family's routes.

@@ -62,6 +62,9 @@ impl Switch {
 fn config(edge: Value) -> Value {
     json!({
         "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
+        // The members are meant by this, too.
+        "network": {"default": {"peers": ["edge"]}},
+        "policy": {"to-edge": {"rules": [{"match": {"peer": "edge"}, "action": "accept"}]}},
         "peer": {"edge": edge},
         "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
     })
@@ -115,7 +118,7 @@ fn members(tapwayd: &Tapwayd, numbers: &[usize]) {
 #[test]
 fn whoever_connects_from_the_range_is_a_peer() {
     let switch = Switch::new();
-    let edge = json!({"range": ["198.51.100.8/29"], "asn": "external"});
+    let edge = json!({"range": ["198.51.100.8/29"], "asn": "external", "export": "to-edge"});
     let tapwayd = start(&switch, edge.clone());
     let mut routers: Vec<_> = (0..3).map(|number| switch.router(number, None)).collect();
     for router in &routers {
@@ -135,7 +138,7 @@ fn whoever_connects_from_the_range_is_a_peer() {
     // A smaller range takes leave of those outside, and of nobody else.
     reload(
         &tapwayd,
-        json!({"range": ["198.51.100.12/31"], "asn": "external"}),
+        json!({"range": ["198.51.100.12/31"], "asn": "external", "export": "to-edge"}),
     );
     members(&tapwayd, &[1, 2]);
     routers[0].wait_until("host", SOON, "down", &mut |view| !view.established);
@@ -158,7 +161,7 @@ fn a_range_has_a_password_and_a_limit() {
     let switch = Switch::new();
     let edge = |password: &str| {
         json!({
-            "range": ["198.51.100.0/24"], "range_limit": 2, "asn": "external", "password": password,
+            "range": ["198.51.100.0/24"], "range_limit": 2, "asn": "external", "export": "to-edge", "password": password,
         })
     };
     let tapwayd = start(&switch, edge("s3cret"));
@@ -192,7 +195,7 @@ fn a_restart_keeps_what_members_have() {
     let switch = Switch::new();
     let mut tapwayd = start(
         &switch,
-        json!({"range": ["198.51.100.0/24"], "asn": "external"}),
+        json!({"range": ["198.51.100.0/24"], "asn": "external", "export": "to-edge"}),
     );
     let routers: Vec<_> = (0..2).map(|number| switch.router(number, None)).collect();
     for router in &routers {

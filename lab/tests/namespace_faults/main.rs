@@ -8,6 +8,7 @@ mod bed;
 mod bulk;
 mod explain;
 mod gtsm;
+mod imports;
 mod input;
 mod kernel;
 mod last_resort;

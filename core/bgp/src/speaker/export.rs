@@ -48,7 +48,7 @@ pub(crate) fn export(
     peer: &PeerConfig,
     announcement: &Announcement,
 ) -> Result<Modifications, NotSent> {
-    let hidden = |peers: &[PeerName]| !peers.contains(&peer.name);
+    let hidden = |peers: &[PeerName]| !peers.contains(peer.known_as());
     if announcement.peers.as_deref().is_some_and(hidden) {
         return Err(NotSent::NotForPeer(announcement.network.clone()));
     }
@@ -57,7 +57,7 @@ pub(crate) fn export(
         policy,
         announcement,
         &shared.vrps,
-        Some(&peer.name),
+        Some(peer.known_as()),
         shared.config.asn,
     )
     .map_err(|rule| {

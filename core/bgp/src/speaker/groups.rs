@@ -176,7 +176,7 @@ impl Peer {
         {
             link.peer = None;
         }
-        let name = &self.config.name;
+        let name = self.config.known_as();
         let by_peer = shared.policies.named(&self.config.export).traits().peers;
         Some(GroupKey {
             family,

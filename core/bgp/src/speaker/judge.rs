@@ -115,11 +115,11 @@ impl<'a> Judge<'a> {
         next_hop: NextHop,
     ) -> Result<Modifications, Refusal> {
         let attributes = RouteAttributes::Bytes(raw);
-        let mut route = RouteView::received(prefix, &self.peer.name, next_hop, attributes);
+        let mut route = RouteView::received(prefix, self.peer.known_as(), next_hop, attributes);
         route.rpki = Rpki::Table(self.vrps);
         let context = Context {
             way: Way::Import,
-            peer: Some(&self.peer.name),
+            peer: Some(self.peer.known_as()),
             asn: self.us.asn,
         };
         let outcome = self.import.evaluate(&route, &context);

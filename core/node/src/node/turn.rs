@@ -145,7 +145,14 @@ impl Node {
                 }
             }
             Notice::Link(change) => self.take_link(change, now),
-            Notice::AddressesChanged(index) | Notice::RouterNeighbour { index, .. } => {
+            Notice::AddressesChanged(index) => {
+                let matters = self.matters_to_peers(index);
+                self.uplinks_dirty |= matters;
+                if matters {
+                    self.imports_due.extend(self.imports.by_address());
+                }
+            }
+            Notice::RouterNeighbour { index, .. } => {
                 self.uplinks_dirty |= self.matters_to_peers(index);
             }
             Notice::ForeignDefaultChanged(family) => {
@@ -197,6 +204,9 @@ impl Node {
             LinkChange::Changed(_) => return,
         };
         self.uplinks_dirty |= self.matters_to_peers(index);
+        if names.iter().any(|name| !self.nic_interfaces.contains(name)) {
+            self.imports_due.extend(self.imports.by_address());
+        }
         for name in names {
             self.uplinks_dirty |= self.is_uplink(&name);
             for id in self.claims.of_interface(&name) {
