@@ -84,6 +84,7 @@ mod drain;
 mod fabric;
 mod goodbye;
 mod life;
+mod pass_on;
 mod policy;
 mod ranges;
 mod restart;

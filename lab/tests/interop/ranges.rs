@@ -11,22 +11,22 @@ use tapway_lab::{Netns, Tapwayd, veth, wait_for};
 use super::fabric::{HOST_AS, SOON};
 
 /// Program, address, AS.
-const ROUTERS: [(&str, &str, u32); 3] = [
+pub(super) const ROUTERS: [(&str, &str, u32); 3] = [
     ("bird", "198.51.100.11", 65011),
     ("frr", "198.51.100.12", 65012),
     ("gobgp", "198.51.100.13", 65013),
 ];
-const HOST: &str = "198.51.100.1";
+pub(super) const HOST: &str = "198.51.100.1";
 const CLAIM: &str = "203.0.113.1/32";
 
 /// A host on a switch with three routers.
-struct Switch {
-    host: Netns,
-    routers: Vec<Netns>,
+pub(super) struct Switch {
+    pub(super) host: Netns,
+    pub(super) routers: Vec<Netns>,
 }
 
 impl Switch {
-    fn new() -> Switch {
+    pub(super) fn new() -> Switch {
         let host = Netns::new("host");
         host.bridge("fabric");
         host.address("fabric", &format!("{HOST}/24"));

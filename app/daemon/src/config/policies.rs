@@ -147,9 +147,6 @@ impl Use {
                     "sets next_hop = {word:?}, which means something only to what is sent; write an address there, or use another policy"
                 ))
             }
-            Use::Export if rule.matches.from_peer => Some(
-                "is for what peers sent, and this version of tapway sends nothing on yet; use another policy".into(),
-            ),
             Use::Export => None,
         }
     }

@@ -1,7 +1,9 @@
 //! What goes out: whether a route does, by which next hop, with which attributes.
 //!
-//! RFC 4271 §5, RFC 8326 §4. What peers sent stays here, whatever a policy says.
+//! RFC 4271 §5 and 9.2, RFC 1997, RFC 8326 §4. What one peer sent goes to another only where a rule with `from = "peer"`
+//! accepts it, and never from an internal peer to another one.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use tapway_bgp_wire::{AsPath, Attributes, Community, NextHop};
@@ -15,7 +17,7 @@ use super::shared::Shared;
 use crate::config::{PeerConfig, PeerNextHop};
 use crate::own::next_hop::{self, Link};
 use crate::own::{Announcement, OwnRoutes};
-use crate::policy::{Context, Modifications, Named, NextHopChange, Rpki, Way};
+use crate::policy::{Context, Modifications, Named, NextHopChange, RouteAttributes, Rpki, Way};
 
 /// LOCAL_PREF of routes that have none (RFC 4271 §5.1.5 leaves the value to us; everybody takes this).
 pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -127,9 +129,21 @@ fn drain(changes: &mut Modifications) {
     }
 }
 
+/// Where received routes come from, as export needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The peer.
+    pub(crate) peer: PeerName,
+    /// What policies call it.
+    pub(crate) known_as: PeerName,
+    /// It is in another AS.
+    pub(crate) external: bool,
+}
+
 /// Writes routes for the peers of one group.
 pub(crate) struct Exporter<'a> {
     pub(crate) own: &'a OwnRoutes,
+    pub(crate) senders: &'a BTreeMap<SourceId, Origin>,
     pub(crate) vrps: &'a VrpTable,
     pub(crate) policy: Named<'a>,
     pub(crate) key: &'a GroupKey,
@@ -189,12 +203,85 @@ impl Exporter<'_> {
     }
 }
 
+impl Exporter<'_> {
+    /// Writes the attributes of a received route, if it goes out.
+    fn received(&mut self, route: &RouteView<'_>, block: &mut Vec<u8>) -> Option<NextHop> {
+        let used = route.used?;
+        let sender = self.senders.get(&route.source)?;
+        let external = self.key.external;
+        if !sender.external && !external {
+            return None;
+        }
+        let mut view = crate::policy::RouteView::received(
+            route.prefix,
+            &sender.known_as,
+            used.next_hop,
+            RouteAttributes::Bytes(used.raw),
+        );
+        view.rpki = Rpki::Table(self.vrps);
+        let context = Context {
+            way: Way::Export,
+            peer: self.key.peer.as_ref(),
+            asn: self.asn,
+        };
+        let outcome = self.policy.evaluate(&view, &context);
+        if !outcome.accepted {
+            return None;
+        }
+        let mut changes = outcome.changes;
+        let by = match changes.next_hop.take() {
+            None => next_hop::choose(route.prefix.family(), None, &self.key.link),
+            Some(NextHopChange::Unchanged) => {
+                let addr = Some(used.next_hop.addr());
+                next_hop::choose(route.prefix.family(), addr, &self.key.link)
+            }
+            Some(NextHopChange::Address(addr)) => {
+                next_hop::choose(route.prefix.family(), Some(addr), &self.key.link)
+            }
+            Some(NextHopChange::Own) => {
+                let link = Link {
+                    configured: PeerNextHop::default(),
+                    ..self.key.link
+                };
+                next_hop::choose(route.prefix.family(), None, &link)
+            }
+        };
+        let by = by.ok()?;
+        let mut attributes = used.raw.decode();
+        let has = |c: Community| attributes.communities.contains(&c);
+        let confined = [Community::NO_EXPORT, Community::NO_EXPORT_SUBCONFED];
+        if has(Community::NO_ADVERTISE) || external && confined.into_iter().any(has) {
+            return None;
+        }
+        // A MED that another AS gave is for us alone (RFC 4271 §5.1.4).
+        if external {
+            attributes.med = None;
+        }
+        if self.draining {
+            drain(&mut changes);
+        }
+        changes.apply(&mut attributes);
+        (attributes.originator_id, attributes.local_pref) = (
+            None,
+            (!external).then(|| attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)),
+        );
+        attributes.cluster_list.clear();
+        if external {
+            attributes.as_path.prepend(self.asn, 1);
+        }
+        attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
+        self.longest = self.longest.max(block.len());
+        Some(by)
+    }
+}
+
 impl Export for Exporter<'_> {
     fn export(&mut self, _: GroupId, route: &RouteView<'_>, block: &mut Vec<u8>) -> Exported {
         if route.source != SourceId::LOCAL {
+            // Each source is a class of its own, so that the sender may matter to the policy.
             return Exported {
-                next_hop: None,
-                for_attributes: true,
+                next_hop: self.received(route, block),
+                for_attributes: !self.policy.traits().prefixes,
             };
         }
         // What is different between own routes is not in their attributes.

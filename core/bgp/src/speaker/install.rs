@@ -74,7 +74,10 @@ pub(crate) fn installable_to(
         let is_it = |(source, c): &&(SourceId, Candidate)| {
             (*source, c.path_id) == (route.source, route.path_id)
         };
-        let peer = shared.sources.get(&route.source).and_then(|p| peers.get(p));
+        let peer = shared
+            .sources
+            .get(&route.source)
+            .and_then(|s| peers.get(&s.peer));
         if let Some(peer) = peer
             && let Some((_, candidate)) = candidates.iter().find(is_it)
             && let Some(leg) = peer.installable(shared, &route)

@@ -13,6 +13,7 @@ use tapway_rib::{Counts, MemberId, Rib, SourceId, SourceInfo};
 use super::action::{Action, ConnId, ConnectOptions, Endpoint};
 use super::answer::Counters;
 use super::event::{DownReason, Event, Notification};
+use super::export::Origin;
 use super::judge::Sender;
 use super::shared::{RateLimit, Shared};
 use crate::config::{PeerConfig, Reach};
@@ -400,20 +401,34 @@ impl Peer {
     /// Its routes come by this session from now on; those that were kept stay the same ones.
     fn take_source(&mut self, shared: &mut Shared, negotiated: &Negotiated) {
         let remote = self.main.conn.as_ref().and_then(|c| c.info);
+        // Each is a class of its own: policies may ask who sent a route.
+        let known = self.source.and_then(|source| shared.rib.source(source));
+        let known = known.filter(|known| known.external == negotiated.external);
+        let class = match known.map(|known| known.class) {
+            Some(class) => class,
+            None => shared.next_class(),
+        };
         let info = SourceInfo {
             router_id: negotiated.router_id,
             addr: remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |i| {
                 i.remote.ip().to_canonical()
             }),
             external: negotiated.external,
-            class: 0,
+            class,
         };
-        if let Some(source) = self.source {
-            shared.rib.set_source(source, info);
-            return;
-        }
-        let source = shared.rib.add_source(info);
-        shared.sources.insert(source, self.config.name.clone());
+        let source = match self.source {
+            Some(source) => {
+                shared.rib.set_source(source, info);
+                source
+            }
+            None => shared.rib.add_source(info),
+        };
+        let origin = Origin {
+            peer: self.config.name.clone(),
+            known_as: self.config.known_as().clone(),
+            external: negotiated.external,
+        };
+        shared.sources.insert(source, origin);
         self.source = Some(source);
     }
 

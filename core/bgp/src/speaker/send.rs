@@ -167,6 +167,7 @@ impl Peer {
             vrps,
             config,
             draining,
+            sources,
             ..
         } = shared;
         let Some(key) = groups.key(member.group) else {
@@ -174,6 +175,7 @@ impl Peer {
         };
         let mut exporter = Exporter {
             own,
+            senders: sources,
             vrps,
             policy: policies.named(&key.export),
             key,

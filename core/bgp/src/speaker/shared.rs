@@ -13,6 +13,7 @@ use tapway_rpki::VrpTable;
 
 use super::action::{Action, ConnId, StartKind};
 use super::event::Event;
+use super::export::Origin;
 use super::groups::Groups;
 use super::judge::{Judging, answer_next_hops};
 use crate::config::{Seeds, SpeakerConfig};
@@ -36,7 +37,8 @@ pub(crate) struct Shared {
     /// The attributes of own routes in the RIB.
     own_block: AttrId,
     /// Whose routes a source's are.
-    pub(crate) sources: BTreeMap<SourceId, PeerName>,
+    pub(crate) sources: BTreeMap<SourceId, Origin>,
+    classes: u32,
     pub(crate) groups: Groups,
     /// Routes that are to be judged again.
     pub(crate) judging: VecDeque<Judging>,
@@ -81,6 +83,7 @@ impl Shared {
             rib,
             own_block,
             sources: BTreeMap::new(),
+            classes: 0,
             groups: Groups::default(),
             judging: VecDeque::new(),
             looks_on: false,
@@ -103,6 +106,12 @@ impl Shared {
             StartKind::Cold => (false, PerFamily::default()),
             StartKind::Warm { preserved } => (true, PerFamily::from_fn(|f| preserved.contains(&f))),
         };
+    }
+
+    /// A class for a new source.
+    pub(crate) fn next_class(&mut self) -> u32 {
+        self.classes = self.classes.wrapping_add(1);
+        self.classes
     }
 
     /// What our OPENs say now. Once the start is over, every later session finds forwarding preserved: it is

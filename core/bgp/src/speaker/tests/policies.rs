@@ -267,3 +267,73 @@ fn only_peers_whose_policies_differ_are_looked_at_again() {
     several::drain(&mut speaker);
     assert_eq!(speaker.advertised(&several::tor(1)).count(), 0);
 }
+
+/// What a peer is told, as `prefix path med communities`.
+fn told(speaker: &mut Speaker, node: usize) -> Vec<String> {
+    several::drain(speaker);
+    let text = |r: AdvertisedRoute| {
+        alloc::format!("{} {} {:?} {:?}", r.prefix, r.as_path, r.med, r.communities)
+    };
+    speaker.advertised(&several::tor(node)).map(text).collect()
+}
+
+#[test]
+fn what_a_peer_sent_goes_on_where_a_rule_says_so() {
+    let mut speaker = several::with(3, |node, peer| {
+        peer.import = policy_name("all");
+        peer.export = policy_name(["transit", "transit", "all"][node - 1]);
+        peer.install = None;
+    });
+    let from_peer = Match {
+        from_peer: true,
+        ..Match::default()
+    };
+    speaker.set_policies(
+        several::NOW,
+        [policy("transit", [rule(from_peer.clone(), Set::default())])],
+    );
+    for (prefix, communities) in [
+        ("198.18.0.0/24", Vec::new()),
+        ("198.18.1.0/24", [Community(7)].into()),
+        ("198.18.2.0/24", [Community::NO_EXPORT].into()),
+        ("198.18.3.0/24", [Community::NO_ADVERTISE].into()),
+    ] {
+        several::send(&mut speaker, 1, prefix, |attributes| {
+            attributes.communities = communities;
+            attributes.med = Some(5);
+        });
+    }
+    let path = alloc::format!("{} {}", asn(0), asn(1));
+    let passed = [
+        alloc::format!("198.18.0.0/24 {path} None []"),
+        alloc::format!("198.18.1.0/24 {path} None [7]"),
+    ];
+    assert_eq!(told(&mut speaker, 2), passed);
+    assert_eq!(
+        told(&mut speaker, 1),
+        [""; 0],
+        "nobody is told what it sent"
+    );
+    assert_eq!(told(&mut speaker, 3), [""; 0], "all is for our own");
+
+    // Another policy takes effect at once, and back again.
+    let tagged = Match {
+        from_peer: true,
+        ..tagged(7)
+    };
+    let med = set(|s| s.med = Some(9));
+    speaker.set_policies(several::NOW, [policy("transit", [rule(tagged, med)])]);
+    let one = [alloc::format!("198.18.1.0/24 {path} Some(9) [7]")];
+    assert_eq!(told(&mut speaker, 2), one);
+    speaker.set_policies(
+        several::NOW,
+        [policy("transit", [rule(from_peer, Set::default())])],
+    );
+    assert_eq!(told(&mut speaker, 2), passed);
+
+    // It stays while its sender restarts, and goes with it.
+    speaker.handle_closed(several::NOW, several::conn(1), "gone");
+    assert_eq!(told(&mut speaker, 2), passed);
+    speaker.disable(several::NOW, &several::tor(1), None);
+    assert_eq!(told(&mut speaker, 2), [""; 0]);
+}

@@ -1,0 +1,74 @@
+//! What one router sent goes to another where a rule says so, and nowhere else.
+
+use serde_json::json;
+use tapway_lab::Tapwayd;
+use tapway_lab::peers::{self, Neighbor, Router};
+
+use super::fabric::{HOST_AS, SOON};
+use super::ranges::{HOST, ROUTERS, Switch};
+
+const SENT: &str = "198.18.0.0/15";
+const CLAIM: &str = "203.0.113.1/32";
+
+#[test]
+fn a_rule_passes_on_what_a_peer_sent() {
+    let switch = Switch::new();
+    let peer = |number: usize, export: &str| {
+        let (_, address, asn) = ROUTERS[number];
+        json!({"address": address, "asn": asn, "import": "all", "export": export, "passive": true})
+    };
+    let tapwayd = Tapwayd::start(
+        &switch.host,
+        json!({
+            "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
+            "policy": {"transit": {"rules": [
+                {"match": {"from": "peer", "received_from": "bird"}, "set": {"add_communities": ["64612:7"]}, "action": "accept"},
+            ]}},
+            "peer": {"bird": peer(0, "transit"), "frr": peer(1, "transit"), "gobgp": peer(2, "all")},
+            "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
+        }),
+    );
+    tapwayd.put_text(
+        "web1",
+        &format!("name = \"web1\"\n[[claim]]\nowner = \"host\"\nprefix = \"{CLAIM}\"\n"),
+    );
+    let start = |number: usize, originates: Option<&str>| {
+        let (program, address, asn) = ROUTERS[number];
+        let id = address.parse().expect("an address");
+        let mut router = Router::new(asn, id)
+            .neighbor(Neighbor::at("host", HOST, HOST_AS))
+            .next_hop(address);
+        if let Some(prefix) = originates {
+            router = router.originate(prefix);
+        }
+        peers::start(program, &switch.routers[number], router)
+    };
+    let mut bird = start(0, Some(SENT));
+    let frr = start(1, None);
+    let gobgp = start(2, None);
+
+    let view = frr.wait_until("host", SOON, "what bird sent", &mut |view| {
+        view.established && view.has_exactly(&[SENT])
+    });
+    let route = view.route(SENT);
+    assert_eq!(route.as_path, [HOST_AS, ROUTERS[0].2]);
+    assert_eq!(
+        route.next_hops,
+        [HOST.parse::<std::net::IpAddr>().expect("an address")]
+    );
+    assert_eq!(route.communities, ["64612:7"]);
+    // `all` is for our own, and nobody is told what it sent itself.
+    gobgp.wait_until("host", SOON, "the claim alone", &mut |view| {
+        view.established && view.has_exactly(&[CLAIM])
+    });
+    assert!(bird.view("host").routes.is_empty());
+
+    bird.withdraw(SENT.parse().expect("a prefix"));
+    frr.wait_until("host", SOON, "nothing", &mut |view| view.has_exactly(&[]));
+    bird.announce(SENT.parse().expect("a prefix"));
+    frr.wait_until("host", SOON, "it again", &mut |view| {
+        view.has_exactly(&[SENT])
+    });
+    bird.stop();
+    frr.wait_until("host", SOON, "nothing", &mut |view| view.has_exactly(&[]));
+}
