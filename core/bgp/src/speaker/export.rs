@@ -5,9 +5,10 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use tapway_bgp_wire::{AsPath, Attributes, Community, NextHop};
-use tapway_model::{Domain, PeerName, PolicyName, Prefix};
+use tapway_model::{Domain, Family, PeerName, PolicyName, Prefix};
 use tapway_rib::{Export, Exported, GroupId, RouteView, SourceId};
 use tapway_rpki::VrpTable;
 
@@ -87,13 +88,23 @@ pub(crate) fn next_hop(
     change: Option<NextHopChange>,
     link: &Link,
 ) -> Result<NextHop, &'static str> {
+    // Without a change it is its own, too.
+    let change = change.unwrap_or(NextHopChange::Unchanged);
     let family = announcement.id.prefix.family();
+    changed_next_hop(family, change, announcement.next_hop, link)
+}
+
+/// The next hop of a route that a policy changes; `own` is the one it has.
+fn changed_next_hop(
+    family: Family,
+    change: NextHopChange,
+    own: Option<IpAddr>,
+    link: &Link,
+) -> Result<NextHop, &'static str> {
     match change {
-        None | Some(NextHopChange::Unchanged) => {
-            next_hop::choose(family, announcement.next_hop, link)
-        }
-        Some(NextHopChange::Address(addr)) => next_hop::choose(family, Some(addr), link),
-        Some(NextHopChange::Own) => {
+        NextHopChange::Unchanged => next_hop::choose(family, own, link),
+        NextHopChange::Address(addr) => next_hop::choose(family, Some(addr), link),
+        NextHopChange::Own => {
             let link = Link {
                 configured: PeerNextHop::default(),
                 ..*link
@@ -229,22 +240,10 @@ impl Exporter<'_> {
             return None;
         }
         let mut changes = outcome.changes;
+        let (family, link) = (route.prefix.family(), &self.key.link);
         let by = match changes.next_hop.take() {
-            None => next_hop::choose(route.prefix.family(), None, &self.key.link),
-            Some(NextHopChange::Unchanged) => {
-                let addr = Some(used.next_hop.addr());
-                next_hop::choose(route.prefix.family(), addr, &self.key.link)
-            }
-            Some(NextHopChange::Address(addr)) => {
-                next_hop::choose(route.prefix.family(), Some(addr), &self.key.link)
-            }
-            Some(NextHopChange::Own) => {
-                let link = Link {
-                    configured: PeerNextHop::default(),
-                    ..self.key.link
-                };
-                next_hop::choose(route.prefix.family(), None, &link)
-            }
+            None => next_hop::choose(family, None, link),
+            Some(change) => changed_next_hop(family, change, Some(used.next_hop.addr()), link),
         };
         let by = by.ok()?;
         let mut attributes = used.raw.decode();
