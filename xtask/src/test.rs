@@ -186,9 +186,10 @@ impl Runner<'_> {
         if self.which == Which::Unprivileged {
             // What those few inside the source files that need more say then is counted.
             command.env("TAPWAY_TEST_UNPRIVILEGED", "1");
-            if self.nextest {
-                command.arg("--success-output=immediate");
-            }
+            command.args(match self.nextest {
+                true => ["--success-output=immediate"].as_slice(),
+                false => &["--", "--show-output"],
+            });
         } else {
             command.env_remove("TAPWAY_TEST_UNPRIVILEGED");
         }

@@ -24,6 +24,7 @@ mod parse;
 mod run;
 mod shelf;
 mod watch;
+mod way;
 
 pub use check::check;
 pub use config::{Config, FILE_LIMIT};

@@ -1,7 +1,9 @@
 //! The source's thread: wait for the directory, list it, follow it, until it vanishes; again.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,9 +32,12 @@ const CATCH_UP: usize = 16;
 /// A file, what was done to it, and what it holds now.
 type Read = (String, Done, Reading);
 
-/// How often a directory that is not there is looked for, beside being watched for: a mount that
-/// brings it back causes no event.
+/// How often a directory that is not there is looked for, beside being watched for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What the kernel calls ready when something was mounted or unmounted (proc_pid_mountinfo(5)); of this
+/// thread, as inotify sees nothing of that.
+const MOUNTS: &str = "/proc/thread-self/mountinfo";
 
 /// Follows the directory until told to stop, or until nobody listens any more. `emit` may block for
 /// as long as it likes; the source waits, and looks at the files when it goes on.
@@ -50,6 +55,7 @@ pub fn run(
         held: BTreeMap::new(),
         last_words: None,
         device: None,
+        mounts: File::open(MOUNTS).ok(),
     };
     while !control.stopped() {
         if let Err(error) = source.follow()? {
@@ -72,6 +78,8 @@ struct Source<'c, E> {
     /// The device of the last listing that had files: what an unmounted disk leaves is an empty
     /// directory on another one, and that says nothing.
     device: Option<u64>,
+    /// `MOUNTS`, where there is a /proc.
+    mounts: Option<File>,
 }
 
 impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
@@ -215,11 +223,16 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
         self.device.is_some() && Identity::of(&self.path).ok().map(|i| i.device) != self.device
     }
 
-    /// Until something happens in the directory, the bell rings, or the time is over.
-    fn wait(&self, watch: &impl std::os::fd::AsFd, timeout: Option<Duration>) {
+    /// Until something happens in the directory, or with mounts, the bell rings, or the time is over.
+    fn wait(&self, watch: &impl AsFd, timeout: Option<Duration>) {
+        let mounts = match &self.mounts {
+            Some(mounts) => PollFd::new(mounts, PollFlags::PRI),
+            None => PollFd::new(watch, PollFlags::empty()),
+        };
         let mut fds = [
             PollFd::new(watch, PollFlags::IN),
             PollFd::from_borrowed_fd(self.control.bell(), PollFlags::IN),
+            mounts,
         ];
         let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
         // An interrupted wait is a wait that is over: everything is looked at again anyway.

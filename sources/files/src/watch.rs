@@ -11,6 +11,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 use crate::directory::counts;
+use crate::way::directories_on_the_way;
 
 /// A watched directory.
 #[derive(Debug)]
@@ -85,15 +86,15 @@ impl Watch {
                 | WatchFlags::DELETE_SELF
                 | WatchFlags::MOVE_SELF,
         )?;
-        for above in path.ancestors().skip(1) {
-            let flags = WatchFlags::CREATE
-                | WatchFlags::MOVED_TO
-                | WatchFlags::DELETE_SELF
-                | WatchFlags::MOVE_SELF
-                | WatchFlags::MASK_ADD
-                | WatchFlags::ONLYDIR;
-            // Links may lead through others, and mounts cause no event: then it is noticed with the next file.
-            let _ = inotify::add_watch(&watch.fd, or_here(above), flags);
+        let flags = WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::MASK_ADD
+            | WatchFlags::ONLYDIR;
+        for above in directories_on_the_way(path) {
+            // What went away meanwhile shows when the path is looked at after the listing.
+            let _ = inotify::add_watch(&watch.fd, above, flags);
         }
         Ok(watch)
     }

@@ -1,6 +1,6 @@
 use super::*;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -135,7 +135,7 @@ fn files_come_change_and_go() {
     assert_eq!(rig.next(), "put web3 tap3");
     fs::remove_file(rig.dir.join("hard.toml")).unwrap();
     assert_eq!(rig.next(), "gone web3");
-    std::os::unix::fs::symlink(&elsewhere, rig.dir.join("soft.toml")).unwrap();
+    symlink(&elsewhere, rig.dir.join("soft.toml")).unwrap();
     assert_eq!(rig.next(), "put web3 tap3");
 }
 
@@ -304,7 +304,7 @@ fn a_file_that_becomes_readable_is_read() {
     let path = rig.dir.join("web1.toml");
     let hidden = rig.root.path().join("target");
     // A link whose target cannot be opened, as permissions do not stop root.
-    std::os::unix::fs::symlink(&hidden, &path).unwrap();
+    symlink(&hidden, &path).unwrap();
     assert!(rig.next().contains("cannot be opened"));
     fs::write(&hidden, text("web1", "tap0")).unwrap();
     fs::remove_file(&path).unwrap();
@@ -377,19 +377,18 @@ fn ten_thousand_files_at_once_all_arrive() {
 }
 
 const MOUNTED: &str = "TAPWAY_TEST_MOUNTED";
-const MOUNTED_NAME: &str = "run::tests::a_disk_that_is_unmounted_withdraws_nothing";
 
-/// The test starts itself again in a mount namespace of its own.
-#[test]
-fn a_disk_that_is_unmounted_withdraws_nothing() {
+/// Starts a test again in a mount namespace of its own, which then runs `inside`.
+fn with_mounts(test: &str, inside: fn()) {
     if std::env::var_os(MOUNTED).is_some() {
-        return on_a_disk_that_goes_away();
+        return inside();
     }
     for flags in ["-m", "-rm"] {
         let output = Command::new("unshare")
             .arg(flags)
             .arg(std::env::current_exe().unwrap())
-            .args([MOUNTED_NAME, "--exact", "--nocapture"])
+            .arg(format!("run::tests::{test}"))
+            .args(["--exact", "--nocapture"])
             .env(MOUNTED, "1")
             .output();
         let Ok(output) = output else { break };
@@ -402,12 +401,24 @@ fn a_disk_that_is_unmounted_withdraws_nothing() {
     tapway_sys::testing::needs(false, "mount namespaces");
 }
 
+fn mount(dir: &Path) {
+    sh("mount", &["-t", "tmpfs", "none"], dir);
+}
+
+fn sh(program: &str, arguments: &[&str], dir: &Path) {
+    let done = Command::new(program).args(arguments).arg(dir).status();
+    assert!(done.unwrap().success(), "{program} {arguments:?}");
+}
+
+#[test]
+fn a_disk_that_is_unmounted_withdraws_nothing() {
+    with_mounts(
+        "a_disk_that_is_unmounted_withdraws_nothing",
+        on_a_disk_that_goes_away,
+    );
+}
+
 fn on_a_disk_that_goes_away() {
-    let sh = |program: &str, arguments: &[&str], dir: &Path| {
-        let done = Command::new(program).args(arguments).arg(dir).status();
-        assert!(done.unwrap().success(), "{program} {arguments:?}");
-    };
-    let mount = |dir: &Path| sh("mount", &["-t", "tmpfs", "none"], dir);
     let put = |dir: &Path| fs::write(dir.join("web1.toml"), text("web1", "tap0")).unwrap();
     let rig = Rig::new(|dir| {
         mount(dir);
@@ -431,6 +442,30 @@ fn on_a_disk_that_goes_away() {
     assert_eq!(last, ["begin", "put web1 tap0", "complete"]);
     assert!(
         before.iter().all(|word| word.starts_with("dead ")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_disk_that_is_mounted_over_the_directory_is_followed() {
+    with_mounts(
+        "a_disk_that_is_mounted_over_the_directory_is_followed",
+        under_another_disk,
+    );
+}
+
+fn under_another_disk() {
+    let rig = Rig::new(|dir| fs::write(dir.join("web1.toml"), text("web1", "tap0")).unwrap());
+    rig.until("complete");
+    mount(&rig.dir);
+    // Nothing happened in the directory that was there.
+    let said = rig.until("dead ");
+    assert_eq!(said.len(), 1, "{said:?}");
+    rig.write("new", &text("web2", "tap2"));
+    fs::rename(rig.dir.join("new"), rig.dir.join("web2.toml")).unwrap();
+    let said = rig.until("complete");
+    assert!(
+        said.ends_with(&["begin", "put web2 tap2", "complete"].map(String::from)),
         "{said:?}"
     );
 }
@@ -464,15 +499,20 @@ fn a_link_that_is_set_to_another_directory_is_followed() {
             fs::write(dir.join("web1.toml"), text("web1", tap)).unwrap();
         }
         fs::remove_dir(dir).unwrap();
-        std::os::unix::fs::symlink(one, dir).unwrap();
+        // Through another link, somewhere else.
+        let links = dir.parent().unwrap().with_file_name("links");
+        fs::create_dir(&links).unwrap();
+        symlink(one, links.join("current")).unwrap();
+        symlink(links.join("current"), dir).unwrap();
     });
     assert_eq!(
         rig.until("complete"),
         ["begin", "put web1 tap0", "complete"]
     );
+    let current = rig.root.path().join("links/current");
     let new = rig.dir.with_file_name("new");
-    std::os::unix::fs::symlink(rig.dir.with_file_name("other"), &new).unwrap();
-    fs::rename(&new, &rig.dir).unwrap();
+    symlink(rig.dir.with_file_name("other"), &new).unwrap();
+    fs::rename(&new, &current).unwrap();
     let said = rig.until("complete");
     assert!(said[0].starts_with("dead "), "{said:?}");
     assert_eq!(said[said.len() - 2], "put web1 tap1");
