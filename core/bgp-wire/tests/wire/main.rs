@@ -9,6 +9,8 @@ mod frame;
 mod notification;
 mod open;
 mod properties;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 mod rfc6793;
 mod rfc7606;
 mod targets;
