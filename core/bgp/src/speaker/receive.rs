@@ -82,72 +82,45 @@ impl Peer {
         let cx = session
             .negotiated()
             .map_or_else(DecodeContext::default, |n| n.decode);
-        match (frame.kind(), state) {
-            (MessageType::Open, State::OpenSent) => self.open(shared, now, slot, frame.body()),
-            (MessageType::Open, _) => {
-                self.drive(shared, now, slot, fsm::Event::Open, Cause::Plain);
+        let (mut update, mut refresh) = (None, None);
+        let (event, cause) = match (frame.kind(), state) {
+            (MessageType::Open, State::OpenSent) => {
+                return self.open(shared, now, slot, frame.body());
             }
-            (MessageType::Keepalive, _) => {
-                self.drive(shared, now, slot, fsm::Event::Keepalive, Cause::Plain);
-            }
+            (MessageType::Open, _) => (fsm::Event::Open, Cause::Plain),
+            (MessageType::Keepalive, _) => (fsm::Event::Keepalive, Cause::Plain),
             (MessageType::Notification, _) => {
                 // One that is broken is still the end (RFC 4271 §6.4).
                 let notification =
                     wire::Notification::decode(frame.body()).unwrap_or_else(Into::into);
                 let reason = DownReason::Received(describe(&notification));
-                self.drive(
-                    shared,
-                    now,
-                    slot,
-                    fsm::Event::Notification,
-                    Cause::Down(reason),
-                );
+                (fsm::Event::Notification, Cause::Down(reason))
             }
             (MessageType::Update, State::Established) => match Update::decode(frame.body(), &cx) {
-                Ok(update) => {
-                    if self
-                        .drive(shared, now, slot, fsm::Event::Update, Cause::Plain)
-                        .deliver
-                    {
-                        self.update(shared, now, &update);
-                    }
+                Ok(content) => {
+                    update = Some(content);
+                    (fsm::Event::Update, Cause::Plain)
                 }
-                Err(error) => {
-                    self.drive(
-                        shared,
-                        now,
-                        slot,
-                        fsm::Event::UpdateError,
-                        Cause::Fault(error),
-                    );
-                }
+                Err(error) => (fsm::Event::UpdateError, Cause::Fault(error)),
             },
-            (MessageType::Update, _) => {
-                self.drive(shared, now, slot, fsm::Event::Update, Cause::Plain);
-            }
+            (MessageType::Update, _) => (fsm::Event::Update, Cause::Plain),
             (MessageType::RouteRefresh, State::Established) => {
                 match wire::RouteRefresh::decode(frame.body()) {
-                    Ok(refresh) => {
-                        if self
-                            .drive(shared, now, slot, fsm::Event::Refresh, Cause::Plain)
-                            .deliver
-                        {
-                            self.route_refresh(shared, now, &refresh);
-                        }
+                    Ok(content) => {
+                        refresh = Some(content);
+                        (fsm::Event::Refresh, Cause::Plain)
                     }
-                    Err(error) => {
-                        self.drive(
-                            shared,
-                            now,
-                            slot,
-                            fsm::Event::UpdateError,
-                            Cause::Fault(error),
-                        );
-                    }
+                    Err(error) => (fsm::Event::UpdateError, Cause::Fault(error)),
                 }
             }
-            (MessageType::RouteRefresh, _) => {
-                self.drive(shared, now, slot, fsm::Event::Refresh, Cause::Plain);
+            (MessageType::RouteRefresh, _) => (fsm::Event::Refresh, Cause::Plain),
+        };
+        if self.drive(shared, now, slot, event, cause).deliver {
+            if let Some(update) = update {
+                self.update(shared, now, &update);
+            }
+            if let Some(refresh) = refresh {
+                self.route_refresh(shared, now, &refresh);
             }
         }
     }
