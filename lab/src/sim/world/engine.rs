@@ -1,0 +1,250 @@
+//! Time, and what happens with it: packets, the kernel, the disk, and what the node and the router ask for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tapway_bgp::{Action as BgpAction, ConnId, ConnInfo, LocalAddresses};
+use tapway_fib::{Change, KernelEvent, Object, Outcome, Sysctl};
+use tapway_model::Instant;
+use tapway_node::{Action, Node, Report};
+
+use super::{DELAY, HOST_ADDR, Packet, ROUTER_ADDR, World};
+
+impl World {
+    /// Lets `time` pass.
+    pub fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let next = self.next_moment().filter(|at| *at <= end);
+            let Some(next) = next else { break };
+            self.now = next.max(self.now + Duration::from_nanos(1));
+            self.fire();
+        }
+        self.now = self.now.max(end);
+        self.settle();
+    }
+
+    /// Lets everything happen that needs no time.
+    pub fn settle(&mut self) {
+        loop {
+            let mut moved = self.drain_host();
+            moved |= self.drain_router();
+            if !self.disk_stuck {
+                while let Some(record) = self.unkept.pop_front() {
+                    self.kept.take(record);
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let packet = self.packets.keys().next().map(|(at, _)| *at);
+        [
+            packet,
+            self.node.as_ref().and_then(Node::poll_timeout),
+            self.router.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn fire(&mut self) {
+        while let Some((&(at, serial), _)) = self.packets.iter().next() {
+            if at > self.now {
+                break;
+            }
+            if let Some(packet) = self.packets.remove(&(at, serial)) {
+                self.deliver(packet);
+            }
+            self.settle();
+        }
+        let now = self.now;
+        if let Some(node) = &mut self.node
+            && node.poll_timeout().is_some_and(|at| at <= now)
+        {
+            node.handle_timeout(now);
+        }
+        if self.router.poll_timeout().is_some_and(|at| at <= now) {
+            self.router.handle_timeout(now);
+        }
+    }
+
+    fn deliver(&mut self, packet: Packet) {
+        let now = self.now;
+        match packet {
+            Packet::ToRouter(conn, bytes) => self.router.handle_data(now, conn, &bytes),
+            Packet::RouterClosed(conn) => self.router.handle_closed(now, conn, "closed"),
+            Packet::ToHost(conn, bytes) => {
+                if let Some(node) = &mut self.node {
+                    node.handle_data(now, conn, &bytes);
+                }
+            }
+            Packet::HostClosed(conn) => {
+                self.watch.closed(Some(conn));
+                if let Some(node) = &mut self.node {
+                    node.handle_closed(now, conn, "closed");
+                }
+            }
+        }
+    }
+
+    fn drain_host(&mut self) -> bool {
+        let mut moved = false;
+        let Some(mut node) = self.node.take() else {
+            return false;
+        };
+        loop {
+            while let Some(transmit) = node.poll_transmit(self.now) {
+                moved = true;
+                self.watch
+                    .sent(&self.kernel, transmit.conn, &transmit.bytes);
+                if let Some(router) = self.pairs.get(&transmit.conn) {
+                    self.send(Packet::ToRouter(*router, transmit.bytes));
+                }
+            }
+            if let Some(action) = node.poll_action(self.now) {
+                moved = true;
+                self.act(&mut node, action);
+            } else if let Some(report) = node.poll_report() {
+                moved = true;
+                match report {
+                    Report::Record(record) => self.unkept.push_back(record),
+                    Report::Event(event) => self.events.push(event),
+                }
+            } else if let Some(event) = self.kernel.poll_event() {
+                moved = true;
+                self.watch.heard(&event);
+                let lost = event == KernelEvent::Overrun;
+                node.handle_kernel(self.now, [event]);
+                if lost {
+                    self.scan(&mut node);
+                }
+            } else {
+                break;
+            }
+        }
+        self.node = Some(node);
+        moved
+    }
+
+    fn act(&mut self, node: &mut Node, action: Action) {
+        match action {
+            Action::Kernel(batch) => {
+                let outcomes: Vec<_> = batch.changes.iter().map(|c| self.apply(c)).collect();
+                self.changes.extend(batch.changes);
+                node.handle_outcomes(self.now, batch.id, &outcomes);
+            }
+            Action::Transmit => {}
+            Action::Scan => self.scan(node),
+            Action::Bgp(BgpAction::Connect { conn, .. }) => self.connect(node, conn),
+            Action::Bgp(BgpAction::Close { conn, farewell }) => {
+                self.watch.closed(Some(conn));
+                if let Some(router) = self.pairs.remove(&conn) {
+                    self.send(Packet::ToRouter(router, farewell));
+                    self.send(Packet::RouterClosed(router));
+                }
+            }
+            Action::WatchSysctl(path) => {
+                if let Some(value) = self.kernel.sysctl(&path).map(str::to_owned) {
+                    let event = KernelEvent::Present(Object::Sysctl(Sysctl { path, value }));
+                    node.handle_kernel(self.now, [event]);
+                }
+            }
+            Action::Bgp(_) | Action::Listen(_) | Action::Advertise(_) => {}
+        }
+    }
+
+    fn scan(&mut self, node: &mut Node) {
+        node.handle_kernel(self.now, self.kernel.scan());
+        self.watch.scanned();
+    }
+
+    fn apply(&mut self, change: &Change) -> Outcome {
+        self.watch.change(&self.kernel, change);
+        let outcome = self.kernel.apply(change);
+        if outcome == Outcome::Done {
+            self.watch.changed(&self.kernel, change);
+        }
+        outcome
+    }
+
+    fn connect(&mut self, node: &mut Node, conn: ConnId) {
+        let up = self
+            .kernel
+            .link(self.eth0)
+            .is_some_and(|l| l.up && l.carrier);
+        if !up {
+            return node.handle_connect_failed(self.now, conn, "no route to host");
+        }
+        self.serial += 1;
+        let router = ConnId::Incoming(self.serial);
+        self.pairs.insert(conn, router);
+        let host_end = SocketAddr::from((HOST_ADDR, 40_000));
+        let router_end = SocketAddr::from((ROUTER_ADDR, 179));
+        node.handle_connected(
+            self.now,
+            conn,
+            ConnInfo {
+                local: host_end,
+                remote: router_end,
+                ifindex: self.eth0,
+            },
+        );
+        self.router.handle_accepted(
+            self.now,
+            router,
+            ConnInfo {
+                local: router_end,
+                remote: host_end,
+                ifindex: 1,
+            },
+        );
+        let addresses = LocalAddresses {
+            v4: Some(ROUTER_ADDR),
+            v6_global: None,
+            v6_link_local: None,
+        };
+        self.router.set_local_addresses(self.now, router, addresses);
+    }
+
+    fn drain_router(&mut self) -> bool {
+        let mut moved = false;
+        loop {
+            while let Some(transmit) = self.router.poll_transmit(self.now) {
+                moved = true;
+                if let Some(host) = self.host_of(transmit.conn) {
+                    self.send(Packet::ToHost(host, transmit.bytes));
+                }
+            }
+            let Some(action) = self.router.poll_action() else {
+                break;
+            };
+            moved = true;
+            if let BgpAction::Close { conn, farewell } = action
+                && let Some(host) = self.host_of(conn)
+            {
+                self.pairs.remove(&host);
+                self.send(Packet::ToHost(host, farewell));
+                self.send(Packet::HostClosed(host));
+            }
+        }
+        moved
+    }
+
+    fn host_of(&self, router: ConnId) -> Option<ConnId> {
+        self.pairs
+            .iter()
+            .find(|(_, r)| **r == router)
+            .map(|(h, _)| *h)
+    }
+
+    pub(super) fn send(&mut self, packet: Packet) {
+        self.serial += 1;
+        self.packets.insert((self.now + DELAY, self.serial), packet);
+    }
+}
