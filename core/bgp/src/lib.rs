@@ -34,6 +34,10 @@ pub use speaker::answer::{
     PeerSummary, ReceivedRoute, Refusal,
 };
 pub use speaker::event::{DownReason, Event, Notification};
+pub use speaker::monitor::{
+    Best, BestReader, DumpedRoute, Farewell, InTables, MonitoredSession, Report, Source, Table,
+    TableCounts, Wants,
+};
 pub use tapway_bgp_wire::{
     AsPath, AsSegment, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin,
     SegmentKind,

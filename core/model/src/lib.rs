@@ -20,7 +20,8 @@ pub use claim::{Claim, ClaimKind, Owner};
 pub use instance::{GuestBgp, Instance, Nic, NicState, OwnClaim, Transparent};
 pub use mac::{Mac, MacError};
 pub use name::{
-    CacheName, IfName, InstanceName, NameError, NetworkName, PeerName, PolicyName, SourceName, Tag,
+    CacheName, CollectorName, IfName, InstanceName, NameError, NetworkName, PeerName, PolicyName,
+    SourceName, Tag,
 };
 pub use network::{Domain, Network};
 pub use prefix::{Family, Prefix, PrefixError};

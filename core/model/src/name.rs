@@ -144,6 +144,10 @@ name!(
     CacheName, "cache", 64, plain, PLAIN
 );
 name!(
+    /// The name of a collector, which is told routes by the BGP Monitoring Protocol.
+    CollectorName, "collector", 64, plain, PLAIN
+);
+name!(
     /// A tag of a NIC, for policies to match on.
     Tag, "tag", 128, plain, PLAIN
 );

@@ -9,6 +9,7 @@ use tapway_model::{Family, Prefix};
 use crate::attributes::{AttrId, AttributeTable, Seed};
 use crate::decide::{Candidate, Rules};
 use crate::job::Job;
+use crate::journal::Journal;
 use crate::key::Key6;
 use crate::next_hops::{NextHopEvent, NextHops};
 use crate::source::{Counts, SourceId, SourceInfo, Sources};
@@ -62,6 +63,7 @@ impl Rib {
                 sources: Sources::new(),
                 rules: Rules::default(),
                 scratch: Vec::new(),
+                journal: Journal::default(),
             },
             v4: Table::new(Family::Ipv4),
             v6: Table::new(Family::Ipv6),

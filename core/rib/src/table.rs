@@ -6,7 +6,7 @@ pub(crate) mod view;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::PerFamily;
+use tapway_bgp_wire::{NlriEntry, PerFamily};
 use tapway_model::{Family, Prefix};
 
 use crate::attributes::{AttrId, AttributeTable};
@@ -15,6 +15,7 @@ use crate::census::Census;
 use crate::decide::{self, Candidate, Rules};
 use crate::group::Group;
 use crate::index::Index;
+use crate::journal::Journal;
 use crate::key::Key;
 use crate::next_hops::NextHops;
 use crate::route::{Put, Route, Routes};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) sources: Sources,
     pub(crate) rules: Rules,
     pub(crate) scratch: Vec<Candidate>,
+    pub(crate) journal: Journal,
 }
 
 /// What import made of a route.
@@ -149,6 +151,9 @@ impl<K: Key> Table<K> {
         };
         let put = net.routes.put(new);
         let revived = state.count(&put, used.is_some());
+        if !matches!(put, Put::Same { .. }) {
+            sh.journal.changed(source, NlriEntry { prefix, path_id });
+        }
         match put {
             Put::Same { .. } if !revived => return,
             Put::Same { .. } => {}
@@ -178,15 +183,18 @@ impl<K: Key> Table<K> {
     ) {
         let found = K::pack(prefix).and_then(|key| self.index.find(key));
         if let Some(id) = found {
-            self.remove_where(sh, id, |r, _| r.source == source && r.path_id == path_id);
+            self.remove_where(sh, id, false, |r, _| {
+                r.source == source && r.path_id == path_id
+            });
         }
     }
 
-    /// Removes the routes of a net that `which` picks; it is also told the epoch of the source.
+    /// Removes the routes of a net that `which` picks; it is also told the epoch of the source. `swept`: nobody withdrew them.
     fn remove_where(
         &mut self,
         sh: &mut Shared,
         id: u32,
+        swept: bool,
         mut which: impl FnMut(&Route, u8) -> bool,
     ) {
         let Some(net) = self.nets.get_mut(id) else {
@@ -211,6 +219,14 @@ impl<K: Key> Table<K> {
                 break;
             };
             gone = true;
+            let entry = NlriEntry {
+                prefix: net.key.unpack(),
+                path_id: route.path_id,
+            };
+            match swept {
+                true => sh.journal.swept(route.source, entry),
+                false => sh.journal.changed(route.source, entry),
+            }
             if let Some(state) = state {
                 state.counts.routes -= 1;
                 state.counts.accepted -= usize::from(route.used.is_some());

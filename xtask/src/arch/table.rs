@@ -16,6 +16,10 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
             "tapway-rpki",
         ],
     ),
+    (
+        "tapway-bmp",
+        &["tapway-bgp", "tapway-bgp-wire", "tapway-model"],
+    ),
     ("tapway-fib", &["tapway-model"]),
     (
         "tapway-node",

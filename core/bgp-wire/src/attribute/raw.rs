@@ -1,5 +1,8 @@
 //! A block of attributes as bytes: what a RIB interns.
 
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
 use super::{AttributeCode, AttributeFlags, Attributes};
 use crate::reader::Reader;
 
@@ -50,6 +53,35 @@ impl<'a> RawAttributes<'a> {
     /// The attribute with this code.
     pub fn get(&self, code: AttributeCode) -> Option<RawAttribute<'a>> {
         self.iter().find(|a| a.code == code)
+    }
+
+    /// Appends them with exactly this NEXT_HOP, in its place by type code (RFC 4271 §5.1.3), or without any.
+    pub fn write_with_next_hop(&self, next_hop: Option<Ipv4Addr>, out: &mut Vec<u8>) {
+        let mut next_hop = next_hop;
+        let put = |addr: Ipv4Addr, out: &mut Vec<u8>| {
+            let code = AttributeCode::NEXT_HOP.0;
+            out.extend_from_slice(&[AttributeFlags::TRANSITIVE, code, 4]);
+            out.extend_from_slice(&addr.octets());
+        };
+        let mut rest = self.bytes;
+        let mut read = Reader::new(rest);
+        while let Some(attribute) = RawAttribute::read(&mut read) {
+            let header = 3 + usize::from(attribute.flags.extended_length());
+            let (this, after) = rest.split_at(header + attribute.value.len());
+            rest = after;
+            if attribute.code == AttributeCode::NEXT_HOP {
+                continue;
+            }
+            if attribute.code > AttributeCode::NEXT_HOP
+                && let Some(addr) = next_hop.take()
+            {
+                put(addr, out);
+            }
+            out.extend_from_slice(this);
+        }
+        if let Some(addr) = next_hop {
+            put(addr, out);
+        }
     }
 
     /// Decodes all of them into values.

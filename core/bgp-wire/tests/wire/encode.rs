@@ -2,7 +2,7 @@
 
 use tapway_bgp_wire::{
     AsPath, Attributes, Community, DecodeContext, EncodeContext, EncodeError, Frame, Message,
-    NextHop, NlriEntry, UpdateBuilder,
+    NextHop, NlriEntry, RawAttributes, UpdateBuilder,
 };
 use tapway_model::{Family, Prefix};
 
@@ -280,4 +280,30 @@ fn long_paths_are_split_into_segments() {
         decoded.as_path.iter().collect::<Vec<_>>(),
         (1..=600).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn a_next_hop_is_set_in_a_block_and_nothing_else_is_touched() {
+    let with = |bytes: &[u8], next_hop: Option<[u8; 4]>| {
+        let mut out = Vec::new();
+        RawAttributes::new(bytes).write_with_next_hop(next_hop.map(Into::into), &mut out);
+        out
+    };
+    let origin = [0x40, 1, 1, 0];
+    // AS_PATH with an extended length that it does not need, and an attribute that nobody knows.
+    let path = [0x50, 2, 0, 6, 2, 1, 0, 0, 0xfd, 0xe9];
+    let hop = |last| [0x40, 3, 4, 192, 0, 2, last];
+    let med = [0x80, 4, 4, 0, 0, 0, 7];
+    let unknown = [0xe0, 99, 2, 0xab, 0xcd];
+    let all = |hop: &[u8]| [&origin[..], &path, hop, &med, &unknown].concat();
+    assert_eq!(with(&all(&[]), Some([192, 0, 2, 1])), all(&hop(1)));
+    assert_eq!(with(&all(&hop(9)), Some([192, 0, 2, 1])), all(&hop(1)));
+    assert_eq!(with(&all(&hop(9)), None), all(&[]));
+    assert_eq!(
+        with(&origin, Some([192, 0, 2, 1])),
+        [&origin[..], &hop(1)].concat()
+    );
+    assert_eq!(with(&[], Some([192, 0, 2, 1])), hop(1));
+    // What is cut short ends the block.
+    assert_eq!(with(&[0x40, 1, 1], None), []);
 }

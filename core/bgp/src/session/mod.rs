@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) blocked: bool,
     /// The OPEN that we sent.
     pub(crate) our_open: Option<Open>,
+    /// The OPEN that came, with its header.
+    pub(crate) peer_open: Vec<u8>,
     /// What came of both OPENs.
     pub(crate) negotiated: Option<Negotiated>,
 }
@@ -60,6 +62,7 @@ impl Connection {
             control: Vec::new(),
             blocked: false,
             our_open: None,
+            peer_open: Vec::new(),
             negotiated: None,
         }
     }

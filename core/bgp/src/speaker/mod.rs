@@ -15,6 +15,7 @@ mod groups;
 mod install;
 mod judge;
 mod lists;
+pub(crate) mod monitor;
 mod peer;
 mod receive;
 mod routes;

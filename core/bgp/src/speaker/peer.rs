@@ -3,6 +3,7 @@
 //! RFC 4271 §8, RFC 8538 §3. What becomes of routes when a session ends is in `stale.rs`.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use tapway_bgp_wire as wire;
@@ -15,6 +16,7 @@ use super::answer::Counters;
 use super::event::{DownReason, Event, Notification};
 use super::export::Origin;
 use super::judge::Sender;
+use super::monitor::{Farewell, Watched};
 use super::shared::{RateLimit, Shared};
 use crate::config::{PeerConfig, Reach};
 use crate::session::fsm::{self, State};
@@ -51,6 +53,7 @@ pub(crate) struct History {
     pub(crate) sent: Counters,
     pub(crate) established_count: u64,
     pub(crate) bad_updates: u64,
+    pub(crate) treated_as_withdraw: u64,
     pub(crate) last_down: Option<(Instant, DownReason)>,
     pub(crate) last_received: Option<(Instant, Notification)>,
     pub(crate) last_sent: Option<(Instant, Notification)>,
@@ -116,6 +119,7 @@ pub(crate) struct Peer {
     pub(crate) stale_until: Option<Instant>,
     pub(crate) history: History,
     pub(crate) bad_update_limit: RateLimit,
+    pub(crate) watched: Watched,
 }
 
 impl Peer {
@@ -141,6 +145,7 @@ impl Peer {
                 ..History::default()
             },
             bad_update_limit: RateLimit::default(),
+            watched: Watched::default(),
         }
     }
 
@@ -229,6 +234,11 @@ impl Peer {
             detail,
             ..describe(n)
         });
+        if slot == Slot::Main
+            && let Some(notification) = &fired.notified
+        {
+            self.watch_farewell(|| Farewell::Sent(encoded(notification)));
+        }
         if let Some(notification) = &sent {
             self.history.last_sent = Some((now, notification.clone()));
         }
@@ -308,6 +318,7 @@ impl Peer {
     ) {
         let was_established = was == State::Established;
         if was_established {
+            self.watch_down(shared, &reason);
             self.lost(shared, now, conn.negotiated.as_ref(), &reason);
         }
         if self.main.conn.is_none()
@@ -386,6 +397,7 @@ impl Peer {
             shared.follow_again();
         }
         self.take_source(shared, &negotiated);
+        self.watch_up(shared, now);
         let name = self.config.name.clone();
         shared.tell(Event::Established {
             peer: name,
@@ -512,6 +524,7 @@ impl Peer {
         let from = core::mem::replace(&mut self.history.state, to);
         if from != to {
             self.history.since = now;
+            self.watch_state(shared, from, to);
             shared.tell(Event::StateChanged {
                 peer: self.config.name.clone(),
                 from,
@@ -519,6 +532,12 @@ impl Peer {
             });
         }
     }
+}
+
+fn encoded(notification: &wire::Notification) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    notification.encode(&mut bytes);
+    bytes
 }
 
 /// A NOTIFICATION in words.

@@ -12,6 +12,7 @@ use tapway_rib::Rib;
 use super::action::ConnId;
 use super::event::{DownReason, Event};
 use super::judge::Judge;
+use super::monitor::Farewell;
 use super::peer::{Cause, Peer, Slot, describe};
 use super::shared::Shared;
 use crate::session::fsm::{self, State};
@@ -85,6 +86,9 @@ impl Peer {
         let (mut update, mut refresh) = (None, None);
         let (event, cause) = match (frame.kind(), state) {
             (MessageType::Open, State::OpenSent) => {
+                if let Some(conn) = &mut session.conn {
+                    conn.peer_open = frame.bytes().to_vec();
+                }
                 return self.open(shared, now, slot, frame.body());
             }
             (MessageType::Open, _) => (fsm::Event::Open, Cause::Plain),
@@ -94,6 +98,10 @@ impl Peer {
                 let notification =
                     wire::Notification::decode(frame.body()).unwrap_or_else(Into::into);
                 let reason = DownReason::Received(describe(&notification));
+                if slot == Slot::Main {
+                    self.watch_received(shared, frame, None);
+                    self.watch_farewell(|| Farewell::Received(frame.bytes().to_vec()));
+                }
                 (fsm::Event::Notification, Cause::Down(reason))
             }
             (MessageType::Update, State::Established) => match Update::decode(frame.body(), &cx) {
@@ -116,6 +124,7 @@ impl Peer {
             (MessageType::RouteRefresh, _) => (fsm::Event::Refresh, Cause::Plain),
         };
         if self.drive(shared, now, slot, event, cause).deliver {
+            self.watch_received(shared, frame, update.as_ref());
             if let Some(update) = update {
                 self.update(shared, now, &update);
             }
@@ -205,6 +214,7 @@ impl Peer {
             return;
         };
         self.history.bad_updates += 1;
+        self.history.treated_as_withdraw += u64::from(update.treated_as_withdraw());
         if let Some(suppressed) = self.bad_update_limit.pass(now) {
             let what = fault
                 .attribute

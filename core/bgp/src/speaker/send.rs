@@ -78,11 +78,13 @@ impl Peer {
             };
             let id = conn.id;
             bytes.append(&mut conn.control);
+            let updates = bytes.len();
             if established {
                 for family in Family::ALL {
                     self.updates(shared, family, &mut bytes);
                 }
             }
+            self.watch_sent(shared, bytes.get(updates..).unwrap_or_default());
             if !bytes.is_empty() {
                 self.history.sent.bytes += bytes.len() as u64;
                 return Some(Transmit { conn: id, bytes });

@@ -16,6 +16,7 @@ use super::event::Event;
 use super::export::Origin;
 use super::groups::Groups;
 use super::judge::{Judging, answer_next_hops};
+use super::monitor::Monitor;
 use crate::config::{Seeds, SpeakerConfig};
 use crate::own::{AnnouncementId, OwnRoutes};
 use crate::policy::Policies;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     warm: bool,
     preserved: PerFamily<bool>,
     pub(crate) unknown_peers: RateLimit,
+    pub(crate) monitor: Monitor,
 }
 
 impl Shared {
@@ -98,6 +100,7 @@ impl Shared {
             warm: false,
             preserved: PerFamily::default(),
             unknown_peers: RateLimit::default(),
+            monitor: Monitor::default(),
         }
     }
 

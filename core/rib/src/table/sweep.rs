@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::{NextHop, RawAttributes};
+use tapway_bgp_wire::{NextHop, NlriEntry, RawAttributes};
 
 use super::{Best, Shared, Table};
 use crate::attributes::AttrId;
@@ -88,7 +88,7 @@ impl<K: Key> Table<K> {
     ) {
         let ids: Vec<u32> = self.nets.page(page).collect();
         for id in ids {
-            self.remove_where(sh, id, |route, now| {
+            self.remove_where(sh, id, true, |route, now| {
                 let goes = since
                     .is_none_or(|since| now.wrapping_sub(route.epoch) > now.wrapping_sub(since));
                 route.source == source && goes
@@ -167,6 +167,11 @@ impl<K: Key> Table<K> {
         if route.used == used && route.weight == weight {
             return;
         }
+        let entry = NlriEntry {
+            prefix: net.key.unpack(),
+            path_id,
+        };
+        sh.journal.changed(source, entry);
         route.weight = weight;
         let old = core::mem::replace(&mut route.used, used);
         let received = route.attributes;
