@@ -34,6 +34,14 @@ pub(crate) enum Job {
     },
 }
 
+impl Job {
+    /// Whether it will remove stale routes of a source, and has not begun.
+    pub(crate) fn waits_for(&self, source: SourceId, family: Family) -> bool {
+        matches!(self, Job::Sweep { source: s, family: f, page: 0, since: Some(_) }
+            if (*s, *f) == (source, family))
+    }
+}
+
 /// Nets of a [`Job::Free`] that count as a page.
 const FREE: usize = 1024;
 

@@ -223,27 +223,35 @@ impl Rib {
         });
     }
 
-    /// Stale routes go ([`Rib::work`] removes them); those that become stale from now on stay.
-    pub fn remove_stale(&mut self, source: SourceId, family: Family) {
+    /// Stale routes go ([`Rib::work`] removes them); those that become stale from now on stay. False: there are none, or
+    /// their removal is about to begin.
+    pub fn remove_stale(&mut self, source: SourceId, family: Family) -> bool {
         let Some(state) = self
             .shared
             .sources
             .get_mut(source)
             .map(|s| &mut s.state[family])
         else {
-            return;
+            return false;
         };
         if state.counts.stale == 0 {
             state.marks = 0;
-            return;
+            return false;
         }
-        let since = Some(state.epoch);
-        self.jobs.push_back(Job::Sweep {
+        let sweep = Job::Sweep {
             source,
             family,
             page: 0,
-            since,
-        });
+            since: Some(state.epoch),
+        };
+        match self.jobs.iter_mut().find(|j| j.waits_for(source, family)) {
+            Some(job) => *job = sweep,
+            None => {
+                self.jobs.push_back(sweep);
+                return true;
+            }
+        }
+        false
     }
 
     /// Stale routes are kept beyond the restart time, behind all others (RFC 9494 §4.2, 4.3).

@@ -124,7 +124,7 @@ impl Peer {
     }
 
     /// Sends everything again and asks the peer to do so. False: the session is not up.
-    pub(crate) fn reset_soft(&mut self, shared: &mut Shared) -> bool {
+    pub(crate) fn reset_soft(&mut self) -> bool {
         if !self.established() {
             return false;
         }
@@ -133,7 +133,7 @@ impl Peer {
             if !self.speaks(family) {
                 continue;
             }
-            self.serve_refresh(shared, family);
+            self.outbound[family].asked = true;
             if refresh {
                 let message = RouteRefresh {
                     family: family.into(),

@@ -222,7 +222,7 @@ impl Speaker {
 
     /// Sends all routes again and asks for the peer's. False: no such peer, or not established.
     pub fn reset_soft(&mut self, now: Instant, peer: &PeerName) -> bool {
-        self.with(now, peer, |peer, shared| peer.reset_soft(shared))
+        self.with(now, peer, |peer, _| peer.reset_soft())
             .unwrap_or(false)
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct Outbound {
     /// The peer in its group: it is told routes.
     pub(crate) member: Option<MemberId>,
     pub(crate) refresh: Refresh,
+    /// All routes are to be sent again, and the transfer has not begun.
+    pub(crate) asked: bool,
     /// End-of-RIB went out on this session.
     pub(crate) end_of_rib: bool,
 }

@@ -256,11 +256,12 @@ impl Peer {
         };
         match refresh.subtype {
             RefreshSubtype::Request => {
-                shared.tell(Event::RefreshRequested {
-                    peer: self.config.name.clone(),
-                    family,
-                });
-                self.serve_refresh(shared, family);
+                if !core::mem::replace(&mut self.outbound[family].asked, true) {
+                    shared.tell(Event::RefreshRequested {
+                        peer: self.config.name.clone(),
+                        family,
+                    });
+                }
             }
             RefreshSubtype::Begin => {
                 self.begin_refresh(shared, now, family);

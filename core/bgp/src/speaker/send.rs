@@ -25,12 +25,16 @@ const BATCH: usize = 4096;
 const LOOKS: usize = 2;
 
 impl Peer {
-    /// The peer asked for our routes. Begin and end are marked only after the first transfer (RFC 7313 §4).
-    pub(crate) fn serve_refresh(&mut self, shared: &mut Shared, family: Family) {
-        let enhanced = self.main.negotiated().is_some_and(|n| n.enhanced_refresh);
+    /// Begins the transfer that the peer asked for, once the one under way is over: however often it asks, it is sent no more
+    /// than it reads. Begin and end are marked only after the first transfer (RFC 7313 §4).
+    fn serve_refresh(&mut self, shared: &mut Shared, family: Family, member: MemberId) {
         let out = &mut self.outbound[family];
-        let Some(member) = out.member else { return };
-        if enhanced && out.end_of_rib && out.refresh == Refresh::Idle {
+        if !out.asked || out.refresh != Refresh::Idle || !shared.rib.is_complete(member) {
+            return;
+        }
+        out.asked = false;
+        let enhanced = self.main.negotiated().is_some_and(|n| n.enhanced_refresh);
+        if enhanced && out.end_of_rib {
             out.refresh = Refresh::Begin;
         }
         shared.rib.send_again(member);
@@ -95,14 +99,15 @@ impl Peer {
 
     /// Appends a batch of UPDATEs of a family, and what marks the end of a transfer.
     fn updates(&mut self, shared: &mut Shared, family: Family, out: &mut Vec<u8>) {
-        let Outbound {
-            member: Some(member),
-            refresh,
-            end_of_rib,
-        } = self.outbound[family]
-        else {
+        let Some(member) = self.outbound[family].member else {
             return;
         };
+        self.serve_refresh(shared, family, member);
+        let Outbound {
+            refresh,
+            end_of_rib,
+            ..
+        } = self.outbound[family];
         if end_of_rib && refresh == Refresh::Idle && shared.rib.pending(member) == 0 {
             return;
         }

@@ -122,8 +122,7 @@ impl Peer {
     pub(crate) fn drop_stale(&mut self, shared: &mut Shared, family: Family) {
         let Some(source) = self.source else { return };
         let routes = shared.rib.counts(source, family).stale;
-        shared.rib.remove_stale(source, family);
-        if routes > 0 {
+        if shared.rib.remove_stale(source, family) {
             let peer = self.config.name.clone();
             shared.tell(Event::StaleRemoved {
                 peer,

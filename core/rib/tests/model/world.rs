@@ -122,7 +122,7 @@ impl World {
             Step::RemoveStale(s) => {
                 Family::ALL
                     .iter()
-                    .for_each(|f| self.rib.remove_stale(self.sources[s], *f));
+                    .for_each(|f| _ = self.rib.remove_stale(self.sources[s], *f));
                 self.model.routes.retain(|k, r| k.1 != s || !r.stale);
             }
             Step::LongLived(s, on) => {

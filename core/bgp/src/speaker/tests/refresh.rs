@@ -109,3 +109,65 @@ fn a_refresh_that_never_ends_is_ended() {
     assert_eq!(net.received(0), ["203.0.113.1/32"]);
     assert_eq!(net.states(), [State::Established; 2]);
 }
+
+/// A thousand of these messages for IPv6.
+fn flood(subtypes: &[tapway_bgp_wire::RefreshSubtype]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for subtype in subtypes.iter().cycle().take(1000) {
+        tapway_bgp_wire::RouteRefresh {
+            family: Family::Ipv6.into(),
+            subtype: *subtype,
+        }
+        .encode(&mut bytes);
+    }
+    bytes
+}
+
+#[test]
+fn a_flood_of_requests_is_one_transfer_at_a_time() {
+    use tapway_bgp_wire::RefreshSubtype;
+
+    let mut net = with_routes(200);
+    net.take_events(1);
+    let (now, conn) = (net.now, net.peer(1).connection.unwrap().0);
+    let before = net.peer(1).sent;
+    let bytes = flood(&[RefreshSubtype::Request]);
+    // The second burst comes while the first one's transfer is not begun: it is the same.
+    net.speaker(1).handle_data(now, conn, &bytes);
+    net.speaker(1).handle_data(now, conn, &bytes);
+    net.run(SECOND);
+    let after = net.peer(1).sent;
+    assert_eq!(after.announced - before.announced, 200);
+    assert_eq!(
+        after.refresh - before.refresh,
+        2,
+        "one beginning and one end"
+    );
+    let asked = |e: &Event| matches!(e, Event::RefreshRequested { .. });
+    assert_eq!(net.take_events(1).iter().filter(|e| asked(e)).count(), 1);
+    // One that comes after it is another.
+    let now = net.now;
+    net.speaker(1).handle_data(now, conn, &bytes);
+    net.run(SECOND);
+    assert_eq!(net.peer(1).sent.announced - after.announced, 200);
+    assert_eq!(net.received(0).len(), 400);
+}
+
+#[test]
+fn a_flood_of_beginnings_and_ends_is_swept_once() {
+    use tapway_bgp_wire::RefreshSubtype;
+
+    let mut net = with_routes(200);
+    net.take_events(0);
+    let (now, conn) = (net.now, net.peer(0).connection.unwrap().0);
+    let bytes = flood(&[RefreshSubtype::Begin, RefreshSubtype::End]);
+    net.speaker(0).handle_data(now, conn, &bytes);
+    net.run(SECOND);
+    let removed = |e: Event| match e {
+        Event::StaleRemoved { routes, .. } => Some(routes),
+        _ => None,
+    };
+    let removed: Vec<_> = net.take_events(0).into_iter().filter_map(removed).collect();
+    assert_eq!(removed, [200]);
+    assert_eq!(net.received(0).len(), 200);
+}
