@@ -4,8 +4,8 @@
 
 pub(crate) mod next_hop;
 
-use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -58,8 +58,10 @@ pub(crate) struct OwnRoutes {
     by_prefix: BTreeMap<Prefix, Vec<Announcement>>,
     /// How many have each next hop of their own.
     next_hops: BTreeMap<IpAddr, usize>,
-    /// How many have each list of peers.
+    /// How many have each list of peers; one more for those that may come at any time.
     lists: BTreeMap<Arc<[PeerName]>, usize>,
+    /// Those.
+    expected: BTreeSet<Arc<[PeerName]>>,
     news: News,
 }
 
@@ -128,6 +130,17 @@ impl OwnRoutes {
         }
     }
 
+    /// Which lists of peers may come at any time, in the place of those of before.
+    pub(crate) fn expect_lists(&mut self, lists: BTreeSet<Arc<[PeerName]>>) {
+        let old = core::mem::replace(&mut self.expected, lists.clone());
+        for list in lists.difference(&old) {
+            self.count(None, Some(list.clone()), true);
+        }
+        for list in old.difference(&lists) {
+            self.count(None, Some(list.clone()), false);
+        }
+    }
+
     /// What came or went since this was last asked.
     pub(crate) fn take_news(&mut self) -> Option<News> {
         let none = self.news == News::default();
@@ -139,7 +152,7 @@ impl OwnRoutes {
         self.next_hops.contains_key(&addr)
     }
 
-    /// The lists of peers that are in use and have this peer.
+    /// The lists of peers that are in use, or may be, and have this peer.
     pub(crate) fn lists_with(&self, peer: &PeerName) -> Vec<Arc<[PeerName]>> {
         let lists = self.lists.keys().filter(|list| list.contains(peer));
         lists.cloned().collect()

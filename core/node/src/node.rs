@@ -172,7 +172,7 @@ impl Node {
             config,
         };
         node.imports.adopt(&mut node.fib);
-        node.index_networks();
+        node.index_networks(now);
         // That there are links is no news before anybody claims anything.
         node.take_notices(now);
         // What is wired already is announced before the first session is even up.

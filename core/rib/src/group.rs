@@ -173,11 +173,13 @@ impl Group {
         self.outs.forget(id);
     }
 
-    /// Export changed: everything is looked at again.
+    /// Export changed: everything is looked at again. What is to be withdrawn still goes first.
     pub(crate) fn touch_all(&mut self, nets: impl Iterator<Item = u32>) {
         self.outs.forget_all();
         if let Some(main) = self.lanes.get_mut(&MAIN) {
-            nets.for_each(|net| main.touch(net, false));
+            for net in nets.filter(|net| !main.gone.contains(*net)) {
+                main.dirty.insert(net);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Own routes, and what is asked about routes.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tapway_bgp_wire::{Attributes, NextHop};
@@ -47,6 +48,17 @@ impl Speaker {
         }
         self.own_changed(now);
         true
+    }
+
+    /// Says which lists of peers announcements may have ([`Announcement::peers`]): those that see a network each. One that comes
+    /// unexpectedly costs its peers a new comparison of all routes.
+    pub fn expect_peer_lists(
+        &mut self,
+        now: Instant,
+        lists: impl IntoIterator<Item = Arc<[PeerName]>>,
+    ) {
+        self.shared.own.expect_lists(lists.into_iter().collect());
+        self.own_changed(now);
     }
 
     /// Peers that were told the same may have to be told apart, or the other way round.

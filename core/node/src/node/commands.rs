@@ -104,7 +104,7 @@ impl Node {
     /// The networks of a reloaded configuration.
     pub fn set_networks(&mut self, now: Instant, networks: Vec<Network>) {
         self.config.networks = networks.clone();
-        self.index_networks();
+        self.index_networks(now);
         self.intent.set_networks(networks);
         self.turn(now);
     }

@@ -4,11 +4,12 @@ use super::{NETWORK_RULE_PRIORITY, Node};
 use crate::wiring::{self};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use tapway_bgp::Endpoint;
 use tapway_bgp::config::{PeerAddress, PeerConfig};
 use tapway_fib::{IfIndex, Key, Object};
-use tapway_model::{Domain, Family, IfName, Network, NetworkName};
+use tapway_model::{Domain, Family, IfName, Instant, Network, NetworkName, PeerName};
 
 impl Node {
     /// Gateway addresses on the interface of one NIC (or the bridge of its network).
@@ -111,7 +112,7 @@ impl Node {
         }
     }
 
-    pub(super) fn index_networks(&mut self) {
+    pub(super) fn index_networks(&mut self, now: Instant) {
         self.networks = self
             .config
             .networks
@@ -123,6 +124,9 @@ impl Node {
                 .entry(name.clone())
                 .or_insert_with(|| Network::with_defaults(name));
         }
+        let seen_by = self.networks.values().filter_map(|n| n.peers.clone());
+        let seen_by: Vec<Arc<[PeerName]>> = seen_by.map(Into::into).collect();
+        self.speaker.expect_peer_lists(now, seen_by);
         self.gateways = self
             .networks
             .values()

@@ -288,3 +288,75 @@ fn a_peer_alone_hears_only_what_differs() {
     several::drain(&mut speaker);
     assert_eq!(sent(&speaker), (10, 9));
 }
+
+/// A speaker with so many own routes that were sent to so many peers.
+fn with_routes(count: u32, peers: usize) -> Speaker {
+    let mut speaker = several::with(peers, |_, _| ());
+    for i in 0..count {
+        speaker.announce(
+            NOW,
+            announcement(&alloc::format!("10.0.{}.{}/32", i / 250, i % 250)),
+        );
+    }
+    rest(&mut speaker);
+    speaker
+}
+
+/// All that needs no time.
+fn rest(speaker: &mut Speaker) {
+    loop {
+        several::drain(speaker);
+        if speaker.poll_timeout().is_none_or(|at| at > NOW) {
+            return;
+        }
+        speaker.handle_timeout(NOW);
+    }
+}
+
+fn sent_to(speaker: &Speaker, node: usize) -> (u64, u64) {
+    let sent = speaker.peer(&tor(node)).unwrap().sent;
+    (sent.announced, sent.withdrawn)
+}
+
+#[test]
+fn a_claim_that_few_may_see_tells_nothing_else() {
+    let mut speaker = with_routes(100, 2);
+    let only_one = names(&[1]).unwrap();
+    speaker.expect_peer_lists(NOW, [only_one.clone()]);
+    rest(&mut speaker);
+    assert_eq!(groups(&speaker), 2);
+    let [one, other] = [1, 2].map(|node| sent_to(&speaker, node));
+    let listed = Announcement {
+        peers: Some(only_one),
+        ..announcement("203.0.113.1/32")
+    };
+    let id = listed.id;
+    speaker.announce(NOW, listed);
+    rest(&mut speaker);
+    assert_eq!(sent_to(&speaker, 1), (one.0 + 1, one.1));
+    speaker.withdraw(NOW, &id);
+    rest(&mut speaker);
+    assert_eq!(sent_to(&speaker, 1), (one.0 + 1, one.1 + 1));
+    assert_eq!(sent_to(&speaker, 2), other);
+    speaker.expect_peer_lists(NOW, []);
+    rest(&mut speaker);
+    assert_eq!(groups(&speaker), 1);
+}
+
+#[test]
+fn a_withdraw_goes_before_what_is_compared_again() {
+    // More than one turn looks at.
+    let mut speaker = with_routes(20_000, 1);
+    // The last with a list that nobody expected: all are compared again when it goes.
+    let listed = Announcement {
+        peers: names(&[1]),
+        ..announcement("203.0.113.1/32")
+    };
+    let id = listed.id;
+    speaker.announce(NOW, listed);
+    rest(&mut speaker);
+    let before = sent_to(&speaker, 1);
+    speaker.withdraw(NOW, &id);
+    assert!(speaker.poll_transmit(NOW).is_some());
+    assert_eq!(sent_to(&speaker, 1), (before.0, before.1 + 1));
+}
