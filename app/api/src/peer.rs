@@ -32,6 +32,9 @@ pub struct Peer {
     /// Its AS; absent while it is not known (`asn = "external"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
+    /// Whether we are its route reflector.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub client: bool,
     /// State of the session.
     pub state: SessionState,
     /// Seconds since it is in this state.

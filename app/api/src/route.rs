@@ -1,5 +1,7 @@
 //! BGP routes: received, sent, best.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 use tapway_model::{Family, PeerName, Prefix};
 
@@ -73,6 +75,12 @@ pub struct Route {
     /// Extended communities: `rt:64612:100`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_communities: Vec<String>,
+    /// Who brought it into our AS, when a reflector has passed it on (RFC 4456).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub originator_id: Option<Ipv4Addr>,
+    /// The clusters that have reflected it, nearest first (RFC 4456).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_list: Vec<Ipv4Addr>,
     /// Other attributes, as text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,

@@ -62,6 +62,8 @@ pub struct RouterConfig {
     pub asn: u32,
     /// Our BGP identifier, when written.
     pub router_id: Option<Ipv4Addr>,
+    /// Our cluster as a route reflector, when written.
+    pub cluster_id: Option<Ipv4Addr>,
     /// Where to listen.
     pub listen: Listen,
     /// Graceful restart for peers that say nothing.
@@ -181,7 +183,13 @@ impl Checker<'_> {
             broken: known.broken.clone(),
             any: known.any,
         };
-        let found = cross::check(&peers.values, &networks.values, &policies.values, &defined);
+        let found = cross::check(
+            router.as_ref().map(|(router, _)| router.asn),
+            &peers.values,
+            &networks.values,
+            &policies.values,
+            &defined,
+        );
         for error in found {
             self.problems.push(self.sections.problem(&error));
         }

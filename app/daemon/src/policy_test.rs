@@ -5,7 +5,7 @@ use tapway_api::policy::{
     InstallChanges, PolicyChanges, PolicyTest, PolicyTested, TestedRoute, TestedRule, Way as ApiWay,
 };
 use tapway_api::rpki::RpkiState as ApiState;
-use tapway_bgp::config::{InstallChange, Policy, Verdict};
+use tapway_bgp::config::{InstallChange, PeerAsn, PeerConfig, Policy, Verdict};
 use tapway_bgp::policy::{
     BuiltIn, By, Context, Modifications, NextHopChange, Outcome, Policies, RouteAttributes,
     RouteView, Rpki, RpkiState, Step, StepResult, Way,
@@ -258,6 +258,9 @@ impl Asked<'_> {
             );
             view.next_hop = next_hop;
             let (way, peer) = match &self.test.peer {
+                Some(receiver) if receiver != sender && self.reflects(sender, receiver) => {
+                    (Way::Reflect, receiver)
+                }
                 Some(receiver) if receiver != sender => (Way::Export, receiver),
                 _ => (Way::Import, sender),
             };
@@ -265,6 +268,18 @@ impl Asked<'_> {
             items.push(self.evaluate(&view, way, Some(peer), route));
         }
         Ok(())
+    }
+
+    /// Whether what a peer sends goes to another unless a rule says otherwise (RFC 4456).
+    fn reflects(&self, sender: &PeerName, receiver: &PeerName) -> bool {
+        let us = self.speaker.config().asn;
+        let both = [sender, receiver].map(|peer| self.speaker.peer_config(peer));
+        let internal = |p: &PeerConfig| match p.asn {
+            PeerAsn::Internal => true,
+            PeerAsn::Number(asn) => asn == us,
+            PeerAsn::External => false,
+        };
+        both.iter().all(|p| p.is_some_and(internal)) && both.iter().flatten().any(|p| p.client)
     }
 
     /// What the question says of the attributes.
@@ -315,8 +330,10 @@ impl Asked<'_> {
             peer,
             asn: self.speaker.config().asn,
         };
-        if let (Way::Export, Some(peer)) = (way, peer) {
-            route.push_str(&format!(", exported to {peer}"));
+        match (way, peer) {
+            (Way::Export, Some(peer)) => route.push_str(&format!(", exported to {peer}")),
+            (Way::Reflect, Some(peer)) => route.push_str(&format!(", reflected to {peer}")),
+            _ => {}
         }
         let table = self.speaker.vrps();
         let mut view = *view;
@@ -332,7 +349,7 @@ impl Asked<'_> {
             route,
             way: match way {
                 Way::Import => ApiWay::Import,
-                Way::Export => ApiWay::Export,
+                Way::Export | Way::Reflect => ApiWay::Export,
             },
             peer: peer.cloned(),
             rpki: shown.then(|| rpki_state(view.rpki_state(context.asn))),

@@ -27,7 +27,7 @@ use tapway_node::NodeConfig;
 use tapway_rpki::CacheConfig;
 
 use crate::args::Args;
-use crate::config::spec::PeerSpec;
+use crate::config::spec::{PeerSpec, client_is_internal};
 use crate::config::{
     self, Config, Known, Use, broken_calls, cache_value, network_value, peer_value, policy_exists,
     policy_value,
@@ -180,6 +180,7 @@ impl Settings {
             speaker: tapway_bgp::config::SpeakerConfig {
                 asn: self.config.router.asn,
                 router_id,
+                cluster_id: self.config.router.cluster_id,
                 graceful_restart: self.config.router.graceful_restart,
                 maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
             },
@@ -310,6 +311,7 @@ impl Settings {
             self.config.router.graceful_restart,
             &config::secret_file,
         )?;
+        client_is_internal(&peer, Some(self.config.router.asn))?;
         let known = self.known();
         let all: Vec<&Policy> = known.defined.iter().collect();
         for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {

@@ -20,10 +20,19 @@ pub struct SpeakerConfig {
     pub asn: u32,
     /// Our BGP identifier; never 0.
     pub router_id: Ipv4Addr,
+    /// The cluster of which we are a route reflector (RFC 4456 §7); [`SpeakerConfig::router_id`] when absent.
+    pub cluster_id: Option<Ipv4Addr>,
     /// Graceful restart for peers that say nothing of their own.
     pub graceful_restart: Option<GracefulRestart>,
     /// At most so many equal routes to one prefix share the traffic; at least 1.
     pub maximum_paths: u16,
+}
+
+impl SpeakerConfig {
+    /// What goes into CLUSTER_LIST of what we reflect, and must not be in what we receive.
+    pub fn cluster(&self) -> Ipv4Addr {
+        self.cluster_id.unwrap_or(self.router_id)
+    }
 }
 
 /// [`SpeakerConfig::maximum_paths`] where nothing is said: more than a router has uplinks, and as many as one route of the
@@ -196,6 +205,8 @@ pub struct PeerConfig {
     pub add_paths: AddPaths,
     /// Next hops of what is sent.
     pub next_hop: PeerNextHop,
+    /// While it is in our AS: we are its route reflector (RFC 4456).
+    pub client: bool,
     /// What of the received routes counts.
     pub import: PolicyName,
     /// What is sent.

@@ -178,6 +178,9 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
     if let Some(password) = &neighbor.password {
         line(format!("  password \"{password}\";"));
     }
+    if neighbor.client {
+        line("  rr client;".into());
+    }
     if neighbor.passive {
         line("  passive;".into());
     }
@@ -199,8 +202,18 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
             Family::Ipv4 => ("ipv4", ""),
             Family::Ipv6 => ("ipv6", ""),
         };
+        let add_paths = if neighbor.add_paths {
+            " add paths on;"
+        } else {
+            ""
+        };
+        // To a client goes what came by BGP too, by the next hop that it has.
+        let what = match neighbor.client {
+            true => "export all;",
+            false => "export where source = RTS_STATIC; next hop self;",
+        };
         line(format!(
-            "  {word} {{ import all; export where source = RTS_STATIC; next hop self;{extended} }};"
+            "  {word} {{ import all; {what}{extended}{add_paths} }};"
         ));
     }
     line("}".into());
@@ -224,18 +237,28 @@ fn view(protocol: &str, routes: &str) -> PeerView {
         ..PeerView::default()
     };
     let mut current: Option<(Prefix, RouteInfo)> = None;
+    let new = || RouteInfo {
+        stale: restarting,
+        ..RouteInfo::default()
+    };
     for line in routes.lines() {
         let mut words = line.split_whitespace();
         let first = words.next().unwrap_or_default();
         if !line.starts_with(char::is_whitespace)
             && let Ok(prefix) = first.parse()
         {
-            view.routes.extend(current.take());
-            let route = RouteInfo {
-                stale: restarting,
-                ..RouteInfo::default()
-            };
-            current = Some((prefix, route));
+            current
+                .replace((prefix, new()))
+                .into_iter()
+                .for_each(|(prefix, route)| view.put(prefix, route));
+        } else if line.starts_with(' ')
+            && let Some((prefix, _)) = current
+        {
+            // Another path of the same prefix; what belongs to one begins with a tabulator.
+            current
+                .replace((prefix, new()))
+                .into_iter()
+                .for_each(|(prefix, route)| view.put(prefix, route));
         }
         let Some((_, route)) = &mut current else {
             continue;
@@ -249,6 +272,9 @@ fn view(protocol: &str, routes: &str) -> PeerView {
                     .collect();
             }
             "BGP.as_path:" => route.as_path = words.filter_map(|w| w.parse().ok()).collect(),
+            "BGP.local_pref:" => route.local_pref = words.next().and_then(|w| w.parse().ok()),
+            "BGP.originator_id:" => route.originator_id = words.next().and_then(|w| w.parse().ok()),
+            "BGP.cluster_list:" => route.clusters = words.filter_map(|w| w.parse().ok()).collect(),
             "BGP.med:" => route.med = words.next().and_then(|w| w.parse().ok()),
             "BGP.community:" => {
                 route.communities = words
@@ -258,7 +284,9 @@ fn view(protocol: &str, routes: &str) -> PeerView {
             _ => {}
         }
     }
-    view.routes.extend(current);
+    if let Some((prefix, route)) = current {
+        view.put(prefix, route);
+    }
     view
 }
 
@@ -285,6 +313,11 @@ Table master4:
 	BGP.next_hop: 10.9.0.0
 	BGP.med: 7
 	BGP.community: (64612,90) (64612,91)
+                     unreachable [frr 06:50:15.867 from 10.9.0.3] (100) [i]
+	BGP.next_hop: 10.9.0.9
+	BGP.local_pref: 100
+	BGP.originator_id: 10.0.0.9
+	BGP.cluster_list: 10.0.0.1 10.0.0.2
 
 Table master6:
 2001:db8:77::2/128   unicast [frr 06:50:15.867 from 10.9.0.0] * (100) [AS65002i]
@@ -304,5 +337,11 @@ Table master6:
         assert_eq!(v4.med, Some(7));
         assert_eq!(v4.communities, ["64612:90", "64612:91"]);
         assert_eq!(view.route("2001:db8:77::2/128").next_hops.len(), 2);
+        let ways = ["10.9.0.0", "10.9.0.9"].map(|a| a.parse::<IpAddr>().expect("an address"));
+        assert_eq!(view.ways("203.0.113.2/32"), ways);
+        let reflected = &view.more[0].1;
+        assert_eq!(reflected.local_pref, Some(100));
+        assert_eq!(reflected.originator_id, Some([10, 0, 0, 9].into()));
+        assert_eq!(reflected.clusters.len(), 2);
     }
 }

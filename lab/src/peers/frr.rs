@@ -204,7 +204,14 @@ fn config(router: &Router) -> String {
             let key = neighbor.address();
             if neighbor.families.contains(&family) {
                 let _ = writeln!(text, "  neighbor {key} activate");
-                let _ = writeln!(text, "  neighbor {key} route-map own out");
+                if neighbor.client {
+                    let _ = writeln!(text, "  neighbor {key} route-reflector-client");
+                } else {
+                    let _ = writeln!(text, "  neighbor {key} route-map own out");
+                }
+                if neighbor.add_paths {
+                    let _ = writeln!(text, "  neighbor {key} addpath-tx-all-paths");
+                }
             }
         }
         text.push_str(" exit-address-family\n");
@@ -288,8 +295,8 @@ fn view(key: &str, neighbors: &Value, tables: &[Value]) -> PeerView {
             let peer = &path["peer"];
             peer["peerId"] == key || peer["interface"] == key
         };
-        if let Some(path) = paths.as_array().into_iter().flatten().find(from) {
-            view.routes.insert(prefix, route(path));
+        for path in paths.as_array().into_iter().flatten().filter(from) {
+            view.put(prefix, route(path));
         }
     }
     view
@@ -314,6 +321,12 @@ fn route(path: &Value) -> RouteInfo {
             .filter_map(|c| Some(c.as_str()?.to_string()))
             .collect(),
         med: number(&path["metric"]),
+        local_pref: number(&path["locPrf"]).or(number(&path["localPref"])),
+        originator_id: path["originatorId"].as_str().and_then(|id| id.parse().ok()),
+        clusters: list(&path["clusterList"]["list"])
+            .iter()
+            .filter_map(|id| id.as_str()?.parse().ok())
+            .collect(),
     }
 }
 

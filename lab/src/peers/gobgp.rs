@@ -208,10 +208,16 @@ fn neighbor_table(text: &mut String, neighbor: &Neighbor) {
     line(format!(
         "[neighbors.graceful-restart.config]\nenabled = {restart}\nhelper-only = {helper}\nrestart-time = 120"
     ));
+    if neighbor.client {
+        line("[neighbors.route-reflector.config]\nroute-reflector-client = true".into());
+    }
     for family in &neighbor.families {
         line(format!(
             "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n[neighbors.afi-safis.mp-graceful-restart.config]\nenabled = {restart}"
         ));
+        if neighbor.add_paths {
+            line("[neighbors.afi-safis.add-paths.config]\nreceive = true\nsend-max = 8".into());
+        }
     }
 }
 
@@ -228,8 +234,8 @@ fn view(neighbor: &Value, tables: &[Value], log: &str) -> PeerView {
         // Paths name a link-local neighbour without its interface.
         let bare = address.map(|a| a.split('%').next().unwrap_or(a));
         let from = |path: &&Value| bare.is_some() && path["neighbor-ip"].as_str() == bare;
-        if let Some(path) = paths.as_array().into_iter().flatten().find(from) {
-            view.routes.insert(prefix, route(path));
+        for path in paths.as_array().into_iter().flatten().filter(from) {
+            view.put(prefix, route(path));
         }
     }
     view
@@ -243,7 +249,7 @@ fn route(path: &Value) -> RouteInfo {
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
     for attribute in path["attrs"].as_array().into_iter().flatten() {
         match attribute["type"].as_u64() {
-            // AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, COMMUNITIES, MP_REACH_NLRI.
+            // AS_PATH, NEXT_HOP, MULTI_EXIT_DISC, LOCAL_PREF, COMMUNITIES, ORIGINATOR_ID, CLUSTER_LIST, MP_REACH_NLRI.
             Some(2) => {
                 route.as_path = attribute["as_paths"]
                     .as_array()
@@ -261,6 +267,18 @@ fn route(path: &Value) -> RouteInfo {
                     .collect();
             }
             Some(4) => route.med = number(&attribute["metric"]),
+            Some(5) => route.local_pref = number(&attribute["value"]),
+            Some(9) => {
+                route.originator_id = attribute["value"].as_str().and_then(|id| id.parse().ok());
+            }
+            Some(10) => {
+                route.clusters = attribute["value"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|id| id.as_str()?.parse().ok())
+                    .collect();
+            }
             Some(8) => {
                 route.communities = attribute["communities"]
                     .as_array()

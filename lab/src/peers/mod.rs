@@ -10,8 +10,9 @@ mod gobgp;
 mod router;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use tapway_model::Prefix;
@@ -98,6 +99,8 @@ pub struct PeerView {
     pub established: bool,
     /// What was received and is in use or kept, by prefix.
     pub routes: BTreeMap<Prefix, RouteInfo>,
+    /// Further paths of these prefixes (RFC 7911).
+    pub more: Vec<(Prefix, RouteInfo)>,
     /// Why the last session ended, as the program puts it, with the text of RFC 9003 if there was one.
     pub last_error: Option<String>,
 }
@@ -111,6 +114,28 @@ impl PeerView {
             .collect();
         wanted.sort();
         self.routes.keys().eq(&wanted)
+    }
+
+    /// Adds a received route.
+    fn put(&mut self, prefix: Prefix, route: RouteInfo) {
+        match self.routes.entry(prefix) {
+            Entry::Vacant(place) => _ = place.insert(route),
+            Entry::Occupied(_) => self.more.push((prefix, route)),
+        }
+    }
+
+    /// The first next hops of all paths of a prefix, sorted.
+    ///
+    /// # Panics
+    /// When `prefix` is none.
+    #[track_caller]
+    pub fn ways(&self, prefix: &str) -> Vec<IpAddr> {
+        let key: Prefix = prefix.parse().unwrap_or_else(|e| panic!("{prefix}: {e}"));
+        let more = self.more.iter().filter(|(p, _)| *p == key).map(|(_, r)| r);
+        let all = self.routes.get(&key).into_iter().chain(more);
+        let mut ways: Vec<IpAddr> = all.filter_map(|r| r.next_hops.first().copied()).collect();
+        ways.sort();
+        ways
     }
 
     /// Whether some route is kept from a former session.
@@ -146,4 +171,10 @@ pub struct RouteInfo {
     pub communities: Vec<String>,
     /// MULTI_EXIT_DISC.
     pub med: Option<u32>,
+    /// LOCAL_PREF.
+    pub local_pref: Option<u32>,
+    /// ORIGINATOR_ID (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST, nearest first (RFC 4456).
+    pub clusters: Vec<Ipv4Addr>,
 }

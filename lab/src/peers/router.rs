@@ -148,6 +148,10 @@ pub struct Neighbor {
     pub graceful_restart: GracefulRestart,
     /// Hold time and keepalive interval in seconds.
     pub timers: (u16, u16),
+    /// It is a client of this router, which is its route reflector (RFC 4456).
+    pub client: bool,
+    /// Several paths of a prefix both ways (RFC 7911).
+    pub add_paths: bool,
 }
 
 impl Neighbor {
@@ -194,6 +198,8 @@ impl Neighbor {
             extended_next_hop: false,
             graceful_restart: GracefulRestart::Helper,
             timers: (90, 30),
+            client: false,
+            add_paths: false,
         }
     }
 
@@ -271,6 +277,20 @@ impl Neighbor {
     #[must_use]
     pub fn families(mut self, families: &[Family]) -> Neighbor {
         self.families = families.to_vec();
+        self
+    }
+
+    /// A client, to which what other internal neighbours sent is reflected.
+    #[must_use]
+    pub fn client(mut self) -> Neighbor {
+        self.client = true;
+        self
+    }
+
+    /// With several paths of a prefix.
+    #[must_use]
+    pub fn add_paths(mut self) -> Neighbor {
+        self.add_paths = true;
         self
     }
 

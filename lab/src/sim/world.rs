@@ -443,6 +443,7 @@ fn speaker_config(asn: u32, router_id: Ipv4Addr) -> SpeakerConfig {
         asn,
         router_id,
         graceful_restart: Some(graceful_restart()),
+        cluster_id: None,
         maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
     }
 }
@@ -481,6 +482,7 @@ fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig 
             prefsrc: None,
         }),
         range: None,
+        client: false,
         prefix_limit: 100_000,
         graceful_restart: Some(graceful_restart()),
         disabled: false,

@@ -87,6 +87,7 @@ mod life;
 mod pass_on;
 mod policy;
 mod ranges;
+mod reflector;
 mod restart;
 mod rpki;
 mod runtime;

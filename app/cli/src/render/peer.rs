@@ -57,7 +57,12 @@ pub(crate) fn show(detail: &PeerDetail, style: Style) -> String {
     }
     lines.push(("address", address(peer)));
     if let Some(asn) = peer.asn {
-        lines.push(("AS", asn.to_string()));
+        let client = if peer.client {
+            ", our route reflector client"
+        } else {
+            ""
+        };
+        lines.push(("AS", format!("{asn}{client}")));
     }
     lines.push(("defined by", word(peer.origin)));
     lines.push((

@@ -42,9 +42,10 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
             &route.extended_communities,
         ];
         let communities: Vec<&str> = kinds.into_iter().flatten().map(String::as_str).collect();
-        let mut notes: Vec<&str> = Vec::new();
-        notes.extend(route.stale.then_some("stale"));
-        notes.extend(route.reason.as_deref());
+        let mut notes: Vec<String> = Vec::new();
+        notes.extend(route.stale.then(|| "stale".to_owned()));
+        notes.extend(route.reason.clone());
+        notes.extend(reflected(route));
         table.row([
             mark.into(),
             match route.path_id {
@@ -73,6 +74,16 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
         String::new()
     };
     table.render(style, "No routes.") + &legend + &footer(routes.items.len(), routes.total, style)
+}
+
+/// Where a reflected route has been.
+fn reflected(route: &Route) -> Option<String> {
+    let originator = route.originator_id?;
+    let clusters: Vec<String> = route.cluster_list.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "reflected, originator {originator}, clusters {}",
+        clusters.join(" ")
+    ))
 }
 
 fn tone(state: RouteState) -> Tone {

@@ -7,10 +7,11 @@ use tapway_model::{Network, PolicyName};
 
 use super::Known;
 use super::policies::{self, Use};
-use super::spec::{BUILT_IN_POLICIES, within, wrong};
+use super::spec::{BUILT_IN_POLICIES, client_is_internal, within, wrong};
 
-/// Everything wrong between the sections of one configuration.
+/// Everything wrong between the sections of one configuration. `us`: our AS, when it is known.
 pub(super) fn check(
+    us: Option<u32>,
     peers: &[PeerConfig],
     networks: &[Network],
     policies: &[Policy],
@@ -23,6 +24,9 @@ pub(super) fn check(
     errors.retain(|error| !known.broken.contains(&error.key));
     errors.extend(policies::check_peers(policies, known));
     for (i, peer) in peers.iter().enumerate() {
+        if let Err(error) = client_is_internal(peer, us) {
+            errors.push(within(&format!("peer.{}", peer.name), error));
+        }
         for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {
             let found = policy_exists(policy, known).and_then(|()| way.check(policy, &all));
             if let Err(reason) = found {

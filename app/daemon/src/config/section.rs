@@ -50,7 +50,7 @@ pub(super) struct RouterSection {
     protocol: Option<i64>,
     withdraw_without_carrier: Option<bool>,
     state_dir: Option<String>,
-    cluster_id: Option<NotYet>,
+    cluster_id: Option<String>,
 }
 
 /// `"auto"` or a list.
@@ -85,7 +85,6 @@ impl<'de> Deserialize<'de> for ListenSpec {
 
 impl RouterSection {
     pub(super) fn parse(&self) -> Result<(RouterConfig, PathBuf), SpecError> {
-        refuse(&[("cluster_id", self.cluster_id, "route reflection")])?;
         let listen = match &self.listen {
             None | Some(ListenSpec(None)) => Listen::Auto,
             Some(ListenSpec(Some(list))) if list.is_empty() => Listen::Never,
@@ -93,10 +92,8 @@ impl RouterSection {
         };
         let config = RouterConfig {
             asn: as_number(self.asn).map_err(|e| wrong("asn", e))?,
-            router_id: match &self.router_id {
-                Some(text) => Some(router_id(text).map_err(|e| wrong("router_id", e))?),
-                None => None,
-            },
+            router_id: identifier("router_id", self.router_id.as_deref())?,
+            cluster_id: identifier("cluster_id", self.cluster_id.as_deref())?,
             listen,
             graceful_restart: graceful_restart(self.graceful_restart.as_ref())?,
             protocol: protocol(self.protocol).map_err(|e| wrong("protocol", e))?,
@@ -107,14 +104,19 @@ impl RouterSection {
     }
 }
 
-fn router_id(text: &str) -> Result<Ipv4Addr, String> {
+/// A BGP identifier (RFC 6286) or that of a cluster (RFC 4456 §7).
+fn identifier(key: &str, text: Option<&str>) -> Result<Option<Ipv4Addr>, SpecError> {
+    let what = key.replace('_', " ");
+    let Some(text) = text else { return Ok(None) };
     match text.parse() {
-        Ok(Ipv4Addr::UNSPECIFIED) => {
-            Err("0.0.0.0 is no router id (RFC 6286); write another".into())
-        }
-        Ok(id) => Ok(id),
-        Err(_) => Err(format!(
-            "{text:?} is no router id; write four numbers like \"192.0.2.11\""
+        Ok(Ipv4Addr::UNSPECIFIED) => Err(wrong(
+            key,
+            format!("0.0.0.0 is no {what} (RFC 6286); write another"),
+        )),
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(wrong(
+            key,
+            format!("{text:?} is no {what}; write four numbers like \"192.0.2.11\""),
         )),
     }
 }

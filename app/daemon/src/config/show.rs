@@ -54,6 +54,9 @@ impl RouterConfig {
         if let Some(id) = self.router_id {
             shown["router_id"] = json!(id);
         }
+        if let Some(id) = self.cluster_id {
+            shown["cluster_id"] = json!(id);
+        }
         shown
     }
 }

@@ -23,6 +23,7 @@ use super::value::NotYet;
 pub(crate) use address::{as_number, listen_address};
 pub(crate) use community::{extended, extended_text, large, large_text, standard, standard_text};
 pub use network::{NetworkSpec, NextHopSpec};
+pub(crate) use peer::client_is_internal;
 pub use peer::{
     AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerSpec, graceful_restart,
 };

@@ -78,6 +78,7 @@ const EVERYTHING: &str = r#"
 [router]
 asn = 64612
 router_id = "192.0.2.11"
+cluster_id = "192.0.2.12"
 listen = ["198.51.100.2", "[2001:db8::2]:1179"]
 graceful_restart = { time = "60s", notification = true }
 protocol = 113
@@ -110,6 +111,7 @@ disabled = true
 [peer.rr]
 address = "192.0.2.99"
 asn = "internal"
+client = true
 multihop = 4
 next_hop = "self"
 add_paths = "receive"
@@ -390,7 +392,10 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "6:1: peer.tor1.bfd: this version",
         ),
         ("role = \"customer\"", "peer.tor1.role: this version"),
-        ("client = true", "peer.tor1.client: this version"),
+        (
+            "client = true",
+            "6:10: peer.tor1.client: only peers of our own AS, 64612, can be clients, and this one is of AS 65000; remove the key, or write asn = \"internal\"",
+        ),
         (
             "local_asn = { asn = 64999 }",
             "peer.tor1.local_asn: this version",
@@ -421,6 +426,25 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             found[0]
         );
     }
+}
+
+#[test]
+fn a_client_is_of_our_as_and_all_it_sends_counts() {
+    let client = |asn: &str, keys: &str| {
+        format!(
+            "{SMALLEST}[peer.hv]\naddress = \"198.51.100.1\"\nasn = {asn}\nclient = true\n{keys}\n"
+        )
+    };
+    for asn in ["64612", "\"internal\""] {
+        let hv = &config(&client(asn, "")).peers["hv"];
+        assert_eq!((hv.import.as_str(), hv.export.as_str()), ("all", "claims"));
+        assert!(hv.client && hv.install.is_none());
+    }
+    let hv = &config(&client("64612", "import = \"default-route\"")).peers["hv"];
+    assert!(hv.import.as_str() == "default-route" && hv.install.is_some());
+    let found = problems(&client("\"external\"", ""));
+    let shown = "t.toml:6:10: peer.hv.client: only peers of our own AS can be clients, and this one is of another AS; remove the key, or write asn = \"internal\"";
+    assert_eq!(found, [shown]);
 }
 
 #[test]
@@ -601,8 +625,12 @@ fn every_wrong_value_elsewhere_is_refused() {
             "router.state_dir: \"x\" is not an absolute path",
         ),
         (
-            "[router]\nasn = 1\ncluster_id = \"192.0.2.1\"",
-            "router.cluster_id: this version",
+            "[router]\nasn = 1\ncluster_id = \"0.0.0.0\"",
+            ":3:14: router.cluster_id: 0.0.0.0 is no cluster id",
+        ),
+        (
+            "[router]\nasn = 1\ncluster_id = \"7\"",
+            "router.cluster_id: \"7\" is no cluster id; write four numbers like \"192.0.2.11\"",
         ),
         (
             "[router]\nasn = 1\ngraceful_restart = { time = \"0s\" }",

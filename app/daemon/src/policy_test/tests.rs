@@ -26,6 +26,16 @@ export = "out"
 address = "198.51.100.3"
 asn = 65001
 import = "in"
+[peer.hv]
+address = "198.51.100.4"
+asn = "internal"
+client = true
+[peer.core]
+address = "198.51.100.5"
+asn = 64612
+[peer.core2]
+address = "198.51.100.6"
+asn = 64612
 [policy.in]
 rules = [
   { match = { communities = "65000:1", as_path = { first = 65000 } }, set = { local_pref = 200 }, action = "accept" },
@@ -76,6 +86,7 @@ fn connected(text: &str, host: u8, peer: &str, remote: u8) -> Speaker {
         asn: config.router.asn,
         router_id: Ipv4Addr::new(192, 0, 2, host),
         graceful_restart: None,
+        cluster_id: None,
         maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
     };
     let mut speaker = Speaker::new(own, 1, StartKind::Cold);
@@ -222,6 +233,45 @@ fn a_described_route_is_like_the_one_that_is_there_but_for_what_is_said() {
             json!({"prefixes": ["::/0"], "received": "tor2", "next_hop": "fe80::1"})
         ),
         ["false by nothing: received from tor2 via fe80::1 {}"]
+    );
+}
+
+#[test]
+fn what_is_reflected_passes_unless_a_rule_says_otherwise() {
+    let from_to =
+        |from: &str, to: &str| json!({"prefixes": ["10.0.0.0/8"], "received": from, "peer": to});
+    for (from, to, expected) in [
+        (
+            "hv",
+            "core",
+            "true by nothing: received from hv, reflected to core {}",
+        ),
+        (
+            "core",
+            "hv",
+            "true by nothing: received from core, reflected to hv {}",
+        ),
+        (
+            "core",
+            "core2",
+            "false by nothing: received from core, exported to core2 {}",
+        ),
+        (
+            "hv",
+            "tor2",
+            "false by nothing: received from hv, exported to tor2 {}",
+        ),
+        (
+            "tor2",
+            "hv",
+            "false by nothing: received from tor2, exported to hv {}",
+        ),
+    ] {
+        assert_eq!(answers("out", from_to(from, to)), [expected]);
+    }
+    assert_eq!(
+        answers("none", from_to("hv", "core")),
+        ["false by none: received from hv, reflected to core {}"]
     );
 }
 

@@ -64,6 +64,7 @@ impl Bed {
                 asn: 64612,
                 router_id: Ipv4Addr::new(192, 0, 2, 11),
                 graceful_restart: None,
+                cluster_id: None,
                 maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
             },
             protocol: 112,

@@ -59,6 +59,7 @@ pub fn peer(node: &Node, now: Instant, config: &PeerConfig, origin: Origin) -> O
             .as_ref()
             .map(|n| n.asn)
             .or(configured_asn(node, config)),
+        client: config.client,
         state: session_state(summary.state),
         state_age_s: super::age(now, summary.since),
         disabled: summary.disabled,
@@ -98,6 +99,7 @@ fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin)
         range: None,
         members: Some(node.members_of(&config.name) as u64),
         asn: configured_asn(node, config),
+        client: config.client,
         state: SessionState::Listening,
         state_age_s: 0,
         disabled: config.disabled,

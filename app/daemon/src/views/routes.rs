@@ -259,11 +259,13 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
             .collect(),
         large_communities: texts(&route.large_communities, large_text),
         extended_communities: texts(&route.extended_communities, extended_text),
+        originator_id: route.originator_id,
+        cluster_list: route.cluster_list.clone(),
         attributes: Vec::new(),
         rpki: rpki(node, route),
         owner: None,
         state,
-        best: installed,
+        best: installed || route.best,
         installed,
         stale: route.stale,
         reason,
@@ -275,7 +277,10 @@ fn refusal(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Policy { .. } => "rejected by the import policy",
         Refusal::AsLoop => "our AS is in its AS_PATH",
-        Refusal::ReflectionLoop => "our router id is in its ORIGINATOR_ID or CLUSTER_LIST",
+        Refusal::OwnOriginator => "its ORIGINATOR_ID is our router id: it has come back to us",
+        Refusal::OwnCluster => {
+            "our cluster id is in its CLUSTER_LIST: our cluster has reflected it"
+        }
         Refusal::FirstAs => "its AS_PATH does not begin with the peer's AS",
         Refusal::OwnNextHop => "its next hop is this router",
         Refusal::BadNextHop => "its next hop cannot be one",
@@ -312,6 +317,8 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
             .collect(),
         large_communities: texts(&route.large_communities, large_text),
         extended_communities: texts(&route.extended_communities, extended_text),
+        originator_id: route.originator_id,
+        cluster_list: route.cluster_list.clone(),
         attributes: Vec::new(),
         rpki: None,
         owner: None,
@@ -341,6 +348,8 @@ fn own(announcement: &Announcement) -> Route {
         communities: Vec::new(),
         large_communities: Vec::new(),
         extended_communities: Vec::new(),
+        originator_id: None,
+        cluster_list: Vec::new(),
         attributes: Vec::new(),
         rpki: None,
         owner: Some(

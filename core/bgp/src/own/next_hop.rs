@@ -1,7 +1,7 @@
-//! The next hop of an own route towards a peer: one that every router accepts, or none.
+//! The next hop of a route towards a peer: one that every router accepts, or none.
 //!
-//! RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950. In this order: the route's own (of its claim or network), the
-//! peer's setting, our address on the session's interface.
+//! RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950. Of an own route in this order: its own (of its claim or network), the
+//! peer's setting, our address on the session's interface. A reflected route keeps its own (RFC 4456 §10).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,8 +16,8 @@ use crate::speaker::action::LocalAddresses;
 pub(crate) struct Link {
     /// Our own addresses.
     pub(crate) ours: LocalAddresses,
-    /// Both ends of the session have link-local addresses.
-    pub(crate) link_local: bool,
+    /// The interface, when both ends of the session have link-local addresses.
+    pub(crate) link_local: Option<u32>,
     /// The peer's address, where a route may name it as its next hop.
     pub(crate) peer: Option<IpAddr>,
     /// The peer takes IPv4 routes with an IPv6 next hop (RFC 8950).
@@ -31,11 +31,13 @@ impl Link {
     pub(crate) fn new(
         mut ours: LocalAddresses,
         peer: IpAddr,
+        ifindex: u32,
         extended: bool,
         configured: PeerNextHop,
     ) -> Link {
-        let link_local = matches!(peer, IpAddr::V6(a) if a.is_unicast_link_local());
-        if !link_local {
+        let is_link_local = matches!(peer, IpAddr::V6(a) if a.is_unicast_link_local());
+        let link_local = is_link_local.then_some(ifindex);
+        if !is_link_local {
             ours.v6_link_local = None;
         }
         Link {
@@ -88,8 +90,8 @@ fn fixed(family: Family, addr: IpAddr, link: &Link) -> Result<NextHop, &'static 
             Err("the next hop is IPv6, and the peer does not take that for IPv4 routes (RFC 8950)")
         }
         (_, IpAddr::V6(addr)) if addr.is_unicast_link_local() => match link.link_local {
-            true => Ok(NextHop::LinkLocal(addr)),
-            false => Err("the next hop is link-local, and the session is not"),
+            Some(_) => Ok(NextHop::LinkLocal(addr)),
+            None => Err("the next hop is link-local, and the session is not"),
         },
         (_, IpAddr::V6(addr)) if usable_v6(addr) => Ok(NextHop::V6(addr)),
         (Family::Ipv6, IpAddr::V4(_)) => {
@@ -99,13 +101,37 @@ fn fixed(family: Family, addr: IpAddr, link: &Link) -> Result<NextHop, &'static 
     }
 }
 
+/// The next hop that a received route keeps, heard of on an interface. A link-local one means something on that link alone.
+pub(crate) fn keep(
+    family: Family,
+    next_hop: NextHop,
+    ifindex: u32,
+    link: &Link,
+) -> Result<NextHop, &'static str> {
+    let same_link = ifindex != 0 && link.link_local == Some(ifindex);
+    match (family, next_hop) {
+        (Family::Ipv4, NextHop::V4(_)) => Ok(next_hop),
+        (Family::Ipv6, NextHop::V4(_)) => {
+            Err("the next hop is IPv4, and IPv6 routes need an IPv6 one")
+        }
+        (Family::Ipv4, _) if !link.extended => {
+            Err("the next hop is IPv6, and the peer does not take that for IPv4 routes (RFC 8950)")
+        }
+        (_, NextHop::LinkLocal(_)) if !same_link => {
+            Err("the next hop is link-local, and the peer is not on that link")
+        }
+        (_, NextHop::V6WithLinkLocal { global, .. }) if !same_link => Ok(NextHop::V6(global)),
+        _ => Ok(next_hop),
+    }
+}
+
 /// Our IPv6 address. Only on link-local sessions does the peer surely know which link it belongs to.
 fn own_v6(link: &Link) -> Result<NextHop, &'static str> {
     match (link.ours.v6_global, link.ours.v6_link_local) {
-        (Some(global), Some(link_local)) if link.link_local => {
+        (Some(global), Some(link_local)) if link.link_local.is_some() => {
             Ok(NextHop::V6WithLinkLocal { global, link_local })
         }
-        (None, Some(link_local)) if link.link_local => Ok(NextHop::LinkLocal(link_local)),
+        (None, Some(link_local)) if link.link_local.is_some() => Ok(NextHop::LinkLocal(link_local)),
         (Some(global), _) => Ok(NextHop::V6(global)),
         _ => Err(
             "no usable IPv6 address on the session's interface; add a global one or set next_hop",

@@ -14,7 +14,7 @@ use super::{BuiltIn, MAX_DEPTH, Policies, Target, Traits};
 pub struct Outcome<'p> {
     /// Whether the route passes.
     pub accepted: bool,
-    /// What decided; absent: nothing did, so that the route is rejected.
+    /// What decided; absent: nothing did, so that the route is rejected, unless it is reflected.
     pub by: Option<By<'p>>,
     /// What changes about a route that passes.
     pub changes: Modifications,
@@ -87,6 +87,12 @@ impl<'p> Named<'p> {
         (outcome, steps)
     }
 
+    /// What is reflected passes unless a rule says otherwise, or the policy is for little else.
+    fn passes_undecided(&self, context: &Context<'_>) -> bool {
+        let default_route = Target::BuiltIn(BuiltIn::DefaultRoute);
+        context.way == Way::Reflect && self.target != default_route
+    }
+
     fn run(
         &self,
         route: &RouteView<'_>,
@@ -107,6 +113,11 @@ impl<'p> Named<'p> {
                 changes: run.changes,
             },
             Decision::Made(false, by) => Outcome::rejected(by),
+            Decision::None if self.passes_undecided(context) => Outcome {
+                accepted: true,
+                by: None,
+                changes: run.changes,
+            },
             Decision::None => Outcome::rejected(None),
         }
     }
@@ -198,7 +209,7 @@ impl<'p> Run<'p, '_> {
 
     fn built_in(&self, policy: BuiltIn) -> Decision<'p> {
         let own = matches!(self.route.source, Source::Claim(_));
-        let eligible = own || self.context.way == Way::Import;
+        let eligible = own || self.context.way != Way::Export;
         let accepts = match policy {
             BuiltIn::Claims => own,
             BuiltIn::DefaultRoute => eligible && self.route.prefix.len() == 0,

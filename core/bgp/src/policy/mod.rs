@@ -10,7 +10,8 @@
 //! policy is told, not when a route comes.
 //!
 //! In an export, a rule without `from = "peer"` and every built-in policy are for own routes only: what one
-//! peer sent is never sent to another unless a rule says so.
+//! peer sent is never sent to another unless a rule says so. What is reflected ([`Way::Reflect`]) is the other way round: the
+//! same rules are for it, and what none of them decides passes, but for `none` and `default-route`.
 
 mod calls;
 mod community;
@@ -127,7 +128,7 @@ impl Traits {
 }
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     BuiltIn(BuiltIn),
     /// By its place among all.

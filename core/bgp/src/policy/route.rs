@@ -61,6 +61,9 @@ pub enum Way {
     Import,
     /// Whether a route is sent to a peer.
     Export,
+    /// The same for a route that one internal peer sent and another is to be told, as one of them is a client (RFC 4456): what
+    /// no rule decides passes.
+    Reflect,
 }
 
 /// What the answer depends on besides the route.

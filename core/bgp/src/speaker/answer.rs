@@ -168,8 +168,10 @@ pub enum Refusal {
     },
     /// Our AS is in its AS_PATH.
     AsLoop,
-    /// Our identifier is its ORIGINATOR_ID, or in its CLUSTER_LIST.
-    ReflectionLoop,
+    /// Our identifier is its ORIGINATOR_ID: it has come back to us (RFC 4456 §8).
+    OwnOriginator,
+    /// Our cluster identifier is in its CLUSTER_LIST: our cluster has reflected it already (RFC 4456 §8).
+    OwnCluster,
     /// Its AS_PATH does not begin with the peer's AS.
     FirstAs,
     /// Its next hop is ourselves.
@@ -201,8 +203,14 @@ pub struct ReceivedRoute {
     pub large_communities: Vec<LargeCommunity>,
     /// EXTENDED_COMMUNITIES as received.
     pub extended_communities: Vec<ExtendedCommunity>,
+    /// ORIGINATOR_ID as received (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST as received, nearest first (RFC 4456).
+    pub cluster_list: Vec<Ipv4Addr>,
     /// Why it does not count; `None`: accepted.
     pub refused: Option<Refusal>,
+    /// The decision process has chosen it for its prefix.
+    pub best: bool,
     /// Kept from before the peer's restart, or until its refresh is over.
     pub stale: bool,
 }
@@ -228,6 +236,10 @@ pub struct AdvertisedRoute {
     pub large_communities: Vec<LargeCommunity>,
     /// EXTENDED_COMMUNITIES.
     pub extended_communities: Vec<ExtendedCommunity>,
+    /// ORIGINATOR_ID (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST, nearest first (RFC 4456).
+    pub cluster_list: Vec<Ipv4Addr>,
 }
 
 /// Where an announcement stands towards a peer.

@@ -52,7 +52,7 @@ impl Peer {
         }
         let (import, export) = (
             old.import != new.import,
-            old.export != new.export || old.next_hop != new.next_hop,
+            old.export != new.export || old.next_hop != new.next_hop || old.client != new.client,
         );
         if old.address != new.address {
             // Routes of another router are not this one's, and where it is must be told anew.
@@ -61,6 +61,9 @@ impl Peer {
         }
         if import {
             self.judge_again(shared);
+        }
+        if old.client != self.config.client {
+            self.relate(shared);
         }
         if export {
             self.regroup(shared);

@@ -1,11 +1,12 @@
 //! What goes out: whether a route does, by which next hop, with which attributes.
 //!
-//! RFC 4271 §5 and 9.2, RFC 1997, RFC 8326 §4. What one peer sent goes to another only where a rule with `from = "peer"`
-//! accepts it, and never from an internal peer to another one.
+//! RFC 4271 §5 and 9.2, RFC 1997, RFC 4456, RFC 8326 §4. What one peer sent goes to another only where a rule with
+//! `from = "peer"` accepts it; from an internal peer to another one only if one of them is our client, and then unless a rule
+//! rejects it.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use tapway_bgp_wire::{AsPath, Attributes, Community, NextHop};
 use tapway_model::{Domain, Family, PeerName, PolicyName, Prefix};
@@ -14,6 +15,7 @@ use tapway_rpki::VrpTable;
 
 use super::answer::NotSent;
 use super::groups::GroupKey;
+use super::reflect::{self, Passing, Relation};
 use super::shared::Shared;
 use crate::config::{PeerConfig, PeerNextHop};
 use crate::own::next_hop::{self, Link};
@@ -147,8 +149,12 @@ pub(crate) struct Origin {
     pub(crate) peer: PeerName,
     /// What policies call it.
     pub(crate) known_as: PeerName,
-    /// It is in another AS.
-    pub(crate) external: bool,
+    /// What it is to us.
+    pub(crate) relation: Relation,
+    /// Its BGP identifier.
+    pub(crate) router_id: Ipv4Addr,
+    /// The interface of its session; 0: unknown.
+    pub(crate) ifindex: u32,
 }
 
 /// Writes routes for the peers of one group.
@@ -159,6 +165,8 @@ pub(crate) struct Exporter<'a> {
     pub(crate) policy: Named<'a>,
     pub(crate) key: &'a GroupKey,
     pub(crate) asn: u32,
+    /// Our cluster, as a reflector.
+    pub(crate) cluster: Ipv4Addr,
     pub(crate) draining: bool,
     /// What was written last, and what for: most routes are like the one before.
     pub(crate) last: Option<(Modifications, NextHop, Vec<u8>)>,
@@ -203,7 +211,7 @@ impl Exporter<'_> {
             block.extend_from_slice(written);
             return Some(next_hop);
         }
-        attributes(&changes, self.asn, self.key.external).encode_with(
+        attributes(&changes, self.asn, self.key.relation.is_external()).encode_with(
             self.key.encode.four_octet_asn,
             Some(next_hop),
             block,
@@ -219,19 +227,18 @@ impl Exporter<'_> {
     fn received(&mut self, route: &RouteView<'_>, block: &mut Vec<u8>) -> Option<NextHop> {
         let used = route.used?;
         let sender = self.senders.get(&route.source)?;
-        let external = self.key.external;
-        if !sender.external && !external {
-            return None;
-        }
-        let mut view = crate::policy::RouteView::received(
-            route.prefix,
-            &sender.known_as,
-            used.next_hop,
-            RouteAttributes::Bytes(used.raw),
-        );
+        let passing = sender.relation.passes(self.key.relation);
+        let way = match passing {
+            Passing::Never => return None,
+            Passing::ByRule => Way::Export,
+            Passing::Reflected => Way::Reflect,
+        };
+        let raw = RouteAttributes::Bytes(used.raw);
+        let mut view =
+            crate::policy::RouteView::received(route.prefix, &sender.known_as, used.next_hop, raw);
         view.rpki = Rpki::Table(self.vrps);
         let context = Context {
-            way: Way::Export,
+            way,
             peer: self.key.peer.as_ref(),
             asn: self.asn,
         };
@@ -240,18 +247,48 @@ impl Exporter<'_> {
             return None;
         }
         let mut changes = outcome.changes;
-        let (family, link) = (route.prefix.family(), &self.key.link);
-        let by = match changes.next_hop.take() {
-            None => next_hop::choose(family, None, link),
-            Some(change) => changed_next_hop(family, change, Some(used.next_hop.addr()), link),
-        };
+        let by = changes.next_hop.take();
+        let by = self.received_next_hop(route.prefix.family(), used.next_hop, by, sender, passing);
         let by = by.ok()?;
         let mut attributes = used.raw.decode();
-        let has = |c: Community| attributes.communities.contains(&c);
-        let confined = [Community::NO_EXPORT, Community::NO_EXPORT_SUBCONFED];
-        if has(Community::NO_ADVERTISE) || external && confined.into_iter().any(has) {
+        if !may_leave(&attributes, self.key.relation) {
             return None;
         }
+        match passing {
+            Passing::Reflected => {
+                changes.apply(&mut attributes);
+                reflect::mark(&mut attributes, sender.router_id, self.cluster);
+                attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
+            }
+            Passing::ByRule | Passing::Never => self.pass_on(&mut attributes, changes),
+        }
+        attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
+        self.longest = self.longest.max(block.len());
+        Some(by)
+    }
+
+    /// The next hop of a received route.
+    fn received_next_hop(
+        &self,
+        family: Family,
+        received: NextHop,
+        change: Option<NextHopChange>,
+        sender: &Origin,
+        passing: Passing,
+    ) -> Result<NextHop, &'static str> {
+        let link = &self.key.link;
+        let keep = || next_hop::keep(family, received, sender.ifindex, link);
+        match change {
+            None if passing == Passing::Reflected => keep(),
+            None => next_hop::choose(family, None, link),
+            Some(NextHopChange::Unchanged) => keep(),
+            Some(change) => changed_next_hop(family, change, Some(received.addr()), link),
+        }
+    }
+
+    /// What is different about a route that goes from or to another AS.
+    fn pass_on(&self, attributes: &mut Attributes, mut changes: Modifications) {
+        let external = self.key.relation.is_external();
         // A MED that another AS gave is for us alone (RFC 4271 §5.1.4).
         if external {
             attributes.med = None;
@@ -259,19 +296,23 @@ impl Exporter<'_> {
         if self.draining {
             drain(&mut changes);
         }
-        changes.apply(&mut attributes);
-        (attributes.originator_id, attributes.local_pref) = (
-            None,
-            (!external).then(|| attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)),
-        );
+        changes.apply(attributes);
+        let local_pref = attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF);
+        attributes.local_pref = (!external).then_some(local_pref);
+        attributes.originator_id = None;
         attributes.cluster_list.clear();
         if external {
             attributes.as_path.prepend(self.asn, 1);
         }
-        attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
-        self.longest = self.longest.max(block.len());
-        Some(by)
     }
+}
+
+/// Whether well-known communities let a route go to such a peer (RFC 1997).
+fn may_leave(attributes: &Attributes, to: Relation) -> bool {
+    let has = |c: Community| attributes.communities.contains(&c);
+    let confined = [Community::NO_EXPORT, Community::NO_EXPORT_SUBCONFED];
+    let held_back = to.is_external() && confined.into_iter().any(has);
+    !held_back && !has(Community::NO_ADVERTISE)
 }
 
 impl Export for Exporter<'_> {

@@ -9,6 +9,7 @@ use tapway_model::{Family, PeerName, PolicyName};
 use tapway_rib::{GroupConfig, GroupId, MemberId, Paths, Rib, SourceId};
 
 use super::peer::Peer;
+use super::reflect::Relation;
 use super::shared::Shared;
 use crate::config::PeerConfig;
 use crate::own::next_hop::Link;
@@ -23,8 +24,8 @@ const BACKLOG: usize = 1 << 20;
 pub(crate) struct GroupKey {
     pub(crate) family: Family,
     pub(crate) encode: EncodeContext,
-    /// The peers are in other ASes.
-    pub(crate) external: bool,
+    /// What the peers are to us.
+    pub(crate) relation: Relation,
     /// The policy.
     pub(crate) export: PolicyName,
     /// What next hops depend on.
@@ -140,9 +141,16 @@ impl Groups {
 /// What next hops towards a peer depend on; `None` until our addresses are known.
 pub(crate) fn link(peer: &PeerConfig, session: &Session) -> Option<Link> {
     let conn = session.conn.as_ref()?;
-    let remote = conn.info?.remote.ip().to_canonical();
+    let info = conn.info?;
+    let remote = info.remote.ip().to_canonical();
     let extended = conn.negotiated.as_ref()?.decode.extended_next_hop;
-    Some(Link::new(conn.addresses?, remote, extended, peer.next_hop))
+    Some(Link::new(
+        conn.addresses?,
+        remote,
+        info.ifindex,
+        extended,
+        peer.next_hop,
+    ))
 }
 
 impl Peer {
@@ -181,7 +189,7 @@ impl Peer {
         Some(GroupKey {
             family,
             encode: negotiated.encode,
-            external: negotiated.external,
+            relation: self.relation(negotiated.external),
             export: self.config.export.clone(),
             link,
             peer: by_peer.then(|| name.clone()),

@@ -4,7 +4,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use tapway_bgp_wire::{AttributeCode, Community, NextHop, NlriEntry, RawAttributes, Reach};
 use tapway_model::{Family, PeerName, Prefix};
@@ -83,13 +83,15 @@ impl<'a> Judge<'a> {
         if self.sender.external && as_path.first() != Some(self.sender.asn) {
             return Some(Refusal::FirstAs);
         }
-        let us = self.us.router_id.octets();
-        let has_us = |code| {
+        let has = |code, id: Ipv4Addr| {
             let attribute = raw.get(code);
-            attribute.is_some_and(|a| a.value.as_chunks::<4>().0.contains(&us))
+            attribute.is_some_and(|a| a.value.as_chunks::<4>().0.contains(&id.octets()))
         };
-        if has_us(AttributeCode::ORIGINATOR_ID) || has_us(AttributeCode::CLUSTER_LIST) {
-            return Some(Refusal::ReflectionLoop);
+        if has(AttributeCode::ORIGINATOR_ID, self.us.router_id) {
+            return Some(Refusal::OwnOriginator);
+        }
+        if has(AttributeCode::CLUSTER_LIST, self.us.cluster()) {
+            return Some(Refusal::OwnCluster);
         }
         let addr = next_hop.addr();
         let nowhere = matches!(next_hop, NextHop::LinkLocal(_)) && self.sender.ifindex == 0;

@@ -175,7 +175,10 @@ fn received(judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>) -> Receive
         communities: attributes.communities.iter().map(|c| c.0).collect(),
         large_communities: attributes.large_communities,
         extended_communities: attributes.extended_communities,
+        originator_id: attributes.originator_id,
+        cluster_list: attributes.cluster_list,
         refused,
+        best: route.best,
         stale: route.stale,
     }
 }
@@ -192,6 +195,8 @@ fn told(route: &ToldRoute<'_>, cx: &DecodeContext) -> AdvertisedRoute {
         communities: attributes.communities.iter().map(|c| c.0).collect(),
         large_communities: attributes.large_communities,
         extended_communities: attributes.extended_communities,
+        originator_id: attributes.originator_id,
+        cluster_list: attributes.cluster_list,
     }
 }
 

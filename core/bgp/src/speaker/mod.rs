@@ -18,6 +18,7 @@ mod lists;
 pub(crate) mod monitor;
 mod peer;
 mod receive;
+mod reflect;
 mod routes;
 mod send;
 mod shared;
@@ -83,7 +84,13 @@ impl Speaker {
     pub fn set_config(&mut self, now: Instant, config: SpeakerConfig) {
         let old = &self.shared.config;
         let reset = (old.asn, old.router_id) != (config.asn, config.router_id);
+        let cluster = old.cluster() != config.cluster();
         self.shared.set_config(config);
+        if cluster {
+            let Shared { groups, rib, .. } = &mut self.shared;
+            groups.export_changed(rib, |key| !key.relation.is_external());
+            self.each(now, |peer, shared| peer.judge_again(shared));
+        }
         if !reset {
             return self.work(now, work::SLICE);
         }

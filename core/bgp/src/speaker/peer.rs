@@ -4,7 +4,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{ErrorCode, PerFamily};
@@ -17,6 +17,7 @@ use super::event::{DownReason, Event, Notification};
 use super::export::Origin;
 use super::judge::Sender;
 use super::monitor::{Farewell, Watched};
+use super::reflect::Relation;
 use super::shared::{RateLimit, Shared};
 use crate::config::{PeerConfig, Reach};
 use crate::session::fsm::{self, State};
@@ -412,22 +413,53 @@ impl Peer {
         }
     }
 
+    /// What it is to us, when it is in another AS or not.
+    pub(crate) fn relation(&self, external: bool) -> Relation {
+        Relation::of(external, self.config.client)
+    }
+
     /// Its routes come by this session from now on; those that were kept stay the same ones.
     fn take_source(&mut self, shared: &mut Shared, negotiated: &Negotiated) {
-        let remote = self.main.conn.as_ref().and_then(|c| c.info);
-        // Each is a class of its own: policies may ask who sent a route.
-        let known = self.source.and_then(|source| shared.rib.source(source));
-        let known = known.filter(|known| known.external == negotiated.external);
+        let info = self.main.conn.as_ref().and_then(|c| c.info);
+        let origin = Origin {
+            peer: self.config.name.clone(),
+            known_as: self.config.known_as().clone(),
+            relation: self.relation(negotiated.external),
+            router_id: negotiated.router_id,
+            ifindex: info.map_or(0, |i| i.ifindex),
+        };
+        let addr = info.map_or(Ipv4Addr::UNSPECIFIED.into(), |i| {
+            i.remote.ip().to_canonical()
+        });
+        self.set_origin(shared, origin, addr);
+    }
+
+    /// It may be another relation of ours now: others hear of its routes, or no longer.
+    pub(super) fn relate(&mut self, shared: &mut Shared) {
+        let Some(source) = self.source else { return };
+        let (Some(info), Some(origin)) = (shared.rib.source(source), shared.sources.get(&source))
+        else {
+            return;
+        };
+        let (addr, mut origin) = (info.addr, origin.clone());
+        origin.relation = self.relation(origin.relation.is_external());
+        self.set_origin(shared, origin, addr);
+    }
+
+    fn set_origin(&mut self, shared: &mut Shared, origin: Origin, addr: IpAddr) {
+        // Each is a class of its own: export may ask who sent a route. What is different makes another one.
+        let known = self.source.and_then(|source| {
+            let same = shared.sources.get(&source) == Some(&origin);
+            shared.rib.source(source).filter(|_| same)
+        });
         let class = match known.map(|known| known.class) {
             Some(class) => class,
             None => shared.next_class(),
         };
         let info = SourceInfo {
-            router_id: negotiated.router_id,
-            addr: remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |i| {
-                i.remote.ip().to_canonical()
-            }),
-            external: negotiated.external,
+            router_id: origin.router_id,
+            addr,
+            external: origin.relation.is_external(),
             class,
         };
         let source = match self.source {
@@ -436,11 +468,6 @@ impl Peer {
                 source
             }
             None => shared.rib.add_source(info),
-        };
-        let origin = Origin {
-            peer: self.config.name.clone(),
-            known_as: self.config.known_as().clone(),
-            external: negotiated.external,
         };
         shared.sources.insert(source, origin);
         self.source = Some(source);

@@ -187,6 +187,7 @@ impl Peer {
             policy: policies.named(&key.export),
             key,
             asn: config.asn,
+            cluster: config.cluster(),
             draining: *draining,
             last: None,
             longest: 0,

@@ -7,6 +7,7 @@ mod hostile;
 mod large;
 pub(crate) mod net;
 mod policies;
+mod reflector;
 mod refresh;
 mod restart;
 mod routes;

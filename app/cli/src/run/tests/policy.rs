@@ -161,6 +161,7 @@ fn speaker(config: &Config, instances: &[Instance]) -> Speaker {
         asn: config.router.asn,
         router_id: Ipv4Addr::new(192, 0, 2, 11),
         graceful_restart: None,
+        cluster_id: None,
         maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
     };
     let mut speaker = Speaker::new(own, 1, StartKind::Cold);

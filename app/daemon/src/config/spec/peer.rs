@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerConfig, PeerNextHop,
-    PeerRange, Reach, Secret,
+    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerAsn, PeerConfig,
+    PeerNextHop, PeerRange, Reach, Secret,
 };
 use tapway_model::spec::SpecError;
 use tapway_model::{Domain, Family, IfName, PeerName, PolicyName, Prefix};
@@ -65,6 +65,8 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<Word<NextHopSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<String>,
@@ -82,8 +84,6 @@ pub struct PeerSpec {
     pub local_asn: Option<NotYet>,
     #[serde(skip_serializing)]
     pub role: Option<NotYet>,
-    #[serde(skip_serializing)]
-    pub client: Option<NotYet>,
 }
 
 /// `add_paths = { receive = …, send = … }`.
@@ -167,7 +167,6 @@ impl PeerSpec {
                 "local AS other than the router's",
             ),
             ("role", self.role, "BGP roles"),
-            ("client", self.client, "route reflection"),
         ])?;
         let address = self.address()?;
         if matches!(address, PeerAddress::Range(_)) && name.as_str().len() > RANGE_NAME {
@@ -185,9 +184,12 @@ impl PeerSpec {
             )
         })?;
         let (hold_time, keepalive) = self.timers()?;
-        let import = policy(self.import.as_deref(), "default-route", "import")?;
+        let client = self.client.unwrap_or(false);
+        // What a client announces is to be reflected.
+        let import = if client { "all" } else { "default-route" };
+        let import = policy(self.import.as_deref(), import, "import")?;
         let export = policy(self.export.as_deref(), "claims", "export")?;
-        Ok(PeerConfig {
+        let peer = PeerConfig {
             name,
             port: port(self.port)?,
             local_address: self.local_address(&address)?,
@@ -201,6 +203,7 @@ impl PeerSpec {
             reach: self.reach(&address)?,
             add_paths: self.add_paths()?,
             next_hop: self.next_hop()?,
+            client,
             install: self.install(&import)?,
             import,
             export,
@@ -212,7 +215,9 @@ impl PeerSpec {
             disabled: self.disabled.unwrap_or(false),
             address,
             range: None,
-        })
+        };
+        client_is_internal(&peer, None)?;
+        Ok(peer)
     }
 
     fn address(&self) -> Result<PeerAddress, SpecError> {
@@ -550,6 +555,28 @@ impl InstallSpec {
             prefsrc: self.prefsrc.as_ref().map(prefsrc).transpose()?,
         })
     }
+}
+
+/// Whether a client can be one: routes are reflected inside an AS. Without our own AS only what shows without it is found.
+///
+/// # Errors
+/// It is in another AS.
+pub(crate) fn client_is_internal(peer: &PeerConfig, us: Option<u32>) -> Result<(), SpecError> {
+    let other = match peer.asn {
+        PeerAsn::External => "another AS".to_owned(),
+        PeerAsn::Number(asn) if us.is_some_and(|us| us != asn) => format!("AS {asn}"),
+        PeerAsn::Number(_) | PeerAsn::Internal => return Ok(()),
+    };
+    if !peer.client {
+        return Ok(());
+    }
+    let ours = us.map(|us| format!(", {us},")).unwrap_or_default();
+    Err(wrong(
+        "client",
+        format!(
+            "only peers of our own AS{ours} can be clients, and this one is of {other}; remove the key, or write asn = \"internal\""
+        ),
+    ))
 }
 
 fn policy(text: Option<&str>, default: &str, key: &str) -> Result<PolicyName, SpecError> {

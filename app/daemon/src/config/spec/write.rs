@@ -64,6 +64,7 @@ impl From<&PeerConfig> for PeerSpec {
                     ipv6: ipv6.map(|a| a.to_string()),
                 }),
             }),
+            client: Some(peer.client),
             import: Some(peer.import.to_string()),
             export: Some(peer.export.to_string()),
             install: Some(match &peer.install {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::*;
-use crate::speaker::tests::net::addresses;
+use crate::speaker::tests::net::{IFINDEX, addresses};
 
 const PEER_V4: &str = "198.51.100.2";
 const PEER_V6: &str = "2001:db8::2";
@@ -264,12 +264,69 @@ fn rows() -> Vec<Row> {
 fn every_row() {
     for row in rows() {
         let peer = row.peer.parse().unwrap();
-        let mut link = Link::new(addresses(0), peer, false, PeerNextHop::default());
+        let mut link = Link::new(addresses(0), peer, IFINDEX, false, PeerNextHop::default());
         (row.change)(&mut link);
         let got = choose(row.family, row.explicit.map(|t| t.parse().unwrap()), &link);
         match (got, row.expected) {
             (Err(got), Err(part)) => assert!(got.contains(part), "{}: {got}", row.what),
             (got, expected) => assert_eq!(got, expected, "{}", row.what),
+        }
+    }
+}
+
+#[test]
+fn a_route_keeps_its_next_hop_where_the_peer_can_use_it() {
+    let pair = NextHop::V6WithLinkLocal {
+        global: "2001:db8::9".parse().unwrap(),
+        link_local: "fe80::9".parse().unwrap(),
+    };
+    let alone = NextHop::LinkLocal("fe80::9".parse().unwrap());
+    let far = v6("2001:db8::9");
+    let (ipv4, ipv6) = (Family::Ipv4, Family::Ipv6);
+    for (family, next_hop, peer, ifindex, extended, expected) in [
+        (
+            ipv4,
+            v4("198.51.100.9"),
+            PEER_V4,
+            7,
+            false,
+            Ok(v4("198.51.100.9")),
+        ),
+        // The peer's own: what it makes of that is its affair.
+        (ipv4, v4(PEER_V4), PEER_V4, 7, false, Ok(v4(PEER_V4))),
+        (ipv4, far, PEER_V4, 7, true, Ok(far)),
+        (ipv4, far, PEER_V4, 7, false, Err("RFC 8950")),
+        (
+            ipv6,
+            v4("198.51.100.9"),
+            PEER_V6,
+            7,
+            true,
+            Err("need an IPv6"),
+        ),
+        (ipv6, far, PEER_V6, 7, false, Ok(far)),
+        (ipv6, pair, PEER_V6, 7, false, Ok(far)),
+        (ipv6, pair, PEER_LL, 7, false, Ok(pair)),
+        (ipv6, pair, PEER_LL, 8, false, Ok(far)),
+        (ipv6, alone, PEER_LL, 7, false, Ok(alone)),
+        (ipv6, alone, PEER_LL, 8, false, Err("not on that link")),
+        (ipv6, alone, PEER_LL, 0, false, Err("not on that link")),
+        (ipv6, alone, PEER_V6, 7, false, Err("not on that link")),
+        (ipv4, alone, PEER_LL, 7, true, Ok(alone)),
+    ] {
+        let config = PeerNextHop::default();
+        let link = Link::new(
+            addresses(0),
+            peer.parse().unwrap(),
+            IFINDEX,
+            extended,
+            config,
+        );
+        let got = keep(family, next_hop, ifindex, &link);
+        let what = (family, next_hop, peer, ifindex, extended);
+        match (got, expected) {
+            (Err(got), Err(part)) => assert!(got.contains(part), "{what:?}: {got}"),
+            (got, expected) => assert_eq!(got, expected, "{what:?}"),
         }
     }
 }

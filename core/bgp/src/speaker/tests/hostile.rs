@@ -366,7 +366,7 @@ fn reflected_loops() {
                 originator_id: Some(us),
                 ..base.clone()
             },
-            Some(Refusal::ReflectionLoop),
+            Some(Refusal::OwnOriginator),
         ),
         (
             Attributes {
@@ -374,7 +374,7 @@ fn reflected_loops() {
                 cluster_list: vec![us],
                 ..base
             },
-            Some(Refusal::ReflectionLoop),
+            Some(Refusal::OwnCluster),
         ),
     ];
     for (attributes, refused) in rows {

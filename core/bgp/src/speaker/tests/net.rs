@@ -115,6 +115,7 @@ pub(crate) fn speaker_config(node: usize) -> SpeakerConfig {
         asn: asn(node),
         router_id: Ipv4Addr::new(192, 0, 2, node as u8 + 1),
         graceful_restart: None,
+        cluster_id: None,
         maximum_paths: MAXIMUM_PATHS,
     }
 }
@@ -143,6 +144,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         export: policy_name("claims"),
         install: None,
         range: None,
+        client: false,
         prefix_limit: 100_000,
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),

@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use tapway_bgp_wire::{
-    AsPath, Attributes, EncodeContext, NextHop, UpdateBuilder, encode_keepalive,
+    AsPath, Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, NlriEntry,
+    PerFamily, UpdateBuilder, encode_keepalive,
 };
 use tapway_model::{Domain, Family, Instant, NetworkName, Prefix};
 
 use super::net::*;
-use crate::config::{Install, PeerConfig};
+use crate::config::{Install, PeerAsn, PeerConfig};
 use crate::session::open::{Ourselves, our_open};
 use crate::*;
 
@@ -41,27 +42,63 @@ pub(super) fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Spe
                 ifindex: node as u32,
             }),
         );
-        let info = ConnInfo {
-            local: at(0, Transport::V4, 179),
-            remote,
-            ifindex: node as u32,
-        };
-        speaker.handle_accepted(NOW, conn(node), info);
-        speaker.set_local_addresses(NOW, conn(node), addresses(0));
-        let them = Ourselves {
-            asn: asn(node),
-            router_id: Ipv4Addr::new(192, 0, 2, node as u8 + 1),
-            restarting: false,
-            forwarding: Default::default(),
-        };
-        let mut bytes = Vec::new();
-        our_open(&them, &peer_config(0, Transport::V4)).encode(&mut bytes);
-        encode_keepalive(&mut bytes);
-        speaker.handle_data(NOW, conn(node), &bytes);
+        accept(
+            &mut speaker,
+            node,
+            conn(node),
+            Ipv4Addr::new(192, 0, 2, node as u8 + 1),
+        );
         assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
     }
     drain(&mut speaker);
     speaker
+}
+
+/// The peer connects, with this identifier: AS and add-path are as it is told of them.
+pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id: Ipv4Addr) {
+    let info = ConnInfo {
+        local: at(0, Transport::V4, 179),
+        remote: at(node, Transport::V4, 179),
+        ifindex: node as u32,
+    };
+    speaker.handle_accepted(NOW, conn, info);
+    speaker.set_local_addresses(NOW, conn, addresses(0));
+    let internal = speaker.peer_config(&tor(node)).unwrap().asn == PeerAsn::Internal;
+    let them = Ourselves {
+        asn: asn(if internal { 0 } else { node }),
+        router_id,
+        restarting: false,
+        forwarding: PerFamily::from_fn(|_| true),
+    };
+    let mut bytes = Vec::new();
+    our_open(&them, &peer_config(0, Transport::V4)).encode(&mut bytes);
+    encode_keepalive(&mut bytes);
+    speaker.handle_data(NOW, conn, &bytes);
+}
+
+/// What a peer reads of all that is written for it now.
+pub(super) fn routes_to(speaker: &mut Speaker, node: usize) -> Vec<(Prefix, NextHop, Attributes)> {
+    let cx = DecodeContext {
+        internal: true,
+        ..DecodeContext::default()
+    };
+    let mut routes = Vec::new();
+    while let Some(transmit) = speaker.poll_transmit(NOW) {
+        let mut rest = &transmit.bytes[..];
+        while transmit.conn == conn(node)
+            && let Some((len, frame)) = Frame::next(rest, cx.max_len()).unwrap()
+        {
+            if let Message::Update(update) = frame.decode(&cx).unwrap() {
+                for reach in update.reach() {
+                    let attributes = update.attributes().decode();
+                    let each = |e: NlriEntry| (e.prefix, reach.next_hop, attributes.clone());
+                    routes.extend(reach.nlri.iter().map(each));
+                }
+            }
+            rest = &rest[len..];
+        }
+    }
+    routes
 }
 
 pub(super) fn tor(node: usize) -> tapway_model::PeerName {

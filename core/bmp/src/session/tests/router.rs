@@ -94,6 +94,7 @@ fn config(number: u8, export: &str) -> PeerConfig {
         export: policy(export),
         install: None,
         range: None,
+        client: false,
         prefix_limit: 100_000,
         graceful_restart: None,
         disabled: false,
@@ -117,6 +118,7 @@ impl Router {
             asn: 65000,
             router_id: [192, 0, 2, 1].into(),
             graceful_restart: None,
+            cluster_id: None,
             maximum_paths: 4,
         };
         let now = Instant::from_nanos(1_000_000_000);
