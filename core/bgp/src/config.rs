@@ -123,13 +123,53 @@ pub enum Reach {
     Multihop(u8),
 }
 
-/// The next hop of what is sent to a peer, where the claim and the network say nothing.
+/// The next hop of what is sent to a peer in one family, where the claim and the network say nothing. What is reflected keeps
+/// its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHopTo<A> {
+    /// Our address on the session.
+    #[default]
+    Own,
+    /// Received routes keep theirs; own ones have our address.
+    Unchanged,
+    /// This one.
+    Address(A),
+}
+
+impl<A: Into<IpAddr> + Copy> NextHopTo<A> {
+    fn address(&self) -> Option<IpAddr> {
+        match self {
+            NextHopTo::Address(addr) => Some((*addr).into()),
+            NextHopTo::Own | NextHopTo::Unchanged => None,
+        }
+    }
+}
+
+/// The next hops of what is sent to a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerNextHop {
-    /// For IPv4 routes; our own address when absent.
-    pub ipv4: Option<Ipv4Addr>,
-    /// For IPv6 routes; our own address when absent.
-    pub ipv6: Option<Ipv6Addr>,
+    /// Of IPv4 routes.
+    pub ipv4: NextHopTo<Ipv4Addr>,
+    /// Of IPv6 routes.
+    pub ipv6: NextHopTo<Ipv6Addr>,
+}
+
+impl PeerNextHop {
+    /// The address that is to be the next hop, if one is written.
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.ipv4.address(),
+            Family::Ipv6 => self.ipv6.address(),
+        }
+    }
+
+    /// Whether received routes keep theirs.
+    pub fn is_unchanged(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4 == NextHopTo::Unchanged,
+            Family::Ipv6 => self.ipv6 == NextHopTo::Unchanged,
+        }
+    }
 }
 
 /// Whether add-path (RFC 7911) is offered.

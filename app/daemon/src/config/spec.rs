@@ -25,7 +25,8 @@ pub(crate) use community::{extended, extended_text, large, large_text, standard,
 pub use network::{NetworkSpec, NextHopSpec};
 pub(crate) use peer::client_is_internal;
 pub use peer::{
-    AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerSpec, graceful_restart,
+    AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerNextHopSpec, PeerSpec,
+    graceful_restart,
 };
 pub(crate) use policy::origin_of;
 pub use policy::{

@@ -5,7 +5,7 @@ use super::*;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use tapway_bgp::Community;
-use tapway_bgp::config::{Install, PeerAddress, PeerAsn, Reach};
+use tapway_bgp::config::{Install, NextHopTo, PeerAddress, PeerAsn, Reach};
 use tapway_model::{Domain, Family};
 
 const SMALLEST: &str = "[router]\nasn = 64612\n";
@@ -120,6 +120,12 @@ install = true
 [peer.leaf]
 interface = "eth1"
 asn = 65001
+next_hop = { ipv4 = "unchanged", ipv6 = "2001:db8::9" }
+
+[peer.exchange]
+address = "192.0.2.98"
+asn = 65002
+next_hop = "unchanged"
 
 [network.public]
 gateway = ["169.254.0.1", "fe80::1"]
@@ -190,6 +196,12 @@ fn every_key_arrives() {
         Some(IpAddr::from([192, 0, 2, 11]))
     );
     assert_eq!(config.peers["rr"].reach, Reach::Multihop(4));
+    let hops = |peer: &str| config.peers[peer].next_hop;
+    let (own, unchanged) = (NextHopTo::Own, NextHopTo::Unchanged);
+    assert_eq!((hops("rr").ipv4, hops("rr").ipv6), (own, NextHopTo::Own));
+    let leaf = NextHopTo::Address("2001:db8::9".parse().unwrap());
+    assert_eq!((hops("leaf").ipv4, hops("leaf").ipv6), (unchanged, leaf));
+    assert_eq!(hops("exchange").ipv6, NextHopTo::Unchanged);
     let public = config
         .networks
         .iter()
@@ -380,7 +392,11 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
         ),
         (
             "next_hop = \"us\"",
-            "peer.tor1.next_hop: \"us\" is not known",
+            "peer.tor1.next_hop: \"us\" is not known; write \"self\", \"unchanged\" or {",
+        ),
+        (
+            "next_hop = { ipv4 = \"unchanged\", ipv6 = \"us\" }",
+            "peer.tor1.next_hop.ipv6: \"us\" is not",
         ),
         // What this version does not have.
         (
@@ -412,10 +428,6 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
         (
             "add_paths = { send = { max = 8 } }",
             "peer.tor1.add_paths: this version",
-        ),
-        (
-            "next_hop = \"unchanged\"",
-            "peer.tor1.next_hop: this version",
         ),
     ] {
         let found = problems(&peer(keys));

@@ -59,11 +59,7 @@ pub(crate) fn choose(
     if let Some(addr) = explicit {
         return fixed(family, addr, link);
     }
-    let configured = match family {
-        Family::Ipv4 => link.configured.ipv4.map(IpAddr::V4),
-        Family::Ipv6 => link.configured.ipv6.map(IpAddr::V6),
-    };
-    if let Some(addr) = configured {
+    if let Some(addr) = link.configured.address(family) {
         return fixed(family, addr, link);
     }
     match family {

@@ -279,7 +279,9 @@ impl Exporter<'_> {
         let link = &self.key.link;
         let keep = || next_hop::keep(family, received, sender.ifindex, link);
         match change {
+            // A reflector's own settings are for what it passes on, not for what it reflects (RFC 4456 §10).
             None if passing == Passing::Reflected => keep(),
+            None if link.configured.is_unchanged(family) => keep(),
             None => next_hop::choose(family, None, link),
             Some(NextHopChange::Unchanged) => keep(),
             Some(change) => changed_next_hop(family, change, Some(received.addr()), link),

@@ -200,8 +200,9 @@ impl Peer {
     /// Whether a route to this peer may name the peer itself as its next hop.
     fn may_be_next_hop(&self, shared: &Shared, addr: core::net::IpAddr) -> bool {
         let configured = self.config.next_hop;
-        configured.ipv4.is_some_and(|a| addr == a)
-            || configured.ipv6.is_some_and(|a| addr == a)
+        Family::ALL
+            .iter()
+            .any(|f| configured.address(*f) == Some(addr))
             || shared.own.have_next_hop(addr)
             || shared.policies.sets_next_hop(&self.config.export, addr)
     }

@@ -1,5 +1,7 @@
 //! `[peer.NAME]`.
 
+mod paths;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -7,18 +9,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, Install, InstallChange, PeerAddress, PeerAsn, PeerConfig,
-    PeerNextHop, PeerRange, Reach, Secret,
+    GracefulRestart, Install, InstallChange, PeerAddress, PeerAsn, PeerConfig, PeerRange, Reach,
+    Secret,
 };
 use tapway_model::spec::SpecError;
 use tapway_model::{Domain, Family, IfName, PeerName, PolicyName, Prefix};
 use tapway_node::{CLAIM_METRIC, LAST_RESORT_METRIC};
 
 use super::address::{BGP_PORT, host_address, is_link_local, of_family, peer_address, peer_asn};
-use super::network::{NextHopSpec, table};
+use super::network::table;
 use super::policy::policy_name;
-use super::{HIDDEN, each, refuse, within, wrong};
+use super::{HIDDEN, each, refuse, wrong};
 use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
+pub use paths::{AddPathsSpec, PeerNextHopSpec};
 
 /// A peer, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +66,7 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub add_paths: Option<Word<AddPathsSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_hop: Option<Word<NextHopSpec>>,
+    pub next_hop: Option<Word<PeerNextHopSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,18 +87,6 @@ pub struct PeerSpec {
     pub local_asn: Option<NotYet>,
     #[serde(skip_serializing)]
     pub role: Option<NotYet>,
-}
-
-/// `add_paths = { receive = …, send = … }`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AddPathsSpec {
-    /// Take several paths of a prefix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receive: Option<bool>,
-    /// Send several.
-    #[serde(default, skip_serializing)]
-    pub send: Option<NotYet>,
 }
 
 /// `install = { table = …, metric = …, prefsrc = … }`.
@@ -464,53 +455,6 @@ impl PeerSpec {
                         format!("{hops} hops are not possible; write 1 to 255"),
                     )),
                 }
-            }
-        }
-    }
-
-    fn add_paths(&self) -> Result<AddPaths, SpecError> {
-        let no_send = || {
-            wrong(
-                "add_paths",
-                "this version of tapway cannot send several paths yet; write \"receive\" or remove the key",
-            )
-        };
-        match &self.add_paths {
-            None => Ok(AddPaths::default()),
-            Some(Word::Word(word)) => match word.as_str() {
-                "receive" => Ok(AddPaths { receive: true }),
-                "send" | "both" => Err(no_send()),
-                other => Err(wrong(
-                    "add_paths",
-                    format!("{other:?} is not known; write \"receive\" or remove the key"),
-                )),
-            },
-            Some(Word::Table(table)) if table.send == Some(NotYet::On) => Err(no_send()),
-            Some(Word::Table(table)) => Ok(AddPaths {
-                receive: table.receive.unwrap_or(false),
-            }),
-        }
-    }
-
-    fn next_hop(&self) -> Result<PeerNextHop, SpecError> {
-        match &self.next_hop {
-            None => Ok(PeerNextHop::default()),
-            Some(Word::Word(word)) => match word.as_str() {
-                "self" => Ok(PeerNextHop::default()),
-                "unchanged" => Err(wrong(
-                    "next_hop",
-                    "this version of tapway cannot pass next hops on unchanged yet; remove the key",
-                )),
-                other => Err(wrong(
-                    "next_hop",
-                    format!(
-                        "{other:?} is not known; write \"self\" or {{ ipv4 = \"192.0.2.1\", ipv6 = \"2001:db8::1\" }}"
-                    ),
-                )),
-            },
-            Some(Word::Table(table)) => {
-                let (ipv4, ipv6) = table.parse().map_err(|e| within("next_hop", e))?;
-                Ok(PeerNextHop { ipv4, ipv6 })
             }
         }
     }

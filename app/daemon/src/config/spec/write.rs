@@ -57,13 +57,7 @@ impl From<&PeerConfig> for PeerSpec {
                 Reach::Direct | Reach::TtlSecurity => None,
             },
             add_paths: peer.add_paths.receive.then(|| Word::Word("receive".into())),
-            next_hop: Some(match (peer.next_hop.ipv4, peer.next_hop.ipv6) {
-                (None, None) => Word::Word("self".into()),
-                (ipv4, ipv6) => Word::Table(NextHopSpec {
-                    ipv4: ipv4.map(|a| a.to_string()),
-                    ipv6: ipv6.map(|a| a.to_string()),
-                }),
-            }),
+            next_hop: Some((&peer.next_hop).into()),
             client: Some(peer.client),
             import: Some(peer.import.to_string()),
             export: Some(peer.export.to_string()),

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::*;
+use crate::config::NextHopTo;
 use crate::speaker::tests::net::{IFINDEX, addresses};
 
 const PEER_V4: &str = "198.51.100.2";
@@ -158,7 +159,7 @@ fn rows() -> Vec<Row> {
             Ipv4,
             PEER_V4,
             Some("192.0.2.9"),
-            |l| l.configured.ipv4 = Some([9, 9, 9, 9].into()),
+            |l| l.configured.ipv4 = NextHopTo::Address([9, 9, 9, 9].into()),
             Ok(v4("192.0.2.9")),
         ),
         row(
@@ -166,7 +167,7 @@ fn rows() -> Vec<Row> {
             Ipv4,
             PEER_V4,
             None,
-            |l| l.configured.ipv4 = Some([9, 9, 9, 9].into()),
+            |l| l.configured.ipv4 = NextHopTo::Address([9, 9, 9, 9].into()),
             Ok(v4("9.9.9.9")),
         ),
         row(
@@ -174,7 +175,7 @@ fn rows() -> Vec<Row> {
             Ipv6,
             PEER_V4,
             None,
-            |l| l.configured.ipv4 = Some([9, 9, 9, 9].into()),
+            |l| l.configured.ipv4 = NextHopTo::Address([9, 9, 9, 9].into()),
             Ok(v6("2001:db8::1")),
         ),
         row(
@@ -256,6 +257,15 @@ fn rows() -> Vec<Row> {
             Some("::ffff:192.0.2.1"),
             |_| {},
             Err("no unicast"),
+        ),
+        // Own routes have none that could stay.
+        row(
+            "unchanged",
+            Ipv4,
+            PEER_V4,
+            None,
+            |l| l.configured.ipv4 = NextHopTo::Unchanged,
+            Ok(v4("198.51.100.1")),
         ),
     ])
 }

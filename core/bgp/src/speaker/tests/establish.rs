@@ -364,7 +364,7 @@ fn changed_settings_reset_only_if_they_must() {
         ),
         (
             "next hop",
-            |p| p.next_hop.ipv4 = Some([192, 0, 2, 77].into()),
+            |p| p.next_hop.ipv4 = config::NextHopTo::Address([192, 0, 2, 77].into()),
             PeerChange::Applied,
         ),
         ("limit", |p| p.prefix_limit = 5, PeerChange::Applied),

@@ -13,7 +13,7 @@ use tapway_model::{Family, Prefix};
 
 use super::net::*;
 use super::several::{self, NOW, conn, tor};
-use crate::config::{Match, PeerAsn, PeerConfig, Policy, Rule, Set, Verdict};
+use crate::config::{Match, NextHopTo, PeerAsn, PeerConfig, Policy, Rule, Set, Verdict};
 use crate::*;
 
 /// Nodes 1 and 2 are clients, 3 and 4 other routers of our AS, 5 is in another one.
@@ -364,4 +364,50 @@ fn the_originators_identifier_follows_it() {
             router_id(0)
         )]
     );
+}
+
+#[test]
+fn next_hops_of_own_passed_on_and_reflected_routes() {
+    let everything = [true, false].map(|from_peer| Rule {
+        matches: Match {
+            from_peer,
+            ..Match::default()
+        },
+        set: Set::default(),
+        call: None,
+        action: Verdict::Accept,
+    });
+    let (own, sent, written) = ("198.51.100.1", "198.51.100.6", "198.51.100.99");
+    let reflected = "198.51.100.2";
+    for (setting, hops) in [
+        (NextHopTo::Own, [own, own, reflected]),
+        (NextHopTo::Unchanged, [own, sent, reflected]),
+        (
+            NextHopTo::Address(written.parse().unwrap()),
+            [written, written, reflected],
+        ),
+    ] {
+        let mut speaker = several::with(5, |node, peer| {
+            reflecting(node, peer);
+            peer.export = policy_name("everything");
+            if node == 2 {
+                peer.next_hop.ipv4 = setting;
+            }
+        });
+        let policy = Policy {
+            name: policy_name("everything"),
+            rules: everything.clone().into(),
+        };
+        speaker.set_policies(NOW, [policy]);
+        speaker.announce(NOW, announcement("203.0.113.1/32"));
+        tell(&mut speaker, EXTERNAL, "203.0.113.2/32", |_| ());
+        tell(&mut speaker, 1, "203.0.113.3/32", |_| ());
+        rest(&mut speaker);
+        let hop = |r: AdvertisedRoute| r.next_hop.to_string();
+        let told: Vec<_> = speaker.advertised(&tor(2)).map(hop).collect();
+        assert_eq!(told, hops, "{setting:?}");
+        // The others' setting is their own.
+        let told: Vec<_> = speaker.advertised(&tor(3)).map(hop).collect();
+        assert_eq!(told, [own, own, reflected]);
+    }
 }

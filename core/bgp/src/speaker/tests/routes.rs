@@ -147,7 +147,7 @@ fn large_as_numbers() {
 fn explicit_next_hops() {
     let mut net = established(Transport::V4, |node, _, peer| {
         if node == 1 {
-            peer.next_hop.ipv4 = Some([198, 51, 100, 99].into());
+            peer.next_hop.ipv4 = config::NextHopTo::Address([198, 51, 100, 99].into());
         }
     });
     let now = net.now;
