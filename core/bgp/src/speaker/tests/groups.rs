@@ -355,6 +355,9 @@ fn a_withdraw_goes_before_what_is_compared_again() {
     let id = listed.id;
     speaker.announce(NOW, listed);
     rest(&mut speaker);
+    // So that the one that goes is the last in turn.
+    speaker.announce(NOW, announcement("203.0.113.2/32"));
+    rest(&mut speaker);
     let before = sent_to(&speaker, 1);
     speaker.withdraw(NOW, &id);
     assert!(speaker.poll_transmit(NOW).is_some());
