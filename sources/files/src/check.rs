@@ -20,7 +20,7 @@ pub fn check(directory: &Path) -> io::Result<(usize, Vec<Problem>)> {
     let mut shelf = Shelf::new(config.path.display().to_string(), config.remembered);
     let mut good = 0;
     let mut problems = Vec::new();
-    for event in shelf.list(files) {
+    for event in shelf.list(files, |_| false) {
         match event {
             FileEvent::Source(tapway_intent::SourceEvent::Put(_)) => good += 1,
             FileEvent::Problem(problem) => problems.push(problem),

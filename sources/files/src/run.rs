@@ -104,9 +104,11 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
         if !files.is_empty() {
             self.device = Some(identity.device);
         }
-        self.held.clear();
         self.last_words = None;
-        let events = self.shelf.list(files);
+        let now = Instant::now();
+        let there = |file: &String| files.iter().any(|(name, _)| name == file);
+        self.held.retain(|file, until| *until > now && !there(file));
+        let events = self.shelf.list(files, |file| self.held.contains_key(file));
         self.say(events)?;
         loop {
             self.wait(&watch, self.next_timeout());

@@ -57,13 +57,18 @@ impl Shelf {
         }
     }
 
-    /// Takes the whole directory, files in order of their names, and says it as a full listing.
-    pub(crate) fn list(&mut self, present: Vec<(String, Reading)>) -> Vec<FileEvent> {
+    /// Takes the whole directory, files in order of their names, and says it as a full listing. Of files that are not there,
+    /// those that may still come back stay.
+    pub(crate) fn list(
+        &mut self,
+        present: Vec<(String, Reading)>,
+        comes_back: impl Fn(&str) -> bool,
+    ) -> Vec<FileEvent> {
         let there: BTreeSet<&String> = present.iter().map(|(file, _)| file).collect();
         let mut group: Vec<(String, Reading)> = self
             .files
             .keys()
-            .filter(|file| !there.contains(file))
+            .filter(|file| !there.contains(file) && !comes_back(file))
             .map(|file| (file.clone(), Reading::Absent))
             .collect();
         group.extend(present);

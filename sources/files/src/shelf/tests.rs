@@ -48,23 +48,28 @@ fn group(rows: &[(&str, Reading)]) -> Vec<(String, Reading)> {
         .collect()
 }
 
+/// No file comes back.
+fn nobody(_: &str) -> bool {
+    false
+}
+
 #[test]
 fn a_listing_says_everything() {
     let mut shelf = shelf(&[]);
-    let events = shelf.list(group(&[
-        ("a.toml", good("a", "t0")),
-        ("b.toml", good("b", "t1")),
-    ]));
+    let events = shelf.list(
+        group(&[("a.toml", good("a", "t0")), ("b.toml", good("b", "t1"))]),
+        nobody,
+    );
     assert_eq!(words(events), ["begin", "put a t0", "put b t1", "complete"]);
-    let events = shelf.list(group(&[("b.toml", good("b", "t1"))]));
+    let events = shelf.list(group(&[("b.toml", good("b", "t1"))]), nobody);
     assert_eq!(words(events), ["begin", "put b t1", "complete"]);
-    assert_eq!(words(shelf.list(Vec::new())), ["begin", "complete"]);
+    assert_eq!(words(shelf.list(Vec::new(), nobody)), ["begin", "complete"]);
 }
 
 #[test]
 fn changes_are_said_once() {
     let mut shelf = shelf(&[]);
-    shelf.list(Vec::new());
+    shelf.list(Vec::new(), nobody);
     for (row, said) in [
         (group(&[("a.toml", good("a", "t0"))]), vec!["put a t0"]),
         (group(&[("a.toml", good("a", "t0"))]), vec![]),
@@ -98,7 +103,7 @@ fn changes_are_said_once() {
 #[test]
 fn the_last_good_version_stays_until_mended_or_deleted() {
     let mut shelf = shelf(&[]);
-    shelf.list(group(&[("x.toml", good("x", "t0"))]));
+    shelf.list(group(&[("x.toml", good("x", "t0"))]), nobody);
     let one = |r: Reading| group(&[("x.toml", r)]);
     assert_eq!(
         words(shelf.apply(one(bad("torn", "x")))),
@@ -110,7 +115,7 @@ fn the_last_good_version_stays_until_mended_or_deleted() {
         ["problem /d/x.toml: worse"]
     );
     assert_eq!(
-        words(shelf.list(one(bad("worse", "x")))),
+        words(shelf.list(one(bad("worse", "x")), nobody)),
         ["begin", "put x t0", "complete"]
     );
     assert_eq!(
@@ -130,10 +135,10 @@ fn the_last_good_version_stays_until_mended_or_deleted() {
 #[test]
 fn a_name_belongs_to_the_first_file() {
     let mut shelf = shelf(&[]);
-    let events = shelf.list(group(&[
-        ("b.toml", good("w", "t0")),
-        ("c.toml", good("w", "t1")),
-    ]));
+    let events = shelf.list(
+        group(&[("b.toml", good("w", "t0")), ("c.toml", good("w", "t1"))]),
+        nobody,
+    );
     let told = "problem /d/c.toml:1:8: name: w is the name of the instance in /d/b.toml already; give it another name or delete one of the files";
     assert_eq!(words(events), [told, "begin", "put w t0", "complete"]);
     // A later file with an earlier name does not take it over.
@@ -155,10 +160,10 @@ fn a_name_belongs_to_the_first_file() {
 fn what_was_said_before_the_restart_stands_in_for_a_broken_file() {
     let known = [("x", "t0"), ("y", "t1"), ("z", "t2")];
     let mut one = shelf(&known);
-    let events = one.list(group(&[
-        ("x.toml", bad("torn", "x")),
-        ("y.toml", good("y", "t9")),
-    ]));
+    let events = one.list(
+        group(&[("x.toml", bad("torn", "x")), ("y.toml", good("y", "t9"))]),
+        nobody,
+    );
     assert_eq!(
         words(events),
         [
@@ -175,10 +180,10 @@ fn what_was_said_before_the_restart_stands_in_for_a_broken_file() {
     );
     // Not when a good file says it.
     let mut two = shelf(&known);
-    let events = two.list(group(&[
-        ("a.toml", bad("torn", "y")),
-        ("y.toml", good("y", "t9")),
-    ]));
+    let events = two.list(
+        group(&[("a.toml", bad("torn", "y")), ("y.toml", good("y", "t9"))]),
+        nobody,
+    );
     assert_eq!(words(events)[1..], ["begin", "put y t9", "complete"]);
     // Only at the start.
     let events = two.apply(group(&[("z.toml", bad("torn", "z"))]));
@@ -188,7 +193,7 @@ fn what_was_said_before_the_restart_stands_in_for_a_broken_file() {
 #[test]
 fn removing_a_broken_file_that_meant_nothing_is_no_removal() {
     let mut shelf = shelf(&[]);
-    shelf.list(group(&[("x.toml", bad("torn", "x"))]));
+    shelf.list(group(&[("x.toml", bad("torn", "x"))]), nobody);
     assert_eq!(
         words(shelf.apply(group(&[("x.toml", Reading::Absent)]))),
         ["mended /d/x.toml"]
