@@ -303,3 +303,25 @@ fn what_is_gone_without_a_word_is_put_back_after_one_scan() {
     assert!(host.has(&want));
     assert!(host.notices().contains(&Notice::Repaired(want.key())));
 }
+
+#[test]
+fn a_change_of_what_one_scan_missed_asks_for_another() {
+    let mut host = Host::new();
+    let want = direct("203.0.113.1/32", 1);
+    host.fib.set_want(want.clone());
+    host.run();
+    host.notices();
+    host.later(10_000);
+    scan_without(&mut host, &want);
+    // Before the kernel could be asked by adding it.
+    let other = direct("203.0.113.1/32", 2);
+    host.fib.set_want(other.clone());
+    assert_eq!(host.run(), NOTHING, "whose it is has to be known first");
+    host.later(1_000);
+    host.run();
+    assert!(host.notices().contains(&Notice::ScanNeeded));
+    host.scan();
+    host.run();
+    assert!(host.has(&other));
+    assert!(host.fib.in_sync(&other.key()));
+}

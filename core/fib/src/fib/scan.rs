@@ -158,7 +158,9 @@ impl Fib {
             _ => false,
         };
         if as_wanted && !slot.missed {
-            // Asked by adding it: what is wanted is not withdrawn because of one list.
+            // Asked by adding it: what is wanted is not withdrawn because of one list. Another one settles it also when
+            // it is not wanted any more by then.
+            self.scan.again = true;
             slot.missed = true;
             slot.unsure = true;
             slot.disturbed = true;
