@@ -7,9 +7,12 @@ mod firewall;
 mod networkd;
 mod port;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use tapway_api::doctor::{Check, CheckStatus, Diagnosis};
+use tapway_bgp::Speaker;
+use tapway_model::PeerName;
 use tapway_node::Node;
 use tapway_sys::sysctl;
 
@@ -32,6 +35,8 @@ pub struct Facts {
     pub rpki: Vec<String>,
     /// How many caches there are.
     pub rpki_caches: usize,
+    /// Peers that hear from us of routes that are not in the kernel, with those who sent them.
+    pub transit: Vec<String>,
 }
 
 impl Facts {
@@ -72,8 +77,30 @@ impl Facts {
                 .collect(),
             rpki: Vec::new(),
             rpki_caches: 0,
+            transit: transit_of(node.speaker()),
         }
     }
+}
+
+/// Who draws packets here for which the kernel has no route.
+fn transit_of(speaker: &Speaker) -> Vec<String> {
+    // The members of a range are alike.
+    let mut kinds: BTreeMap<&PeerName, (PeerName, bool)> = BTreeMap::new();
+    for peer in speaker.peers() {
+        if let Some(config) = speaker.peer_config(&peer.name) {
+            let installs = config.install.is_some();
+            kinds.insert(config.known_as(), (peer.name, installs));
+        }
+    }
+    let unwired = |to: &PeerName| -> Vec<String> {
+        let from = kinds.iter().filter(|(_, (_, installs))| !installs);
+        let drawn = from.filter(|(_, (from, _))| speaker.draws_transit(to, from));
+        drawn.map(|(kind, _)| kind.to_string()).collect()
+    };
+    let rows = kinds.iter().map(|(kind, (to, _))| (kind, unwired(to)));
+    rows.filter(|(_, senders)| !senders.is_empty())
+        .map(|(name, senders)| format!("{name} may be told what {} sent", senders.join(", ")))
+        .collect()
 }
 
 /// All checks. Blocks on files and on one run of `nft`.
@@ -88,6 +115,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         kernel_objects(&facts.kernel_problems),
         state(facts.not_kept.as_deref()),
         rpki(&facts.rpki, facts.rpki_caches),
+        transit(&facts.transit),
     ];
     checks.extend(facts.peers_down.iter().map(|(peer, why)| {
         with_remedy(
@@ -216,6 +244,20 @@ fn rpki(problems: &[String], caches: usize) -> Check {
             with_remedy(found, "tapway rpki")
         }
     }
+}
+
+fn transit(unwired: &[String]) -> Check {
+    if unwired.is_empty() {
+        let summary = "no peer is told to send here what the kernel has no route for";
+        return check("transit", CheckStatus::Ok, summary);
+    }
+    let summary = "peers send packets here for routes that are not put in the kernel; they may go round in a loop";
+    let mut found = check("transit", CheckStatus::Warning, summary);
+    found.detail = unwired.iter().take(10).cloned().collect();
+    with_remedy(
+        found,
+        "set install = true at the peers that send these routes, or next_hop = \"unchanged\" in the rule with from = \"peer\"",
+    )
 }
 
 fn kernel_objects(problems: &[String]) -> Check {

@@ -1,6 +1,7 @@
 //! What one router sent goes to another where a rule says so, and nowhere else.
 
 use serde_json::json;
+use tapway_api::doctor::{CheckStatus, Diagnosis};
 use tapway_lab::Tapwayd;
 use tapway_lab::peers::{self, Neighbor, Router};
 
@@ -57,6 +58,12 @@ fn a_rule_passes_on_what_a_peer_sent() {
         [HOST.parse::<std::net::IpAddr>().expect("an address")]
     );
     assert_eq!(route.communities, ["64612:7"]);
+    // Packets for it come here, and the kernel has no route.
+    let diagnosis: Diagnosis = tapwayd.json(&["doctor"]);
+    let check = diagnosis.checks.iter().find(|c| c.name == "transit");
+    let check = check.expect("the check is there");
+    assert_eq!(check.status, CheckStatus::Warning);
+    assert_eq!(check.detail, ["frr may be told what bird sent"]);
     // `all` is for our own, and nobody is told what it sent itself.
     gobgp.wait_until("host", SOON, "the claim alone", &mut |view| {
         view.established && view.has_exactly(&[CLAIM])

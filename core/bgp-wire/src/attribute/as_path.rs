@@ -120,6 +120,11 @@ impl AsPath {
         self.segments.is_empty()
     }
 
+    /// Whether some segment is one of a confederation (RFC 5065).
+    pub fn has_confederation(&self) -> bool {
+        self.segments.iter().any(|s| s.kind.is_confederation())
+    }
+
     /// The neighbouring AS: the first of a leading sequence.
     pub fn first(&self) -> Option<u32> {
         let first = self.segments.iter().find(|s| !s.kind.is_confederation())?;

@@ -104,6 +104,9 @@ pub(crate) fn keep(
     ifindex: u32,
     link: &Link,
 ) -> Result<NextHop, &'static str> {
+    if link.peer == Some(next_hop.addr()) {
+        return Err("the next hop is the peer itself");
+    }
     let same_link = ifindex != 0 && link.link_local == Some(ifindex);
     match (family, next_hop) {
         (Family::Ipv4, NextHop::V4(_)) => Ok(next_hop),

@@ -26,7 +26,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tapway_model::PolicyName;
+use tapway_model::{PeerName, PolicyName};
 
 use crate::config::{InstallChange, Policy, Rule, SetNextHop};
 pub use calls::{CallError, CallFault, check_calls};
@@ -103,6 +103,8 @@ pub(crate) struct Traits {
     pub(crate) peers: bool,
     /// It says where routes go in the kernel.
     pub(crate) installs: bool,
+    /// It speaks of routes that a peer sent.
+    pub(crate) received: bool,
 }
 
 impl Traits {
@@ -114,6 +116,7 @@ impl Traits {
             rpki,
             peers: any(|r| !r.matches.peers.is_empty()),
             installs: any(|r| r.set.install != InstallChange::default()),
+            received: any(|r| r.matches.from_peer),
         }
     }
 
@@ -123,6 +126,7 @@ impl Traits {
             rpki: self.rpki || other.rpki,
             peers: self.peers || other.peers,
             installs: self.installs || other.installs,
+            received: self.received || other.received,
         }
     }
 }
@@ -200,6 +204,25 @@ impl Policies {
         };
         self.any(name, |_, policy| {
             policy.is_some_and(|p| p.rules.iter().any(sets))
+        })
+    }
+
+    /// Whether a policy, or one that it calls, speaks of routes that this peer sent.
+    pub(crate) fn passes_on(&self, name: &PolicyName, sender: &PeerName) -> bool {
+        let of_sender = |rule: &Rule| {
+            let from = &rule.matches.received_from;
+            rule.matches.from_peer && (from.is_empty() || from.contains(sender))
+        };
+        self.any(name, |_, policy| {
+            policy.is_some_and(|p| p.rules.iter().any(of_sender))
+        })
+    }
+
+    /// Whether a policy, or one that it calls, can leave a route its next hop.
+    pub(crate) fn keeps_next_hop(&self, name: &PolicyName) -> bool {
+        let keeps = |rule: &Rule| rule.set.next_hop == Some(SetNextHop::Unchanged);
+        self.any(name, |_, policy| {
+            policy.is_some_and(|p| p.rules.iter().any(keeps))
         })
     }
 

@@ -79,6 +79,20 @@ impl Peer {
         })
     }
 
+    /// Whether it may still send its first routes after our restart. One that restarted itself waits for us, too, and one
+    /// without graceful restart need not say when they are complete (RFC 4724 §4.1).
+    pub(crate) fn first_routes_to_come(&self, family: Family) -> bool {
+        if self.disabled || !self.config.families.contains(&family) {
+            return false;
+        }
+        if !self.established() {
+            return self.history.established_count == 0;
+        }
+        let restart = self.main.negotiated().and_then(|n| n.restart.as_ref());
+        let will_say = restart.is_some_and(|r| !r.restarted);
+        will_say && self.speaks(family) && !self.inbound[family].end_of_rib
+    }
+
     /// Whether it installs routes of a family and may still send its first ones.
     pub(crate) fn awaits_first_routes(&self, family: Family) -> bool {
         let wanted = self.config.install.is_some()

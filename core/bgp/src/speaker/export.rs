@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use tapway_bgp_wire::{AsPath, Attributes, Community, NextHop};
+use tapway_bgp_wire::{AsPath, Attributes, Community, ExtendedCommunity, NextHop};
 use tapway_model::{Domain, Family, PeerName, PolicyName, Prefix};
 use tapway_rib::{Export, Exported, GroupId, RouteView, SourceId};
 use tapway_rpki::VrpTable;
@@ -117,12 +117,15 @@ fn changed_next_hop(
 }
 
 /// The attributes of an own route (RFC 4271 §5.1).
-fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
+fn attributes(changes: &Modifications, asn: u32, external: bool, draining: bool) -> Attributes {
     let mut attributes = Attributes {
         local_pref: Some(DEFAULT_LOCAL_PREF),
         ..Attributes::default()
     };
     changes.apply(&mut attributes);
+    if draining {
+        make_last_choice(&mut attributes);
+    }
     if external {
         attributes.as_path.prepend(asn, 1);
         attributes.local_pref = None;
@@ -133,9 +136,9 @@ fn attributes(changes: &Modifications, asn: u32, external: bool) -> Attributes {
 }
 
 /// Makes a route the last choice (RFC 8326 §4).
-fn drain(changes: &mut Modifications) {
-    changes.local_pref = Some(0);
-    let communities = changes.communities.get_or_insert_default();
+fn make_last_choice(attributes: &mut Attributes) {
+    attributes.local_pref = Some(0);
+    let communities = &mut attributes.communities;
     if !communities.contains(&Community::GRACEFUL_SHUTDOWN) {
         communities.push(Community::GRACEFUL_SHUTDOWN);
         communities.sort_unstable();
@@ -202,16 +205,14 @@ impl Exporter<'_> {
             return None;
         }
         let next_hop = next_hop(announcement, changes.next_hop.take(), &self.key.link).ok()?;
-        if self.draining {
-            drain(&mut changes);
-        }
         if let Some((for_changes, by, written)) = &self.last
             && (for_changes, *by) == (&changes, next_hop)
         {
             block.extend_from_slice(written);
             return Some(next_hop);
         }
-        attributes(&changes, self.asn, self.key.relation.is_external()).encode_with(
+        let external = self.key.relation.is_external();
+        attributes(&changes, self.asn, external, self.draining).encode_with(
             self.key.encode.four_octet_asn,
             Some(next_hop),
             block,
@@ -247,6 +248,10 @@ impl Exporter<'_> {
             return None;
         }
         let mut changes = outcome.changes;
+        if !self.key.relation.is_external() {
+            // A path that goes round in our own AS would be a loop to it.
+            changes.prepend.clear();
+        }
         let by = changes.next_hop.take();
         let by = self.received_next_hop(route.prefix.family(), used.next_hop, by, sender, passing);
         let by = by.ok()?;
@@ -260,7 +265,7 @@ impl Exporter<'_> {
                 reflect::mark(&mut attributes, sender.router_id, self.cluster);
                 attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
             }
-            Passing::ByRule | Passing::Never => self.pass_on(&mut attributes, changes),
+            Passing::ByRule | Passing::Never => self.pass_on(&mut attributes, &changes),
         }
         attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
         self.longest = self.longest.max(block.len());
@@ -289,16 +294,22 @@ impl Exporter<'_> {
     }
 
     /// What is different about a route that goes from or to another AS.
-    fn pass_on(&self, attributes: &mut Attributes, mut changes: Modifications) {
+    fn pass_on(&self, attributes: &mut Attributes, changes: &Modifications) {
         let external = self.key.relation.is_external();
-        // A MED that another AS gave is for us alone (RFC 4271 §5.1.4).
+        let mut confined = Vec::new();
         if external {
+            // A MED that another AS gave is for us alone (RFC 4271 §5.1.4).
             attributes.med = None;
-        }
-        if self.draining {
-            drain(&mut changes);
+            let all = attributes.extended_communities.iter();
+            confined.extend(all.filter(|c| !c.transitive()).copied());
         }
         changes.apply(attributes);
+        // What a policy adds may cross the border, what came with the route may not (RFC 4360 §6).
+        let crosses = |c: &ExtendedCommunity| !confined.contains(c);
+        attributes.extended_communities.retain(crosses);
+        if self.draining {
+            make_last_choice(attributes);
+        }
         let local_pref = attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF);
         attributes.local_pref = (!external).then_some(local_pref);
         attributes.originator_id = None;
@@ -309,12 +320,14 @@ impl Exporter<'_> {
     }
 }
 
-/// Whether well-known communities let a route go to such a peer (RFC 1997).
+/// Whether a route's path and its well-known communities let it go to such a peer (RFC 1997).
 fn may_leave(attributes: &Attributes, to: Relation) -> bool {
     let has = |c: Community| attributes.communities.contains(&c);
     let confined = [Community::NO_EXPORT, Community::NO_EXPORT_SUBCONFED];
-    let held_back = to.is_external() && confined.into_iter().any(has);
-    !held_back && !has(Community::NO_ADVERTISE)
+    // There is no confederation whose segments could be taken out of the path (RFC 5065 §4).
+    let held_back = confined.into_iter().any(has) || attributes.as_path.has_confederation();
+    let stays = has(Community::NO_ADVERTISE) || to.is_external() && held_back;
+    !stays
 }
 
 impl Export for Exporter<'_> {

@@ -180,7 +180,7 @@ impl Peer {
         let mut link = link(&self.config, &self.main)?;
         if !link
             .peer
-            .is_some_and(|addr| self.may_be_next_hop(shared, addr))
+            .is_some_and(|addr| self.may_be_next_hop(shared, addr, negotiated.external))
         {
             link.peer = None;
         }
@@ -198,13 +198,14 @@ impl Peer {
     }
 
     /// Whether a route to this peer may name the peer itself as its next hop.
-    fn may_be_next_hop(&self, shared: &Shared, addr: core::net::IpAddr) -> bool {
+    fn may_be_next_hop(&self, shared: &Shared, addr: core::net::IpAddr, external: bool) -> bool {
         let configured = self.config.next_hop;
         Family::ALL
             .iter()
             .any(|f| configured.address(*f) == Some(addr))
             || shared.own.have_next_hop(addr)
             || shared.policies.sets_next_hop(&self.config.export, addr)
+            || external && shared.policies.keeps_next_hop(&self.config.export)
     }
 
     /// Whether the session is with this address.

@@ -33,7 +33,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use tapway_bgp_wire::{ErrorCode, Notification};
+use tapway_bgp_wire::{ErrorCode, Notification, PerFamily};
 use tapway_model::{Instant, PeerName, PolicyName};
 use tapway_rpki::{Changed, VrpTable};
 
@@ -339,9 +339,34 @@ impl Speaker {
         });
     }
 
-    /// The start-up grace is over, or every source has spoken: End-of-RIB may be sent. Once is enough.
-    pub fn set_restart_done(&mut self, _now: Instant) {
+    /// The start-up grace is over, or every source has spoken: End-of-RIB may be sent. Once is enough. To peers that are told
+    /// what others sent it goes after a warm start only when these have sent their first routes, or the restart time is over
+    /// (RFC 4724 §4.1, the Selection_Deferral_Timer).
+    pub fn set_restart_done(&mut self, now: Instant) {
         self.shared.restart_done = true;
+        let restart = self
+            .peers
+            .values()
+            .filter_map(|p| p.config.graceful_restart);
+        let longest = restart.map(|restart| restart.time).max();
+        if let Some(time) = longest.filter(|_| self.shared.is_warm()) {
+            self.shared.deferred_until = Some(now + time);
+        }
+        self.look_for_first_routes(now);
+    }
+
+    /// Looks who has not sent its first routes, while that matters.
+    fn look_for_first_routes(&mut self, now: Instant) {
+        let Some(until) = self.shared.deferred_until else {
+            return;
+        };
+        let to_come = |family| self.peers.values().any(|p| p.first_routes_to_come(family));
+        let to_come = PerFamily::from_fn(|family| now < until && to_come(family));
+        if to_come == PerFamily::default() {
+            self.shared.deferred_until = None;
+        }
+        self.shared.first_to_come = to_come;
+        self.shared.reflects = self.peers.values().any(|p| p.config.client);
     }
 
     /// Makes our routes the last choice of all peers, or ends that: they go out with GRACEFUL_SHUTDOWN, to
@@ -407,7 +432,8 @@ impl Speaker {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let work = self.shared.has_work().then_some(self.clock);
         let timers = self.peers.values().filter_map(Peer::next_timeout);
-        timers.chain(work).min()
+        let deferral = self.shared.deferred_until;
+        timers.chain(work).chain(deferral).min()
     }
 
     /// All peers, by name.

@@ -191,6 +191,21 @@ impl Speaker {
         peers.into_iter().flat_map(of_peer).collect()
     }
 
+    /// Whether a peer may be told what another one sent, by our own address: then packets come here, and our kernel should know
+    /// where to send them.
+    pub fn draws_transit(&self, peer: &PeerName, sender: &PeerName) -> bool {
+        let enabled = |name| self.peers.get(name).filter(|peer| !peer.disabled);
+        let (Some(to), Some(from)) = (enabled(peer), enabled(sender)) else {
+            return false;
+        };
+        let policies = &self.shared.policies;
+        let families = &to.config.families;
+        peer != sender
+            && policies.passes_on(&to.config.export, from.config.known_as())
+            && !policies.keeps_next_hop(&to.config.export)
+            && !families.iter().all(|f| to.config.next_hop.is_unchanged(*f))
+    }
+
     /// Where an announcement stands towards a peer.
     pub fn why_not_sent(&self, peer: &PeerName, id: &AnnouncementId) -> NotSent {
         let Some(peer) = self.peers.get(peer) else {

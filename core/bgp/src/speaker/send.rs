@@ -154,6 +154,11 @@ impl Peer {
             && !outbound.end_of_rib
             && let Some(negotiated) = self.main.negotiated()
         {
+            let export = shared.policies.named(&self.config.export).traits();
+            let hears_others = export.received || !negotiated.external && shared.reflects;
+            if hears_others && shared.first_to_come[family] {
+                return;
+            }
             outbound.end_of_rib = true;
             UpdateBuilder::new(out, negotiated.encode).end_of_rib(family);
             sent.update += 1;

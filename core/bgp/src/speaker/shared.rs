@@ -58,6 +58,12 @@ pub(crate) struct Shared {
     pub(crate) stopped: bool,
     /// The start-up grace is over: End-of-RIB may go out.
     pub(crate) restart_done: bool,
+    /// After a warm start: until then, End-of-RIB waits for the first routes of the peers, where those are passed on.
+    pub(crate) deferred_until: Option<Instant>,
+    /// Families of which some peer has not sent its first routes then.
+    pub(crate) first_to_come: PerFamily<bool>,
+    /// Whether there are clients of a reflector then.
+    pub(crate) reflects: bool,
     /// The router is about to go: its routes are the last choice (RFC 8326).
     pub(crate) draining: bool,
     warm: bool,
@@ -96,6 +102,9 @@ impl Shared {
             listen_changed: false,
             stopped: false,
             restart_done: false,
+            deferred_until: None,
+            first_to_come: PerFamily::default(),
+            reflects: false,
             draining: false,
             warm: false,
             preserved: PerFamily::default(),
@@ -109,6 +118,11 @@ impl Shared {
             StartKind::Cold => (false, PerFamily::default()),
             StartKind::Warm { preserved } => (true, PerFamily::from_fn(|f| preserved.contains(&f))),
         };
+    }
+
+    /// Whether an earlier run left routes in the kernel.
+    pub(crate) const fn is_warm(&self) -> bool {
+        self.warm
     }
 
     /// A class for a new source.

@@ -14,4 +14,5 @@ mod routes;
 mod rpki;
 mod several;
 mod speed;
+mod transit;
 mod walk;

@@ -12,6 +12,7 @@ impl Speaker {
     /// Does a part of what is left.
     pub(super) fn work(&mut self, now: Instant, pages: usize) {
         self.clock = now;
+        self.look_for_first_routes(now);
         let mut left = pages;
         while left > 0
             && let Some(judging) = self.shared.judging.pop_front()

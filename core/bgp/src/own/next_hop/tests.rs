@@ -302,8 +302,7 @@ fn a_route_keeps_its_next_hop_where_the_peer_can_use_it() {
             false,
             Ok(v4("198.51.100.9")),
         ),
-        // The peer's own: what it makes of that is its affair.
-        (ipv4, v4(PEER_V4), PEER_V4, 7, false, Ok(v4(PEER_V4))),
+        (ipv4, v4(PEER_V4), PEER_V4, 7, false, Err("the peer itself")),
         (ipv4, far, PEER_V4, 7, true, Ok(far)),
         (ipv4, far, PEER_V4, 7, false, Err("RFC 8950")),
         (
