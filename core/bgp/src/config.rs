@@ -6,6 +6,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use tapway_bgp_wire::AddPathDirection;
 use tapway_model::{Family, IfName, PeerName, PolicyName, Prefix};
 
 pub use crate::policy::rule::{
@@ -177,6 +178,29 @@ impl PeerNextHop {
 pub struct AddPaths {
     /// We can receive several paths of a prefix.
     pub receive: bool,
+    /// We can send several.
+    pub send: Option<SendPaths>,
+}
+
+/// How many paths of a prefix a peer is sent at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendPaths {
+    /// All that can be used.
+    All,
+    /// So many, the best ones; at least 1.
+    Best(u16),
+}
+
+impl AddPaths {
+    /// What our OPEN offers.
+    pub(crate) fn direction(&self) -> Option<AddPathDirection> {
+        match (self.receive, self.send.is_some()) {
+            (true, true) => Some(AddPathDirection::Both),
+            (true, false) => Some(AddPathDirection::Receive),
+            (false, true) => Some(AddPathDirection::Send),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Where accepted received routes go in the kernel.

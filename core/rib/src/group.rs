@@ -32,7 +32,7 @@ pub enum Paths {
     /// The best one.
     #[default]
     Best,
-    /// So many, in their order, with path identifiers (RFC 7911).
+    /// So many of those that go out, in their order, with path identifiers (RFC 7911).
     Several(u16),
     /// All that can be used, with path identifiers (RFC 7911).
     All,

@@ -39,6 +39,7 @@ pub use journal::{Follow, Note};
 pub use members::{GroupSummary, ToldRoute};
 pub use next_hops::NextHopEvent;
 pub use rib::Rib;
+pub use route::MAX_PATHS;
 pub use source::{Counts, SourceId, SourceInfo};
 pub use table::Import;
 pub use table::sweep::Judged;

@@ -185,6 +185,14 @@ impl Rib {
         self.bury();
     }
 
+    /// Whether a source may add or replace a route: it should have at most [`MAX_PATHS`](crate::MAX_PATHS) of a prefix. To be asked
+    /// before [`Rib::insert`] of what comes with path identifiers.
+    pub fn has_room(&mut self, source: SourceId, entry: NlriEntry) -> bool {
+        let NlriEntry { prefix, path_id } = entry;
+        with!(self, prefix.family(), |table, _sh| table
+            .has_room(source, prefix, path_id))
+    }
+
     /// Removes a route.
     pub fn withdraw(&mut self, source: SourceId, entry: NlriEntry) {
         let NlriEntry { prefix, path_id } = entry;

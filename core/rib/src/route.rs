@@ -6,6 +6,10 @@ use alloc::vec::Vec;
 use crate::attributes::AttrId;
 use crate::source::SourceId;
 
+/// So many paths of a prefix one source may have: whoever sends more is broken, or means harm, as each of them is compared with
+/// all others.
+pub const MAX_PATHS: usize = 256;
+
 /// A route of one source to one prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
@@ -79,6 +83,18 @@ impl Routes {
     #[inline]
     pub(crate) fn best(&self) -> Option<&Route> {
         self.all().first().filter(|r| r.best)
+    }
+
+    /// Whether a source may add or replace a route: it has at most [`MAX_PATHS`] of a prefix, and a net's routes have different
+    /// [`Route::out_id`]s.
+    pub(crate) fn has_room(&self, source: SourceId, path_id: u32) -> bool {
+        let all = self.all();
+        if all.len() < MAX_PATHS {
+            return true;
+        }
+        let its = || all.iter().filter(|r| r.source == source);
+        let room = its().count() < MAX_PATHS && all.len() < usize::from(u16::MAX);
+        room || its().any(|r| r.path_id == path_id)
     }
 
     /// Adds or replaces the route of its source and path identifier.

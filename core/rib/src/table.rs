@@ -173,6 +173,13 @@ impl<K: Key> Table<K> {
         self.settle(sh, id, before, revived);
     }
 
+    /// Whether a source may add or replace a route.
+    pub(crate) fn has_room(&mut self, source: SourceId, prefix: Prefix, path_id: u32) -> bool {
+        let found = K::pack(prefix).and_then(|key| self.index.find(key));
+        let net = found.and_then(|id| self.nets.get(id));
+        net.is_none_or(|net| net.routes.has_room(source, path_id))
+    }
+
     /// Removes a route.
     pub(crate) fn remove(
         &mut self,

@@ -1,5 +1,6 @@
 //! Route reflection (RFC 4456): tapwayd over real routers, each of them over tapwayd, and two tapwayd beside each other.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Value, json};
@@ -105,6 +106,67 @@ fn real_routers_are_clients() {
     assert!(!kernel.contains("198.1"), "{kernel}");
 }
 
+#[test]
+fn clients_have_all_paths_but_their_own() {
+    let switch = Switch::new();
+    let clients = json!({
+        "range": ["198.51.100.8/29"], "asn": "internal", "client": true, "add_paths": "both",
+    });
+    let tapwayd = Tapwayd::start(
+        &switch.host,
+        reflector(ID.into(), json!({"clients": clients})),
+    );
+    let start = |number: usize| {
+        let (program, at, _) = ROUTERS[number];
+        let router = Router::new(HOST_AS, id(number))
+            .next_hop(at)
+            .neighbor(Neighbor::at("rr0", HOST, HOST_AS).add_paths())
+            .originate(SHARED);
+        peers::start(program, &switch.routers[number], router)
+    };
+    let mut routers: Vec<_> = (0..3).map(start).collect();
+    let have = |routers: &[Box<dyn Peer>], of: &[usize], by: &[usize]| {
+        for number in of {
+            let others = by.iter().filter(|n| *n != number);
+            let ways: Vec<IpAddr> = others.map(|n| address(*n)).collect();
+            routers[*number].wait_until("rr0", SOON, "all paths but its own", &mut |view| {
+                view.established && view.ways(SHARED) == ways
+            });
+        }
+    };
+    have(&routers, &[0, 1, 2], &[0, 1, 2]);
+    let to_bird = format!("clients@{}", ROUTERS[0].1);
+    let sent: List<Route> = tapwayd.json(&["route", "list", "--advertised", &to_bird]);
+    let ids: BTreeSet<_> = sent.items.iter().filter_map(|r| r.path_id).collect();
+    assert_eq!((sent.items.len(), ids.len()), (2, 2), "{sent:#?}");
+
+    // Of two paths one dies, and comes back.
+    routers[1].withdraw(SHARED.parse().expect("a prefix"));
+    have(&routers, &[0, 1, 2], &[0, 2]);
+    routers[1].announce(SHARED.parse().expect("a prefix"));
+    have(&routers, &[0, 1, 2], &[0, 1, 2]);
+    routers[0].stop();
+    have(&routers, &[1, 2], &[1, 2]);
+
+    // The best one alone is another thing to be told, and needs no new session.
+    let one = json!({
+        "range": ["198.51.100.8/29"], "asn": "internal", "client": true,
+        "add_paths": {"receive": true, "send": {"max": 1}},
+    });
+    routers[0].start(&switch.routers[0]);
+    have(&routers, &[0, 1, 2], &[0, 1, 2]);
+    tapwayd.configure(reflector(ID.into(), json!({"clients": one})));
+    let answer = tapwayd.tapway(&["config", "reload"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    have(&routers, &[1, 2], &[0]);
+    routers[0].wait_until("rr0", SOON, "nothing", &mut |view| {
+        view.established && view.ways(SHARED).is_empty()
+    });
+    let peers = tapwayd.peers();
+    let range = peers.iter().find(|peer| peer.name.as_str() == "clients");
+    assert!(range.is_some_and(|peer| peer.client && peer.members == Some(3)));
+}
+
 /// A router of another kind is the reflector of tapwayd and of another router.
 fn above_us(program: usize, other: usize) {
     let switch = Switch::new();
@@ -113,15 +175,18 @@ fn above_us(program: usize, other: usize) {
         &switch.host,
         reflector(
             ID.into(),
-            json!({"rr": {"address": at, "asn": "internal", "import": "all"}}),
+            json!({"rr": {"address": at, "asn": "internal", "import": "all", "add_paths": "receive"}}),
         ),
     );
     claim(&tapwayd);
+    let third = 3 - program - other;
     let router = Router::new(HOST_AS, id(program))
-        .neighbor(Neighbor::at("host", HOST, HOST_AS).client())
-        .neighbor(Neighbor::at("edge", ROUTERS[other].1, HOST_AS).client());
+        .neighbor(Neighbor::at("host", HOST, HOST_AS).client().add_paths())
+        .neighbor(Neighbor::at("edge", ROUTERS[other].1, HOST_AS).client())
+        .neighbor(Neighbor::at("edge3", ROUTERS[third].1, HOST_AS).client());
     let _above = peers::start(name, &switch.routers[program], router);
     let other_router = client(&switch, other, &[at]);
+    let _third = client(&switch, third, &[at]);
 
     let view = other_router.wait_until("rr0", SOON, "our claim", &mut |view| {
         !view.ways(CLAIM).is_empty()
@@ -151,6 +216,18 @@ fn above_us(program: usize, other: usize) {
         id(program)
     );
     assert!(text.contains(&note), "{text}");
+    // Of what both announce, both paths, each by an identifier of its own.
+    wait_for(SOON, "two paths", || {
+        let all: List<Route> = tapwayd.json(&["route", "list", "--received", "rr"]);
+        let shared = all.items.iter().filter(|r| r.prefix.to_string() == SHARED);
+        let paths: BTreeSet<_> = shared.map(|r| (r.path_id, &r.next_hops[..])).collect();
+        let ids: BTreeSet<_> = paths.iter().filter_map(|(id, _)| *id).collect();
+        let hops: BTreeSet<_> = paths.iter().map(|(_, hops)| *hops).collect();
+        match (ids.len(), hops.len()) {
+            (2, 2) => Ok(()),
+            _ => Err(format!("{all:#?}")),
+        }
+    });
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use network::{NetworkSpec, NextHopSpec};
 pub(crate) use peer::client_is_internal;
 pub use peer::{
     AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerNextHopSpec, PeerSpec,
-    graceful_restart,
+    SendPathsSpec, graceful_restart,
 };
 pub(crate) use policy::origin_of;
 pub use policy::{

@@ -5,7 +5,7 @@ use super::*;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use tapway_bgp::Community;
-use tapway_bgp::config::{Install, NextHopTo, PeerAddress, PeerAsn, Reach};
+use tapway_bgp::config::{Install, NextHopTo, PeerAddress, PeerAsn, Reach, SendPaths};
 use tapway_model::{Domain, Family};
 
 const SMALLEST: &str = "[router]\nasn = 64612\n";
@@ -99,7 +99,7 @@ passive = true
 ttl_security = true
 bfd = false
 client = false
-add_paths = { receive = true, send = false }
+add_paths = { receive = true, send = { max = 8 } }
 next_hop = { ipv4 = "192.0.2.1", ipv6 = "2001:db8::1" }
 import = "all"
 export = "claims"
@@ -121,11 +121,13 @@ install = true
 interface = "eth1"
 asn = 65001
 next_hop = { ipv4 = "unchanged", ipv6 = "2001:db8::9" }
+add_paths = "both"
 
 [peer.exchange]
 address = "192.0.2.98"
 asn = 65002
 next_hop = "unchanged"
+add_paths = { send = true }
 
 [network.public]
 gateway = ["169.254.0.1", "fe80::1"]
@@ -196,6 +198,14 @@ fn every_key_arrives() {
         Some(IpAddr::from([192, 0, 2, 11]))
     );
     assert_eq!(config.peers["rr"].reach, Reach::Multihop(4));
+    let paths = |peer: &str| config.peers[peer].add_paths;
+    let best8 = Some(SendPaths::Best(8));
+    assert_eq!((paths("tor1").receive, paths("tor1").send), (true, best8));
+    assert_eq!((paths("rr").receive, paths("rr").send), (true, None));
+    let all = Some(SendPaths::All);
+    assert_eq!((paths("leaf").receive, paths("leaf").send), (true, all));
+    assert_eq!(paths("exchange").send, all);
+    assert!(!paths("exchange").receive);
     let hops = |peer: &str| config.peers[peer].next_hop;
     let (own, unchanged) = (NextHopTo::Own, NextHopTo::Unchanged);
     assert_eq!((hops("rr").ipv4, hops("rr").ipv6), (own, NextHopTo::Own));
@@ -424,10 +434,17 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "range_limit = 5",
             "6:15: peer.tor1.range_limit: only a peer with range has a limit",
         ),
-        ("add_paths = \"both\"", "peer.tor1.add_paths: this version"),
         (
-            "add_paths = { send = { max = 8 } }",
-            "peer.tor1.add_paths: this version",
+            "add_paths = \"bth\"",
+            "6:13: peer.tor1.add_paths: \"bth\" is not known; write \"receive\", \"send\", \"both\" or {",
+        ),
+        (
+            "add_paths = { send = { max = 0 } }",
+            "peer.tor1.add_paths.send.max: 0 paths cannot be sent; write 1 to 256, or send = true for all",
+        ),
+        (
+            "add_paths = { send = { max = 257 } }",
+            "peer.tor1.add_paths.send.max: 257 paths",
         ),
     ] {
         let found = problems(&peer(keys));

@@ -162,6 +162,9 @@ fn capabilities(n: &NegotiatedSummary) -> Vec<String> {
     for family in &n.add_path_receive {
         say(true, &format!("add-path receive {family}"));
     }
+    for family in &n.add_path_send {
+        say(true, &format!("add-path send {family}"));
+    }
     if let Some(time) = n.peer_restart_time {
         say(true, &format!("graceful restart {} s", time.as_secs()));
     }

@@ -299,7 +299,7 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
     Route {
         prefix: route.prefix,
         peer: Some(peer.clone()),
-        path_id: None,
+        path_id: route.path_id,
         next_hops: route
             .next_hop
             .to_string()

@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
-    AddPathDirection, AddPathFamily, AfiSafi, Capabilities, Capability, DecodeContext,
-    EncodeContext, ErrorCode, ExtendedNextHop, GracefulFamily, NotificationError, Open, PerFamily,
+    AddPathFamily, AfiSafi, Capabilities, Capability, DecodeContext, EncodeContext, ErrorCode,
+    ExtendedNextHop, GracefulFamily, NotificationError, Open, PerFamily,
 };
 use tapway_model::Family;
 
@@ -105,10 +105,10 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
                 .collect(),
         }));
     }
-    if peer.add_paths.receive {
+    if let Some(direction) = peer.add_paths.direction() {
         let entry = |f: &Family| AddPathFamily {
             family: (*f).into(),
-            direction: AddPathDirection::Receive,
+            direction,
         };
         all.push(Capability::AddPath(
             peer.families.iter().map(entry).collect(),

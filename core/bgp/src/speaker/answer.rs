@@ -80,6 +80,8 @@ pub struct NegotiatedSummary {
     pub extended_next_hop: bool,
     /// Families in which the peer may send several paths of a prefix (RFC 7911).
     pub add_path_receive: Vec<Family>,
+    /// Families in which we send several.
+    pub add_path_send: Vec<Family>,
     /// The peer's graceful restart time, when it offered any.
     pub peer_restart_time: Option<Duration>,
     /// Families whose routes we keep while the peer restarts.
@@ -220,6 +222,8 @@ pub struct ReceivedRoute {
 pub struct AdvertisedRoute {
     /// The prefix.
     pub prefix: Prefix,
+    /// The path identifier, when negotiated (RFC 7911).
+    pub path_id: Option<u32>,
     /// The next hop.
     pub next_hop: NextHop,
     /// ORIGIN.

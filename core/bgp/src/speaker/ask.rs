@@ -120,6 +120,7 @@ fn negotiated(n: &Negotiated) -> NegotiatedSummary {
         extended_messages: n.decode.extended_message,
         extended_next_hop: n.decode.extended_next_hop,
         add_path_receive: families(&|f| n.decode.add_path[f]),
+        add_path_send: families(&|f| n.encode.add_path[f]),
         peer_restart_time: restart.map(|r| r.time),
         peer_restart_families: families(&|f| restart.is_some_and(|r| r.families[f].is_some())),
         notification_restart: restart.is_some_and(|r| r.notification),

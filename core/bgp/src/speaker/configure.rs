@@ -22,7 +22,7 @@ fn must_reset(old: &PeerConfig, new: &PeerConfig) -> bool {
         || old.hold_time != new.hold_time
         || old.keepalive != new.keepalive
         || old.reach != new.reach
-        || old.add_paths != new.add_paths
+        || old.add_paths.direction() != new.add_paths.direction()
         || old.graceful_restart != new.graceful_restart
 }
 
@@ -52,7 +52,10 @@ impl Peer {
         }
         let (import, export) = (
             old.import != new.import,
-            old.export != new.export || old.next_hop != new.next_hop || old.client != new.client,
+            old.export != new.export
+                || old.next_hop != new.next_hop
+                || old.add_paths != new.add_paths
+                || old.client != new.client,
         );
         if old.address != new.address {
             // Routes of another router are not this one's, and where it is must be told anew.

@@ -11,7 +11,7 @@ use tapway_rib::{GroupConfig, GroupId, MemberId, Paths, Rib, SourceId};
 use super::peer::Peer;
 use super::reflect::Relation;
 use super::shared::Shared;
-use crate::config::PeerConfig;
+use crate::config::{PeerConfig, SendPaths};
 use crate::own::next_hop::Link;
 use crate::policy::Policies;
 use crate::session::Session;
@@ -24,6 +24,8 @@ const BACKLOG: usize = 1 << 20;
 pub(crate) struct GroupKey {
     pub(crate) family: Family,
     pub(crate) encode: EncodeContext,
+    /// How many routes of a prefix they are told.
+    pub(crate) paths: Paths,
     /// What the peers are to us.
     pub(crate) relation: Relation,
     /// The policy.
@@ -88,7 +90,7 @@ impl Groups {
         if group.key == key {
             return Some(member);
         }
-        let alone = group.members == 1;
+        let alone = group.members == 1 && group.key.paths == key.paths;
         if alone && !self.0.values().any(|other| other.key == key) {
             self.0.get_mut(&member.group)?.key = key;
             rib.export_changed(member.group);
@@ -115,7 +117,7 @@ impl Groups {
         let id = rib.add_group(GroupConfig {
             family: key.family,
             encode: key.encode,
-            paths: Paths::Best,
+            paths: key.paths,
             backlog: BACKLOG,
         });
         self.0.insert(id, Group { key, members: 0 });
@@ -189,6 +191,13 @@ impl Peer {
         Some(GroupKey {
             family,
             encode: negotiated.encode,
+            paths: match self.config.add_paths.send {
+                Some(send) if negotiated.encode.add_path[family] => match send {
+                    SendPaths::All => Paths::All,
+                    SendPaths::Best(most) => Paths::Several(most),
+                },
+                _ => Paths::Best,
+            },
             relation: self.relation(negotiated.external),
             export: self.config.export.clone(),
             link,

@@ -190,14 +190,16 @@ impl<'a> Judge<'a> {
             .unwrap_or_default()
     }
 
-    /// Takes routes with one block of attributes. What is equal for all of them is decided once.
+    /// Takes routes with one block of attributes. What is equal for all of them is decided once. `ids`: path identifiers come with
+    /// them.
     pub(crate) fn take(
         &self,
         rib: &mut Rib,
         source: SourceId,
         raw: RawAttributes<'_>,
         reach: &Reach<'_>,
-    ) -> u64 {
+        ids: bool,
+    ) -> Taken {
         let next_hop = reach.next_hop;
         let received = rib.intern(raw, next_hop);
         answer_next_hops(rib);
@@ -214,20 +216,33 @@ impl<'a> Judge<'a> {
                 },
             },
         };
-        let (mut count, mut for_all) = (0, None);
+        let (mut taken, mut for_all) = (Taken::default(), None);
         for entry in reach.nlri {
             let NlriEntry { prefix, .. } = entry;
+            taken.announced += 1;
+            if ids && !rib.has_room(source, entry) {
+                taken.crowded = Some(prefix);
+                continue;
+            }
             let import = match for_all {
                 Some(known) if !each => known,
                 _ => *for_all.insert(import(rib, prefix)),
             };
             rib.insert(source, entry, received, import);
-            count += 1;
         }
         made.0.iter().for_each(|(_, id)| rib.release(*id));
         rib.release(received);
-        count
+        taken
     }
+}
+
+/// What came of routes that a peer announced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// How many there were.
+    pub(crate) announced: u64,
+    /// A prefix of which there were too many paths; those beyond are not kept.
+    pub(crate) crowded: Option<Prefix>,
 }
 
 /// The blocks that import made of one.

@@ -84,10 +84,10 @@ impl Peer {
         limit: usize,
     ) -> (Vec<AdvertisedRoute>, Option<Prefix>) {
         let mut page = Vec::new();
-        let last = self.told_by(family).and_then(|(member, cx)| {
+        let last = self.told_by(family).and_then(|(member, cx, ids)| {
             shared
                 .rib
-                .list_told(member, after, limit, |r| page.push(told(&r, &cx)))
+                .list_told(member, after, limit, |r| page.push(told(&r, &cx, ids)))
         });
         (page, last)
     }
@@ -95,14 +95,16 @@ impl Peer {
     /// What it was sent of one prefix.
     pub(crate) fn advertised_at(&self, shared: &Shared, prefix: Prefix) -> Vec<AdvertisedRoute> {
         let mut all = Vec::new();
-        if let Some((member, cx)) = self.told_by(prefix.family()) {
-            shared.rib.told(member, prefix, |r| all.push(told(&r, &cx)));
+        if let Some((member, cx, ids)) = self.told_by(prefix.family()) {
+            shared
+                .rib
+                .told(member, prefix, |r| all.push(told(&r, &cx, ids)));
         }
         all
     }
 
-    /// The peer in its group, and how it reads.
-    fn told_by(&self, family: Family) -> Option<(MemberId, DecodeContext)> {
+    /// The peer in its group, how it reads, and whether it is told path identifiers.
+    fn told_by(&self, family: Family) -> Option<(MemberId, DecodeContext, bool)> {
         let negotiated = self.main.negotiated()?;
         let cx = DecodeContext {
             four_octet_asn: negotiated.encode.four_octet_asn,
@@ -111,7 +113,8 @@ impl Peer {
             extended_next_hop: true,
             ..DecodeContext::default()
         };
-        Some((self.outbound[family].member?, cx))
+        let ids = negotiated.encode.add_path[family];
+        Some((self.outbound[family].member?, cx, ids))
     }
 }
 
@@ -183,10 +186,11 @@ fn received(judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>) -> Receive
     }
 }
 
-fn told(route: &ToldRoute<'_>, cx: &DecodeContext) -> AdvertisedRoute {
+fn told(route: &ToldRoute<'_>, cx: &DecodeContext, ids: bool) -> AdvertisedRoute {
     let attributes = read(route, cx).unwrap_or_default();
     AdvertisedRoute {
         prefix: route.prefix,
+        path_id: ids.then_some(route.path_id),
         next_hop: route.next_hop,
         origin: attributes.origin,
         as_path: attributes.as_path.to_string(),

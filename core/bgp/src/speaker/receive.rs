@@ -3,11 +3,12 @@
 //! RFC 4271 §6, RFC 7606, RFC 4724 §4, RFC 7313 §4. Which routes count is decided in `judge.rs`.
 
 use alloc::format;
+use alloc::string::String;
 
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{DecodeContext, Frame, MAX_LEN, MessageType, RefreshSubtype, Update};
 use tapway_model::{Family, Instant};
-use tapway_rib::Rib;
+use tapway_rib::{MAX_PATHS, Rib};
 
 use super::action::ConnId;
 use super::event::{DownReason, Event};
@@ -178,7 +179,8 @@ impl Peer {
                 shared.rib.withdraw(source, entry);
             }
         }
-        let mut over = None;
+        let ids = self.main.negotiated().map(|n| n.decode.add_path);
+        let (mut over, mut crowded) = (None, None);
         let Shared {
             rib,
             config,
@@ -188,12 +190,19 @@ impl Peer {
         } = shared;
         let judge = Judge::new(config, policies, vrps, &self.config, self.sender);
         for reach in update.reach() {
-            let count = judge.take(rib, source, update.attributes(), reach);
-            self.history.received.announced += count;
             let family = reach.nlri.family();
+            let ids = ids.is_some_and(|ids| ids[family]);
+            let taken = judge.take(rib, source, update.attributes(), reach, ids);
+            self.history.received.announced += taken.announced;
+            crowded = taken.crowded.or(crowded);
             if self.is_over_limit(rib, family) {
                 over = Some(family);
             }
+        }
+        if let Some(prefix) = crowded {
+            self.tell_bad_update(shared, now, || {
+                format!("more than {MAX_PATHS} paths of {prefix}; those beyond are not kept")
+            });
         }
         if let Some(family) = over {
             return self.over_limit(shared, now, family);
@@ -215,7 +224,7 @@ impl Peer {
         };
         self.history.bad_updates += 1;
         self.history.treated_as_withdraw += u64::from(update.treated_as_withdraw());
-        if let Some(suppressed) = self.bad_update_limit.pass(now) {
+        self.tell_bad_update(shared, now, || {
             let what = fault
                 .attribute
                 .map(|a| format!("{a}: "))
@@ -224,10 +233,21 @@ impl Peer {
                 wire::FaultAction::AttributeDiscard => "the attribute is ignored",
                 wire::FaultAction::TreatAsWithdraw => "its routes are withdrawn",
             };
-            let text = format!("{what}{}; {done} (RFC 7606)", fault.reason);
+            format!("{what}{}; {done} (RFC 7606)", fault.reason)
+        });
+    }
+
+    /// Tells what is wrong with what the peer sent, but not of each message of many.
+    fn tell_bad_update(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        text: impl FnOnce() -> String,
+    ) {
+        if let Some(suppressed) = self.bad_update_limit.pass(now) {
             shared.tell(Event::BadUpdate {
                 peer: self.config.name.clone(),
-                text,
+                text: text(),
                 suppressed,
             });
         }

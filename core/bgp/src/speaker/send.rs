@@ -5,7 +5,9 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use tapway_bgp_wire::{EncodeError, PerFamily, RefreshSubtype, RouteRefresh, UpdateBuilder};
+use tapway_bgp_wire::{
+    EncodeError, NlriEntry, PerFamily, RefreshSubtype, RouteRefresh, UpdateBuilder,
+};
 use tapway_model::Family;
 use tapway_rib::{MemberId, Next, Rib};
 
@@ -225,15 +227,18 @@ impl Peer {
             let Some(member) = self.outbound[family].member else {
                 continue;
             };
-            let mut prefixes = Vec::new();
+            let mut routes = Vec::new();
             let all = usize::MAX;
-            shared
-                .rib
-                .list_told(member, None, all, |r| prefixes.push(r.prefix));
+            shared.rib.list_told(member, None, all, |r| {
+                routes.push(NlriEntry {
+                    prefix: r.prefix,
+                    path_id: r.path_id,
+                });
+            });
             let sent = &mut self.history.sent;
-            sent.withdrawn += prefixes.len() as u64;
+            sent.withdrawn += routes.len() as u64;
             let mut builder = UpdateBuilder::new(&mut conn.control, negotiated.encode);
-            sent.update += builder.withdraw(prefixes) as u64;
+            sent.update += builder.withdraw(routes) as u64;
         }
     }
 

@@ -1,5 +1,6 @@
 //! Speakers wired to each other on a virtual clock.
 
+mod add_path;
 mod collide;
 mod establish;
 mod groups;

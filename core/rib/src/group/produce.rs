@@ -250,25 +250,46 @@ impl Group {
             Paths::Several(limit) => usize::from(limit.max(1)),
             Paths::All => usize::MAX,
         };
-        let all = (0..).zip(routes);
-        let candidates: Vec<_> = all
-            .filter_map(|(at, r)| candidate(r, at, shared, self.config.family))
-            .collect();
-        let order = match limit < candidates.len() {
-            true => decide::rank(&candidates, &shared.rules, limit),
-            false => candidates.iter().map(|c| c.place).collect(),
-        };
-        for route in order
-            .into_iter()
-            .filter_map(|place| routes.get(place as usize))
-        {
-            if let Some(out) = self.out(net.key, route, shared, id, export) {
+        self.several_wanted(net, limit, shared, id, export, wanted);
+    }
+
+    /// Of the routes that go out the best ones.
+    fn several_wanted<K: Key>(
+        &mut self,
+        net: &Net<K>,
+        limit: usize,
+        shared: &Shared,
+        id: GroupId,
+        export: &mut impl Export,
+        wanted: &mut Vec<Slot>,
+    ) {
+        let mut candidates = Vec::new();
+        let routes = net.routes.all();
+        for (route, place) in routes.iter().zip(0..) {
+            if let Some(candidate) = candidate(route, place, shared, self.config.family)
+                && let Some(out) = self.out(net.key, route, shared, id, export)
+            {
+                candidates.push(candidate);
                 wanted.push(Slot {
                     out_id: route.out_id,
                     out,
                     source: route.source,
                 });
             }
+        }
+        if limit < wanted.len() {
+            let order = decide::rank(&candidates, &shared.rules, limit);
+            let chosen = |slot: &Slot| {
+                let mut best = order.iter().filter_map(|place| routes.get(*place as usize));
+                best.any(|route| route.out_id == slot.out_id)
+            };
+            wanted.retain(|slot| {
+                let stays = chosen(slot);
+                if !stays {
+                    self.outs.release(slot.out);
+                }
+                stays
+            });
         }
         wanted.sort_unstable_by_key(|slot| slot.out_id);
     }

@@ -240,6 +240,7 @@ impl Reference {
             None => self.wanted_best(prefix).into_iter().collect(),
             Some(most) => {
                 let mut left = self.usable(prefix);
+                left.retain(|(key, _)| self.exported(key).is_some());
                 let mut order = Vec::new();
                 while order.len() < most
                     && let Some(best) = self.best_of(left.clone())

@@ -21,7 +21,8 @@ use super::network::table;
 use super::policy::policy_name;
 use super::{HIDDEN, each, refuse, wrong};
 use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
-pub use paths::{AddPathsSpec, PeerNextHopSpec};
+pub(super) use paths::add_paths_spec;
+pub use paths::{AddPathsSpec, PeerNextHopSpec, SendPathsSpec};
 
 /// A peer, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use tapway_bgp::config::{GracefulRestart, Install, PeerAddress, PeerAsn, PeerConfig, Reach};
 use tapway_model::{Domain, Network};
 
+use super::peer::add_paths_spec;
 use super::{
     GracefulRestartSpec, HIDDEN, InstallSpec, NetworkSpec, NextHopSpec, Password, PeerSpec,
 };
-use crate::config::value::{NumberOrWord, Switch, Texts, Word, duration_text};
+use crate::config::value::{NumberOrWord, Switch, Texts, duration_text};
 
 pub(super) fn texts<T: ToString>(list: &[T]) -> Texts {
     Texts(list.iter().map(T::to_string).collect())
@@ -56,7 +57,7 @@ impl From<&PeerConfig> for PeerSpec {
                 Reach::Multihop(hops) => Some(hops.into()),
                 Reach::Direct | Reach::TtlSecurity => None,
             },
-            add_paths: peer.add_paths.receive.then(|| Word::Word("receive".into())),
+            add_paths: add_paths_spec(peer.add_paths),
             next_hop: Some((&peer.next_hop).into()),
             client: Some(peer.client),
             import: Some(peer.import.to_string()),

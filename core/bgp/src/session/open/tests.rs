@@ -1,5 +1,7 @@
 //! What two OPENs agree on, row by row.
 
+use tapway_bgp_wire::AddPathDirection;
+
 use super::*;
 use crate::config::GracefulRestart;
 use crate::speaker::tests::net::{Transport, peer_config};

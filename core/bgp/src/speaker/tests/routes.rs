@@ -8,9 +8,7 @@ use core::time::Duration;
 use tapway_model::{Domain, Family, NetworkName};
 
 use super::net::*;
-use crate::config::{
-    AddPaths, Change, Match, PeerAsn, Policy, Prepend, PrependAs, Rule, Set, Verdict,
-};
+use crate::config::{Change, Match, PeerAsn, Policy, Prepend, PrependAs, Rule, Set, Verdict};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -450,9 +448,7 @@ fn blocked_connections_get_nothing_and_one_update_later() {
 
 #[test]
 fn add_path_is_offered_and_harmless_to_those_without() {
-    let mut net = established(Transport::V4, |_, _, peer| {
-        peer.add_paths = AddPaths { receive: true }
-    });
+    let mut net = established(Transport::V4, |_, _, peer| peer.add_paths.receive = true);
     assert!(
         net.peer(0).negotiated.unwrap().add_path_receive.is_empty(),
         "nobody sends"

@@ -13,7 +13,7 @@ use tapway_bgp_wire::{
 use tapway_model::{Domain, Family, Instant, NetworkName, Prefix};
 
 use super::net::*;
-use crate::config::{Install, PeerAsn, PeerConfig};
+use crate::config::{AddPaths, Install, PeerAsn, PeerConfig, SendPaths};
 use crate::session::open::{Ourselves, our_open};
 use crate::*;
 
@@ -63,7 +63,13 @@ pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id
     };
     speaker.handle_accepted(NOW, conn, info);
     speaker.set_local_addresses(NOW, conn, addresses(0));
-    let internal = speaker.peer_config(&tor(node)).unwrap().asn == PeerAsn::Internal;
+    let config = speaker.peer_config(&tor(node)).unwrap();
+    let internal = config.asn == PeerAsn::Internal;
+    let mut theirs = peer_config(0, Transport::V4);
+    theirs.add_paths = AddPaths {
+        receive: config.add_paths.send.is_some(),
+        send: config.add_paths.receive.then_some(SendPaths::All),
+    };
     let them = Ourselves {
         asn: asn(if internal { 0 } else { node }),
         router_id,
@@ -71,7 +77,7 @@ pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id
         forwarding: PerFamily::from_fn(|_| true),
     };
     let mut bytes = Vec::new();
-    our_open(&them, &peer_config(0, Transport::V4)).encode(&mut bytes);
+    our_open(&them, &theirs).encode(&mut bytes);
     encode_keepalive(&mut bytes);
     speaker.handle_data(NOW, conn, &bytes);
 }

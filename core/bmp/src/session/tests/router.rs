@@ -88,7 +88,10 @@ fn config(number: u8, export: &str) -> PeerConfig {
         connect_retry: Duration::from_secs(5),
         passive: true,
         reach: Reach::Direct,
-        add_paths: AddPaths { receive: true },
+        add_paths: AddPaths {
+            receive: true,
+            send: None,
+        },
         next_hop: PeerNextHop::default(),
         import: policy("tagged"),
         export: policy(export),

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use tapway_bgp::config::{AddPaths, NextHopTo, PeerNextHop};
+use tapway_bgp::config::{AddPaths, NextHopTo, PeerNextHop, SendPaths};
 use tapway_model::spec::SpecError;
 
 use super::super::network::NextHopSpec;
 use super::super::{within, wrong};
 use super::PeerSpec;
-use crate::config::value::{NotYet, Word};
+use crate::config::value::{Switch, Word};
 
 /// `add_paths = { receive = …, send = … }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,50 @@ pub struct AddPathsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive: Option<bool>,
     /// Send several.
-    #[serde(default, skip_serializing)]
-    pub send: Option<NotYet>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<Switch<SendPathsSpec>>,
+}
+
+/// `send = { max = … }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendPathsSpec {
+    /// So many; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+}
+
+impl SendPathsSpec {
+    fn parse(&self) -> Result<SendPaths, SpecError> {
+        let Some(max) = self.max else {
+            return Ok(SendPaths::All);
+        };
+        match u16::try_from(max) {
+            Ok(max @ 1..=256) => Ok(SendPaths::Best(max)),
+            _ => Err(wrong(
+                "add_paths.send.max",
+                format!("{max} paths cannot be sent; write 1 to 256, or send = true for all"),
+            )),
+        }
+    }
+}
+
+/// Nothing when nothing is offered; one word where one says all.
+pub(crate) fn add_paths_spec(add_paths: AddPaths) -> Option<Word<AddPathsSpec>> {
+    let word = match (add_paths.receive, add_paths.send) {
+        (false, None) => return None,
+        (true, None) => "receive",
+        (false, Some(SendPaths::All)) => "send",
+        (true, Some(SendPaths::All)) => "both",
+        (receive, Some(SendPaths::Best(max))) => {
+            let max = Some(max.into());
+            return Some(Word::Table(AddPathsSpec {
+                receive: Some(receive),
+                send: Some(Switch::Table(SendPathsSpec { max })),
+            }));
+        }
+    };
+    Some(Word::Word(word.into()))
 }
 
 /// `next_hop = { ipv4 = …, ipv6 = … }`: an address, `self` or `unchanged`.
@@ -90,27 +132,32 @@ impl From<&PeerNextHop> for Word<PeerNextHopSpec> {
 
 impl PeerSpec {
     pub(super) fn add_paths(&self) -> Result<AddPaths, SpecError> {
-        let no_send = || {
-            wrong(
-                "add_paths",
-                "this version of tapway cannot send several paths yet; write \"receive\" or remove the key",
-            )
-        };
-        match &self.add_paths {
-            None => Ok(AddPaths::default()),
+        let all = Some(SendPaths::All);
+        let (receive, send) = match &self.add_paths {
+            None => (false, None),
             Some(Word::Word(word)) => match word.as_str() {
-                "receive" => Ok(AddPaths { receive: true }),
-                "send" | "both" => Err(no_send()),
-                other => Err(wrong(
-                    "add_paths",
-                    format!("{other:?} is not known; write \"receive\" or remove the key"),
-                )),
+                "receive" => (true, None),
+                "send" => (false, all),
+                "both" => (true, all),
+                other => {
+                    return Err(wrong(
+                        "add_paths",
+                        format!(
+                            "{other:?} is not known; write \"receive\", \"send\", \"both\" or {{ receive = true, send = {{ max = 8 }} }}"
+                        ),
+                    ));
+                }
             },
-            Some(Word::Table(table)) if table.send == Some(NotYet::On) => Err(no_send()),
-            Some(Word::Table(table)) => Ok(AddPaths {
-                receive: table.receive.unwrap_or(false),
-            }),
-        }
+            Some(Word::Table(table)) => {
+                let send = match &table.send {
+                    None | Some(Switch::Flag(false)) => None,
+                    Some(Switch::Flag(true)) => all,
+                    Some(Switch::Table(spec)) => Some(spec.parse()?),
+                };
+                (table.receive.unwrap_or(false), send)
+            }
+        };
+        Ok(AddPaths { receive, send })
     }
 
     pub(super) fn next_hop(&self) -> Result<PeerNextHop, SpecError> {
