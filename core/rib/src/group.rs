@@ -117,6 +117,8 @@ pub(crate) struct Group {
     config: GroupConfig,
     outs: OutTable,
     sent: Sent,
+    /// Nets of which only routes of this source are sent.
+    senders: BTreeMap<SourceId, usize>,
     lanes: BTreeMap<u32, Lane>,
     next_lane: u32,
     members: BTreeMap<u32, Member>,
@@ -136,6 +138,7 @@ impl Group {
             config,
             outs: OutTable::new(seed),
             sent: Sent::new(config.paths != Paths::Best),
+            senders: BTreeMap::new(),
             lanes: BTreeMap::from([(MAIN, main)]),
             next_lane: 1,
             members: BTreeMap::new(),

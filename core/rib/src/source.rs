@@ -110,6 +110,11 @@ impl Sources {
         self.0.remove(id.0);
     }
 
+    /// Whether its routes count no more.
+    pub(crate) fn is_closing(&self, id: SourceId) -> bool {
+        self.get(id).is_none_or(|source| source.closing)
+    }
+
     #[inline]
     pub(crate) fn get(&self, id: SourceId) -> Option<&Source> {
         self.0.get(id.0)

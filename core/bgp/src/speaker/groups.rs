@@ -214,7 +214,13 @@ impl Peer {
             .any(|f| configured.address(*f) == Some(addr))
             || shared.own.have_next_hop(addr)
             || shared.policies.sets_next_hop(&self.config.export, addr)
-            || external && shared.policies.keeps_next_hop(&self.config.export)
+            || external && self.keeps_next_hops(shared)
+    }
+
+    /// Whether routes may go out by the next hops that they came with.
+    fn keeps_next_hops(&self, shared: &Shared) -> bool {
+        let keeps = |family: &Family| self.config.next_hop.is_unchanged(*family);
+        Family::ALL.iter().any(keeps) || shared.policies.keeps_next_hop(&self.config.export)
     }
 
     /// Whether the session is with this address.

@@ -124,6 +124,7 @@ impl Group {
             self.compare(id, &old, &wanted, &mut items);
             // The references of what was wanted now belong to what was sent.
             self.sent.set(id, &wanted);
+            self.count_senders(&old, &wanted);
             old.iter().for_each(|slot| self.outs.release(slot.out));
             match (old.is_empty(), wanted.is_empty()) {
                 (true, false) => net.holds += 1,
@@ -135,6 +136,29 @@ impl Group {
             }
         }
         self.write(MAIN, items, retire, around);
+    }
+
+    /// Counts the nets of which all that is sent came from one peer, which is told nothing.
+    fn count_senders(&mut self, old: &[Slot], new: &[Slot]) {
+        let only = |slots: &[Slot]| {
+            let source = slots.first()?.source;
+            slots.iter().all(|s| s.source == source).then_some(source)
+        };
+        let (was, is) = (only(old), only(new));
+        if was == is {
+            return;
+        }
+        if let Some(source) = is {
+            *self.senders.entry(source).or_default() += 1;
+        }
+        if let Some(source) = was
+            && let Some(count) = self.senders.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.senders.remove(&source);
+            }
+        }
     }
 
     /// The other lanes have to tell what changed too.
@@ -158,6 +182,7 @@ impl Group {
     fn catch_up<K: Key>(&mut self, number: u32, around: &mut Around<'_, K>) {
         let mut items = Vec::new();
         let mut retire = Vec::new();
+        let mut ended = Vec::new();
         let mut left = around.limit;
         if let Some(lane) = self.lanes.get_mut(&number) {
             lane.unread = false;
@@ -168,11 +193,19 @@ impl Group {
         {
             left -= 1;
             let fresh = lane.fresh.remove(id);
+            let slots = self.sent.get(id);
+            let slots = slots.all();
+            if slots
+                .iter()
+                .any(|s| around.shared.sources.is_closing(s.source))
+            {
+                // It goes in a moment, and its sender may be here again under another number.
+                ended.push((id, fresh));
+                continue;
+            }
             let ghosts = lane.ghosts.range((id, 0)..=(id, u16::MAX)).copied();
             let ghosts: Vec<(u32, u16)> = ghosts.collect();
             ghosts.iter().for_each(|g| _ = lane.ghosts.remove(g));
-            let slots = self.sent.get(id);
-            let slots = slots.all();
             let withdraw = |out_id, to| Item {
                 to,
                 out: None,
@@ -204,6 +237,17 @@ impl Group {
                 });
                 if !fresh {
                     items.push(withdraw(slot.out_id, To::Only(slot.source)));
+                }
+            }
+        }
+        for (net, fresh) in ended {
+            // The first lane looks at it now, and this one again.
+            self.touch(net, false);
+            if let Some(lane) = self.lanes.get_mut(&number) {
+                lane.after_main = true;
+                lane.dirty.insert(net);
+                if fresh {
+                    lane.fresh.insert(net);
                 }
             }
         }

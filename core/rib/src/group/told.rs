@@ -1,6 +1,5 @@
 //! What a member was told, for those who ask.
 
-use super::lane::Lane;
 use super::sent::Slot;
 use super::{Group, MAIN};
 use crate::group::out::Out;
@@ -39,13 +38,17 @@ impl Group {
         owes(MAIN) || owes(member.lane) || waits()
     }
 
-    /// Nets of which a member was told something, with those that it sent itself.
+    /// Nets of which a member was told something. During its first transfer those that it sent itself may be missing twice.
     pub(crate) fn told_count(&self, number: u32) -> usize {
-        let lane = self
-            .members
-            .get(&number)
-            .and_then(|m| self.lanes.get(&m.lane));
-        let new = |lane: &Lane| if lane.is_first() { lane.fresh.len() } else { 0 };
-        lane.map_or(0, |lane| self.sent.len().saturating_sub(new(lane)))
+        let Some(member) = self.members.get(&number) else {
+            return 0;
+        };
+        let Some(lane) = self.lanes.get(&member.lane) else {
+            return 0;
+        };
+        let new = if lane.is_first() { lane.fresh.len() } else { 0 };
+        let own = member.source.and_then(|source| self.senders.get(&source));
+        let untold = new + own.copied().unwrap_or_default();
+        self.sent.len().saturating_sub(untold)
     }
 }

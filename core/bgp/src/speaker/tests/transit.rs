@@ -259,3 +259,59 @@ fn who_may_draw_packets_here() {
     }
     assert!(!world(false, Set::default()).draws_transit(&tor(9), &tor(1)));
 }
+
+#[test]
+fn what_a_peer_sent_itself_is_not_counted_as_told() {
+    let mut speaker = world(false, Set::default());
+    for i in 0..50 {
+        several::send(&mut speaker, 1, &alloc::format!("198.18.{i}.0/24"), |_| ());
+    }
+    several::send(&mut speaker, 2, "198.18.0.0/24", |_| ());
+    several::send(&mut speaker, 2, "198.18.99.0/24", |_| ());
+    several::drain(&mut speaker);
+    for (node, told) in [(1, 1), (2, 50)] {
+        assert_eq!(speaker.advertised(&tor(node)).count(), told);
+        let summary = speaker.peer(&tor(node)).unwrap();
+        assert_eq!(summary.families[0].advertised, told);
+    }
+}
+
+#[test]
+fn who_is_back_at_once_is_not_told_its_own_of_before() {
+    let mut speaker = several::with(2, |_, peer| {
+        peer.export = policy_name("transit");
+        peer.install = None;
+        peer.graceful_restart = None;
+    });
+    speaker.set_policies(NOW, [transit(Set::default())]);
+    // More than one slice sweeps.
+    let all = (0..60_000u32).map(|i| Prefix::host(Ipv4Addr::from(0x0a00_0000 + i).into()));
+    let attributes = Attributes {
+        as_path: AsPath::sequence([asn(1)]),
+        ..Attributes::default()
+    };
+    let mut bytes = Vec::new();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&attributes, NextHop::V4(addresses(1).v4.unwrap()), all)
+        .unwrap();
+    speaker.handle_data(NOW, conn(1), &bytes);
+    several::drain(&mut speaker);
+    speaker.handle_closed(NOW, conn(1), "gone");
+    let before = speaker.peer(&tor(1)).unwrap().sent.announced;
+    several::accept(&mut speaker, 1, conn(77), Ipv4Addr::new(192, 0, 2, 2));
+    several::drain(&mut speaker);
+    assert!(
+        speaker.poll_timeout().is_some_and(|at| at <= NOW),
+        "the sweep goes on"
+    );
+    while speaker.poll_timeout().is_some_and(|at| at <= NOW) {
+        speaker.handle_timeout(NOW);
+        several::drain(&mut speaker);
+    }
+    let after = speaker.peer(&tor(1)).unwrap();
+    assert_eq!(
+        (after.state, after.sent.announced),
+        (State::Established, before)
+    );
+    assert_eq!(speaker.advertised(&tor(2)).count(), 0);
+}
