@@ -395,7 +395,7 @@ impl Peer {
                 ours: conn.addresses.unwrap_or_default(),
             };
         }
-        if ifindex != self.sender.ifindex {
+        if self.source.is_some() && ifindex != self.sender.ifindex {
             // Where kept routes lead is seen from the session.
             shared.follow_again();
         }

@@ -9,7 +9,7 @@ use tapway_model::{Family, Prefix};
 
 use super::net::*;
 use super::several::{self, NOW, conn, tor};
-use crate::config::{Match, Policy, Rule, Set, Verdict};
+use crate::config::{Match, PeerAsn, Policy, Rule, Set, Verdict};
 use crate::*;
 
 const MANY: u32 = 40_000;
@@ -152,6 +152,20 @@ fn only_so_many_paths_share() {
         assert_eq!(speaker.installable_to(default).len(), usize::from(paths));
         assert_eq!(changed(&mut speaker), 1);
     }
+}
+
+#[test]
+fn a_first_session_is_no_news_for_the_kernel() {
+    let mut speaker = several::with(1, |_, _| {});
+    send(&mut speaker, 1);
+    work(&mut speaker);
+    assert_eq!(changed(&mut speaker), MANY as usize);
+    let mut peer = speaker.peer_config(&tor(1)).unwrap().clone();
+    peer.name = tor(2);
+    peer.asn = PeerAsn::Number(asn(2));
+    several::come(&mut speaker, 2, peer);
+    work(&mut speaker);
+    assert_eq!(changed(&mut speaker), 0, "it has no routes yet");
 }
 
 /// An own route stands before a received one, which goes to the kernel nevertheless.

@@ -31,27 +31,27 @@ pub(super) fn with(count: usize, change: impl Fn(usize, &mut PeerConfig)) -> Spe
             ..peer_config(node, Transport::V4)
         };
         change(node, &mut peer);
-        speaker.set_peer(NOW, peer);
-        let remote = at(node, Transport::V4, 179);
-        speaker.set_peer_endpoint(
-            NOW,
-            &tor(node),
-            Some(Endpoint {
-                remote,
-                local: None,
-                ifindex: node as u32,
-            }),
-        );
-        accept(
-            &mut speaker,
-            node,
-            conn(node),
-            Ipv4Addr::new(192, 0, 2, node as u8 + 1),
-        );
-        assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
+        come(&mut speaker, node, peer);
     }
     drain(&mut speaker);
     speaker
+}
+
+/// `node` becomes a peer, and its session comes up.
+pub(super) fn come(speaker: &mut Speaker, node: usize, peer: PeerConfig) {
+    speaker.set_peer(NOW, peer);
+    speaker.set_peer_endpoint(
+        NOW,
+        &tor(node),
+        Some(Endpoint {
+            remote: at(node, Transport::V4, 179),
+            local: None,
+            ifindex: node as u32,
+        }),
+    );
+    let router_id = Ipv4Addr::new(192, 0, 2, node as u8 + 1);
+    accept(speaker, node, conn(node), router_id);
+    assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
 }
 
 /// The peer connects, with this identifier: AS and add-path are as it is told of them.
