@@ -61,6 +61,32 @@ pub(crate) fn get(fd: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<libc:
     }
 }
 
+/// Reads an option of any length, as far as `bytes` takes it; says how many bytes that was.
+pub(crate) fn get_bytes(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    bytes: &mut [u8],
+) -> io::Result<usize> {
+    let mut len =
+        libc::socklen_t::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the kernel writes at most `len` bytes, the length of `bytes`, and says in `len` how many.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            bytes.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 {
+        Ok(usize::try_from(len).map_or(0, |len| len.min(bytes.len())))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Reads an integer by `ioctl`.
 pub(crate) fn ioctl_int(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;

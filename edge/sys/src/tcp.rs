@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::{md5, option};
+use crate::{arrival, md5, option};
 
 /// `IP_MINTTL` (`linux/in.h`)
 const IP_MINTTL: i32 = 21;
@@ -163,6 +163,8 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// The interface it is tied to: that of the listener if bound to one, or of a link-local peer.
     pub ifindex: Option<u32>,
+    /// The interface that it came in on, whatever it is tied to; `None`: the kernel does not say.
+    pub arrived: Option<u32>,
 }
 
 /// Takes the next connection. `None` when there is none now. Connections that ended while they
@@ -204,11 +206,13 @@ pub fn accept(listener: impl AsFd) -> io::Result<Option<Accepted>> {
         let ifindex = [u32::try_from(bound).unwrap_or(0), scope]
             .into_iter()
             .find(|index| *index != 0);
+        let arrived = arrival::interface(socket.as_fd(), local.is_ipv6()).unwrap_or(None);
         return Ok(Some(Accepted {
             fd: socket.into(),
             peer,
             local,
             ifindex,
+            arrived,
         }));
     }
 }

@@ -191,6 +191,38 @@ fn plain_connections() {
     });
 }
 
+/// Whatever it sends to and whatever it comes from, a connection cannot hide the interface that it came in on.
+#[test]
+fn the_interface_that_it_came_in_on_is_told() {
+    run(|pair| {
+        let (far_v4, far_v6) = ("198.51.100.2", "2001:db8:1::2");
+        let a1 = tapway_sys::netns::in_path(&pair.other, || {
+            ip(&format!("addr add {far_v4}/32 dev lo"));
+            ip(&format!("addr add {far_v6}/128 dev lo"));
+            index("a1")
+        })
+        .unwrap();
+        ip(&format!("route add {far_v4} via 192.0.2.2"));
+        ip(&format!("route add {far_v6} via 2001:db8::2"));
+        let v4 = pair.listen("0.0.0.0:179", None);
+        let v6 = pair.listen("[::]:179", None);
+        for (listener, remote) in [
+            (&v4, "192.0.2.2:179".to_owned()),
+            (&v4, format!("{far_v4}:179")),
+            (&v6, "[2001:db8::2]:179".to_owned()),
+            (&v6, format!("[{far_v6}]:179")),
+        ] {
+            let remote: SocketAddr = remote.parse().unwrap();
+            let accepted = works(listener, remote, None, &TcpOptions::default());
+            assert_eq!((accepted.ifindex, accepted.arrived), (None, Some(a1)));
+        }
+        let bound = pair.listen("192.0.2.2:1179", Some("a1"));
+        let remote = "192.0.2.2:1179".parse().unwrap();
+        let accepted = works(&bound, remote, None, &TcpOptions::default());
+        assert_eq!((accepted.ifindex, accepted.arrived), (Some(a1), Some(a1)));
+    });
+}
+
 #[test]
 fn refusals_come_back() {
     run(|pair| {
