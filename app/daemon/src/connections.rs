@@ -89,7 +89,7 @@ impl Connections {
                         .say(now, conn.stream, conn.token, conn.unsent, poller);
                 }
             }
-            Action::ListenPeersChanged | Action::InstallableChanged(_) | Action::Event(_) => {}
+            Action::InstallableChanged(_) | Action::Event(_) => {}
         }
     }
 
@@ -101,16 +101,13 @@ impl Connections {
         node: &mut Node,
         poller: &Poller,
     ) {
-        node.admit(now, accepted.peer, accepted.ifindex.unwrap_or(0));
-        let peers = node.speaker().listen_peers();
+        if let Err(farewell) = node.admit(now, accepted.peer, accepted.arrived.unwrap_or(0)) {
+            return self.refuse(now, accepted.fd, farewell, poller);
+        }
         let remote = accepted.peer.ip();
         let arrived = accepted.ifindex.unwrap_or(0);
-        // The same link-local address may be a peer's on each of several links.
-        let peer = peers.iter().find(|p| {
-            let same_link = p.ifindex == arrived || p.ifindex == 0 || arrived == 0;
-            p.remote.ip() == remote && same_link
-        });
-        if let Some(peer) = peer {
+        let peer = node.speaker().listen_peer_at(remote, arrived);
+        if let Some(peer) = &peer {
             let options = TcpOptions {
                 ttl: peer.ttl,
                 min_ttl: peer.min_ttl,
@@ -135,6 +132,17 @@ impl Connections {
             ifindex,
         };
         node.handle_accepted(now, conn, info);
+    }
+
+    /// Closes a connection that is not wanted now, with these last words.
+    fn refuse(&mut self, now: Instant, fd: OwnedFd, farewell: Vec<u8>, poller: &Poller) {
+        self.next_token += 1;
+        let token = token::CONNECTION | self.next_token;
+        let stream = TcpStream::from(fd);
+        let _ = tcp::set_min_ttl(&stream, 0);
+        if poller.add(&stream, token, Interest::READ).is_ok() {
+            self.last_words.say(now, stream, token, farewell, poller);
+        }
     }
 
     /// A connection is ready.

@@ -19,6 +19,7 @@ mod forwarding;
 mod imports;
 mod node;
 mod speech;
+mod subnets;
 mod uplink;
 mod way;
 mod wiring;

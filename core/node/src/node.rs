@@ -53,6 +53,7 @@ pub enum Start {
     Warm,
 }
 
+mod admission;
 mod claims;
 mod commands;
 mod nics;
@@ -181,7 +182,9 @@ impl Node {
         node.speaker.set_draining(now, restored.draining);
         node.speaker.set_policies(now, node.config.policies.clone());
         for peer in node.config.peers.clone().into_values() {
-            if !matches!(peer.address, PeerAddress::Range(_)) {
+            if matches!(peer.address, PeerAddress::Range(_)) {
+                node.note_range(None, &peer);
+            } else {
                 node.speaker.set_peer(now, peer);
             }
         }
@@ -317,7 +320,7 @@ impl Node {
                 told = true;
                 self.gate(id, now);
             }
-            told |= self.take_bgp();
+            told |= self.take_bgp(now);
             if self.forwarding.answered() {
                 told = true;
                 self.update_forwarding();
@@ -354,6 +357,7 @@ impl Node {
                 .any(|f| self.imports.holds(f))
                 .then_some(self.held_until),
             self.imports_left.then_some(self.clock),
+            self.next_forgotten(),
         ]
         .into_iter()
         .flatten()

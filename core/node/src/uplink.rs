@@ -15,6 +15,7 @@ use tapway_fib::{Address, Fib, IfIndex, address_flags, is_link_local};
 use tapway_model::{Family, IfName, Prefix};
 
 use crate::config::{Listen, Listener, PeerKey};
+use crate::subnets::Subnets;
 
 /// `IFA_F_SECONDARY` shares its bit with `IFA_F_TEMPORARY`: for IPv4 it is no reason to avoid an address.
 const UNFIT_V6: u32 = address_flags::TENTATIVE
@@ -32,7 +33,7 @@ pub(crate) struct Unfit<'a> {
 }
 
 impl Unfit<'_> {
-    fn allows(&self, (a, ours): &(&Address, bool)) -> bool {
+    pub(crate) fn allows(&self, (a, ours): &(&Address, bool)) -> bool {
         let flags_ok = match a.addr {
             IpAddr::V4(_) => true,
             IpAddr::V6(v6) => a.flags & UNFIT_V6 == 0 && v6.to_ipv4_mapped().is_none(),
@@ -48,7 +49,7 @@ impl Unfit<'_> {
 pub(crate) fn endpoint(
     peer: &PeerConfig,
     fib: &Fib,
-    unfit: &Unfit<'_>,
+    subnets: &Subnets,
 ) -> Result<Endpoint, String> {
     match &peer.address {
         PeerAddress::Interface(name) => unnumbered(peer, name, fib),
@@ -76,7 +77,7 @@ pub(crate) fn endpoint(
                     ifindex: 0,
                 });
             }
-            let index = connected(addr, fib, unfit).ok_or_else(|| {
+            let index = subnets.interface_of(addr).ok_or_else(|| {
                 format!("{addr} is in no subnet of an interface here; add one, or say how far away it is with multihop")
             })?;
             let name = fib.link(index).map(|l| l.name.clone());
@@ -117,16 +118,6 @@ fn usable_link(name: &IfName, fib: &Fib) -> Result<IfIndex, String> {
         Some(link) if !link.carrier => Err(format!("interface {name} has no carrier")),
         Some(link) => Ok(link.index),
     }
-}
-
-/// The interface that has a subnet with `addr` in it: the longest such subnet.
-fn connected(addr: &IpAddr, fib: &Fib, unfit: &Unfit<'_>) -> Option<IfIndex> {
-    fib.links()
-        .flat_map(|link| fib.addresses(link.index))
-        .filter(|a| unfit.allows(a) && Prefix::truncated(a.0.addr, a.0.len).contains_addr(addr))
-        .map(|(a, _)| a)
-        .max_by_key(|a| a.len)
-        .map(|a| a.index)
 }
 
 fn socket(addr: IpAddr, port: u16, scope: IfIndex) -> SocketAddr {

@@ -15,6 +15,7 @@ mod last_resort;
 mod log;
 mod networks;
 mod overrun;
+mod ranges;
 mod restart;
 mod router_advertisement;
 mod sources;

@@ -102,7 +102,7 @@ fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin)
         client: config.client,
         state: SessionState::Listening,
         state_age_s: 0,
-        disabled: config.disabled,
+        disabled: node.is_range_disabled(&config.name),
         last_error: None,
         import: config.import.clone(),
         export: config.export.clone(),

@@ -127,8 +127,6 @@ pub enum Action {
         /// Bytes to send first, after what is still unsent: as far as the socket takes them at once.
         farewell: Vec<u8>,
     },
-    /// [`Speaker::listen_peers`](super::Speaker::listen_peers) answers differently now.
-    ListenPeersChanged,
     /// Routes of this family that the kernel should have may be others now: see
     /// [`Speaker::take_installable_change`](super::Speaker::take_installable_change). Also that a peer has sent its first ones.
     InstallableChanged(Family),

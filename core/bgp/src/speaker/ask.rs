@@ -1,5 +1,7 @@
 //! Answers about peers.
 
+use core::net::IpAddr;
+
 use tapway_model::Family;
 use tapway_rib::Rib;
 
@@ -65,9 +67,13 @@ impl Peer {
         }
     }
 
-    /// What a listener must know of it; `None` while it cannot come.
-    pub(crate) fn listen(&self) -> Option<ListenPeer> {
+    /// What a listener must know of it, when a connection from `remote` over the link `ifindex` is its own.
+    pub(crate) fn listen_at(&self, remote: IpAddr, ifindex: u32) -> Option<ListenPeer> {
         let endpoint = self.endpoint.filter(|_| !self.disabled)?;
+        let same_link = endpoint.ifindex == ifindex || endpoint.ifindex == 0 || ifindex == 0;
+        if endpoint.remote.ip() != remote || !same_link {
+            return None;
+        }
         let options = self.socket_options();
         Some(ListenPeer {
             peer: self.config.name.clone(),

@@ -45,8 +45,6 @@ impl Peer {
         }
         let old = core::mem::replace(&mut self.config, new);
         let new = &self.config;
-        shared.listen_changed |=
-            old.password != new.password || old.reach != new.reach || old.disabled != new.disabled;
         if old.install != new.install {
             shared.follow_again();
         }

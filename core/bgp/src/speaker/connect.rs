@@ -195,7 +195,6 @@ impl Peer {
             return;
         }
         let old = core::mem::replace(&mut self.endpoint, endpoint);
-        shared.listen_changed |= old != endpoint;
         let far = matches!(self.config.reach, Reach::Multihop(_));
         let goes_on = match (&old, &endpoint) {
             (Some(old), Some(new)) => old.remote == new.remote && old.ifindex == new.ifindex,

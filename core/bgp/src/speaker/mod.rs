@@ -31,6 +31,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::ops::Bound;
 
 use tapway_bgp_wire::{ErrorCode, Notification, PerFamily};
@@ -134,7 +135,6 @@ impl Speaker {
             DownReason::Administrative,
         );
         gone.forget_routes(&mut self.shared);
-        self.shared.listen_changed = true;
         self.work(now, work::SLICE);
         true
     }
@@ -207,14 +207,12 @@ impl Speaker {
 
     /// Lets the session come up again. False: no such peer.
     pub fn enable(&mut self, now: Instant, peer: &PeerName) -> bool {
-        self.shared.listen_changed = true;
         self.with(now, peer, |peer, shared| peer.enable(shared, now))
             .is_some()
     }
 
     /// Takes the session down until enabled. False: no such peer.
     pub fn disable(&mut self, now: Instant, peer: &PeerName, message: Option<String>) -> bool {
-        self.shared.listen_changed = true;
         self.with(now, peer, |peer, shared| peer.disable(shared, now, message))
             .is_some()
     }
@@ -451,9 +449,11 @@ impl Speaker {
         self.peers.get(peer).map(|p| &p.config)
     }
 
-    /// Whom listeners must expect now.
-    pub fn listen_peers(&self) -> Vec<ListenPeer> {
-        self.peers.values().filter_map(Peer::listen).collect()
+    /// Whose connection one from `remote` is, which came in on the link `ifindex` (0: unknown): the same link-local
+    /// address may be a peer's on each of several links. `None`: nobody's who may come now.
+    pub fn listen_peer_at(&self, remote: IpAddr, ifindex: u32) -> Option<ListenPeer> {
+        let mut peers = self.peers.values();
+        peers.find_map(|peer| peer.listen_at(remote, ifindex))
     }
 
     /// Does something with one peer and tells its change of state.

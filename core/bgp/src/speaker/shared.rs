@@ -52,8 +52,6 @@ pub(crate) struct Shared {
     pub(crate) first_routes: PerFamily<bool>,
     /// It was told that routes for the kernel changed, and they have not all been taken since.
     changes_told: PerFamily<bool>,
-    /// Whether the listeners' view changed since last told.
-    pub(crate) listen_changed: bool,
     /// [`Speaker::shutdown`](super::Speaker::shutdown) was called.
     pub(crate) stopped: bool,
     /// The start-up grace is over: End-of-RIB may go out.
@@ -99,7 +97,6 @@ impl Shared {
             actions: VecDeque::new(),
             first_routes: PerFamily::default(),
             changes_told: PerFamily::default(),
-            listen_changed: false,
             stopped: false,
             restart_done: false,
             deferred_until: None,
@@ -199,9 +196,6 @@ impl Shared {
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
-        }
-        if core::mem::take(&mut self.listen_changed) {
-            return Some(Action::ListenPeersChanged);
         }
         let family = Family::ALL.into_iter().find(|f| {
             let told = self.changes_told[*f];

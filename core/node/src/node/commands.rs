@@ -12,15 +12,24 @@ impl Node {
     /// Adds or changes a peer.
     pub fn set_peer(&mut self, now: Instant, peer: PeerConfig) {
         let name = peer.name.clone();
-        let is_range = matches!(peer.address, PeerAddress::Range(_));
-        self.config.peers.insert(name.clone(), peer.clone());
-        if is_range {
+        let old = self.config.peers.insert(name.clone(), peer.clone());
+        if matches!(peer.address, PeerAddress::Range(_)) {
+            let was = self.speaker.peer(&name).is_some_and(|peer| peer.disabled);
             self.speaker.remove_peer(now, &name);
             self.endpoints.remove(&name);
+            self.note_range(old.as_ref(), &peer);
+            if was {
+                self.ranged.disabled.entry(name).or_insert(None);
+            }
         } else {
+            let message = self.ranged.disabled.get(&name).cloned();
+            self.forget_range(&name);
             self.speaker.set_peer(now, peer);
+            if let Some(message) = message {
+                self.speaker.disable(now, &name, message);
+            }
         }
-        self.update_range(now, &name);
+        self.review_members(now);
         self.uplinks_dirty = true;
         self.turn(now);
     }
@@ -37,16 +46,15 @@ impl Node {
     }
 
     fn set_disabled(&mut self, now: Instant, name: &PeerName, why: Option<Option<String>>) -> bool {
-        let range = self.config.peers.get_mut(name);
-        let range = range.filter(|peer| matches!(peer.address, PeerAddress::Range(_)));
-        let known = match (range, why) {
-            (Some(range), why) => {
-                range.disabled = why.is_some();
-                self.update_range(now, name);
+        let configured = self.config.peers.get(name);
+        let is_range = configured.is_some_and(|p| matches!(p.address, PeerAddress::Range(_)));
+        let known = match why {
+            why if is_range => {
+                self.set_range_disabled(now, name, why);
                 true
             }
-            (None, Some(message)) => self.speaker.disable(now, name, message),
-            (None, None) => self.speaker.enable(now, name),
+            Some(message) => self.speaker.disable(now, name, message),
+            None => self.speaker.enable(now, name),
         };
         self.turn(now);
         known
@@ -58,7 +66,8 @@ impl Node {
         if known {
             self.speaker.remove_peer(now, name);
             self.endpoints.remove(name);
-            self.update_range(now, name);
+            self.forget_range(name);
+            self.review_members(now);
             self.uplinks_dirty = true;
             self.turn(now);
         }

@@ -1,78 +1,46 @@
 //! Peers by range: who connects from one becomes a peer for as long as its session, or what is kept of it, lasts.
+//!
+//! Who may is decided in `admission.rs`. Whether a range is disabled is kept beside the configuration, like a peer's in the
+//! speaker, so that reading the configuration again does not change it.
+//!
+//! A member that sent more than `prefix_limit` is remembered for a while after, with its back-off; otherwise it would be a
+//! new peer a moment later, and be let in again and again. Those that are remembered count for `range_limit`, and make
+//! room for others when it is reached: many addresses fill no memory, and keep nobody out.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 use core::time::Duration;
 
-use tapway_bgp::State;
-use tapway_bgp::config::{PeerAddress, PeerConfig, PeerRange};
-use tapway_fib::IfIndex;
+use tapway_bgp::config::{PeerAddress, PeerConfig};
+use tapway_bgp::{DownReason, Endpoint, Event, State};
+use tapway_bgp_wire::ErrorCode;
 use tapway_model::{Instant, PeerName};
 
 use super::Node;
-use crate::action::Level;
-use crate::uplink::{self, Unfit};
+use super::admission::made_by;
+use crate::action::Report;
+use crate::speech::bgp_event;
 
-/// A range that is full says so once in this time.
-const TOLD_AGAIN: Duration = Duration::from_secs(10);
+/// How long a member is remembered that sent too many prefixes: longer than any back-off, and than most routers take to
+/// come back.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Peers that ranges made.
 #[derive(Debug, Default)]
 pub(crate) struct Ranged {
     pub(super) peers: BTreeMap<PeerName, PeerConfig>,
+    /// Ranges that let nobody in, and what they say to those who come (RFC 9003).
+    pub(super) disabled: BTreeMap<PeerName, Option<String>>,
+    /// Those that sent too many prefixes, and how long each is remembered.
+    pub(super) offenders: BTreeMap<PeerName, Instant>,
+    /// When a range last said what.
+    pub(super) told: BTreeMap<(PeerName, &'static str), Instant>,
     /// Those that may be over.
     ended: Vec<PeerName>,
-    /// When a range last said that it is full.
-    told: BTreeMap<PeerName, Instant>,
 }
 
 impl Node {
-    /// Somebody connected from `remote`, over the interface `arrived` (0: unknown). When no peer is there and a
-    /// range has the address, it becomes a peer. To be called before
-    /// [`Node::handle_accepted`].
-    pub fn admit(&mut self, now: Instant, remote: SocketAddr, arrived: IfIndex) {
-        let addr = remote.ip().to_canonical();
-        let scope = match addr {
-            core::net::IpAddr::V6(a) if a.is_unicast_link_local() => match self.fib.link(arrived) {
-                Some(link) => Some(link.name.clone()),
-                None => return,
-            },
-            _ => None,
-        };
-        let at = PeerAddress::Ip {
-            addr,
-            interface: scope,
-        };
-        if self.peer_configs().any(|peer| peer.address == at) {
-            return;
-        }
-        let Some((template, range)) = self.range_of(&at) else {
-            return;
-        };
-        let (name, limit) = (template.name.clone(), range.limit);
-        let members = self.members_of(&name);
-        let Some(peer) = member(template, at) else {
-            return;
-        };
-        if members >= limit as usize {
-            return self.tell_full(now, name, &peer.name, limit);
-        }
-        let unfit = Unfit {
-            gateways: &self.gateways,
-        };
-        let Ok(endpoint) = uplink::endpoint(&peer, &self.fib, &unfit) else {
-            return;
-        };
-        let name = peer.name.clone();
-        self.ranged.peers.insert(name.clone(), peer.clone());
-        self.speaker.set_peer(now, peer);
-        self.endpoints.insert(name.clone(), Ok(endpoint));
-        self.speaker.set_peer_endpoint(now, &name, Some(endpoint));
-        self.turn(now);
-    }
-
     /// All peers with their settings: those of the configuration, ranges among them, and those that ranges made.
     pub fn peer_configs(&self) -> impl Iterator<Item = &PeerConfig> {
         self.config.peers.values().chain(self.ranged.peers.values())
@@ -97,109 +65,165 @@ impl Node {
         self.config.peers.get(name).or_else(made)
     }
 
-    /// The range with the longest prefix that has this address.
-    fn range_of(&self, at: &PeerAddress) -> Option<(&PeerConfig, &PeerRange)> {
-        let PeerAddress::Ip { addr, .. } = at else {
-            return None;
-        };
-        let ranges = self.config.peers.values().filter_map(|peer| {
-            let PeerAddress::Range(range) = &peer.address else {
-                return None;
-            };
-            let has = range.prefixes.iter().filter(|p| p.contains_addr(addr));
-            let longest = has.map(|prefix| prefix.len()).max()?;
-            (!peer.disabled).then_some((longest, (peer, range)))
-        });
-        // Of several, the first by name.
-        let best = ranges.reduce(|best, other| if other.0 > best.0 { other } else { best });
-        best.map(|(_, found)| found)
+    /// Whether a range lets nobody in.
+    pub fn is_range_disabled(&self, range: &PeerName) -> bool {
+        self.ranged.disabled.contains_key(range)
     }
 
-    fn tell_full(&mut self, now: Instant, range: PeerName, refused: &PeerName, limit: u32) {
-        let told = self.ranged.told.get(&range).copied();
-        if told.is_none_or(|told| now.since(told) >= TOLD_AGAIN) {
-            let text = format!(
-                "{refused} is refused: the range has its {limit} peers; raise range_limit if they are all wanted"
-            );
-            self.event(Level::Warning, "peer.range-full", range.as_str(), text);
-            self.ranged.told.insert(range, now);
+    /// Whether a peer that is written down is at this place: it comes before every range.
+    pub(super) fn is_written_at(&self, at: &PeerAddress) -> bool {
+        let PeerAddress::Ip { addr, interface } = at else {
+            return false;
+        };
+        self.config.peers.values().any(|peer| match &peer.address {
+            PeerAddress::Ip { .. } => peer.address == *at,
+            PeerAddress::Interface(on) => {
+                let endpoint = self.endpoints.get(&peer.name);
+                let endpoint = endpoint.and_then(|e| e.as_ref().ok());
+                interface.as_ref() == Some(on) && endpoint.is_some_and(|e| e.remote.ip() == *addr)
+            }
+            PeerAddress::Range(_) => false,
+        })
+    }
+
+    /// A range became what it is now from what it was, if it was there.
+    pub(super) fn note_range(&mut self, old: Option<&PeerConfig>, new: &PeerConfig) {
+        let old = old.filter(|old| matches!(old.address, PeerAddress::Range(_)));
+        match (old.is_some_and(|old| old.disabled), new.disabled) {
+            (false, true) => {
+                self.ranged.disabled.insert(new.name.clone(), None);
+            }
+            (true, false) => {
+                self.ranged.disabled.remove(&new.name);
+            }
+            // What the operator said since stands.
+            (false, false) | (true, true) => {}
         }
     }
 
-    /// A range has other settings, or is gone: those that it made follow.
-    pub(super) fn update_range(&mut self, now: Instant, range: &PeerName) {
-        let template = self.config.peers.get(range).cloned();
-        let members = self.ranged.peers.values();
-        let members = members.filter(|peer| peer.range.as_ref() == Some(range));
-        let members: Vec<PeerConfig> = members.cloned().collect();
+    /// Lets nobody in by a range, or anybody again.
+    pub(super) fn set_range_disabled(
+        &mut self,
+        now: Instant,
+        range: &PeerName,
+        why: Option<Option<String>>,
+    ) {
+        match why {
+            Some(message) => self.ranged.disabled.insert(range.clone(), message),
+            None => self.ranged.disabled.remove(range),
+        };
+        self.review_members(now);
+    }
+
+    /// A range is no more.
+    pub(super) fn forget_range(&mut self, range: &PeerName) {
+        self.ranged.disabled.remove(range);
+        self.ranged.told.retain(|(name, _), _| name != range);
+    }
+
+    pub(super) fn add_member(&mut self, now: Instant, peer: PeerConfig, endpoint: Endpoint) {
+        let name = peer.name.clone();
+        let on =
+            |e: &Result<Endpoint, String>| e.as_ref().is_ok_and(|e| e.ifindex == endpoint.ifindex);
+        let first_there = !self.endpoints.values().any(on);
+        self.ranged.peers.insert(name.clone(), peer.clone());
+        self.speaker.set_peer(now, peer);
+        self.endpoints.insert(name.clone(), Ok(endpoint));
+        self.speaker.set_peer_endpoint(now, &name, Some(endpoint));
+        if first_there {
+            self.update_forwarding();
+        }
+    }
+
+    /// Members follow what is written down now: the settings of their range, whether it is still theirs, and whether a
+    /// peer is written down where they are.
+    pub(super) fn review_members(&mut self, now: Instant) {
+        let members: Vec<PeerConfig> = self.ranged.peers.values().cloned().collect();
         for peer in members {
-            let stays = template.as_ref().filter(|template| {
-                let PeerAddress::Range(range) = &template.address else {
-                    return false;
-                };
-                let PeerAddress::Ip { addr, .. } = &peer.address else {
-                    return false;
-                };
-                !template.disabled && range.prefixes.iter().any(|p| p.contains_addr(addr))
-            });
-            match stays {
-                Some(template) => {
-                    let peer = PeerConfig {
-                        name: peer.name,
-                        address: peer.address,
-                        range: peer.range,
-                        passive: true,
-                        ..template.clone()
-                    };
-                    self.ranged.peers.insert(peer.name.clone(), peer.clone());
-                    self.speaker.set_peer(now, peer);
-                }
-                None => self.dismiss(now, &peer.name),
+            let range = self.range_of(&peer.address).map(|(template, _)| template);
+            let range = range.filter(|template| Some(&template.name) == peer.range.as_ref());
+            let Some(template) = range.filter(|_| !self.is_written_at(&peer.address)) else {
+                self.dismiss(now, &peer.name);
+                continue;
+            };
+            if let Some(message) = self.ranged.disabled.get(&template.name) {
+                let message = message.clone();
+                self.speaker.disable(now, &peer.name, message);
+                self.dismiss(now, &peer.name);
+                continue;
+            }
+            let new = made_by(template, peer.name.clone(), peer.address.clone());
+            if new != peer {
+                self.ranged.peers.insert(new.name.clone(), new.clone());
+                self.speaker.set_peer(now, new);
             }
         }
     }
 
+    /// The speaker tells something.
+    pub(super) fn take_bgp_event(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::Down { peer, reason, .. } => {
+                if is_over_limit(reason) && self.ranged.peers.contains_key(peer) {
+                    let until = now + REMEMBERED;
+                    self.ranged.offenders.insert(peer.clone(), until);
+                }
+                self.note_ended(peer);
+            }
+            Event::StaleRemoved { peer, .. }
+            | Event::StateChanged {
+                peer,
+                to: State::Active,
+                ..
+            } => self.note_ended(peer),
+            _ => {}
+        }
+        self.reports.push_back(Report::Event(bgp_event(event)));
+    }
+
     /// A session of this peer ended, or what was kept of it is gone.
-    pub(super) fn note_ended(&mut self, peer: &PeerName) {
+    fn note_ended(&mut self, peer: &PeerName) {
         if self.ranged.peers.contains_key(peer) {
             self.ranged.ended.push(peer.clone());
         }
     }
 
+    /// When the first of those that are remembered is forgotten.
+    pub(super) fn next_forgotten(&self) -> Option<Instant> {
+        self.ranged.offenders.values().min().copied()
+    }
+
     /// Forgets peers that ranges made and that are over.
     pub(super) fn dismiss_ended(&mut self, now: Instant) {
+        let ended = &mut self.ranged.ended;
+        self.ranged.offenders.retain(|peer, until| {
+            let remembered = *until > now;
+            if !remembered {
+                ended.push(peer.clone());
+            }
+            remembered
+        });
         for name in core::mem::take(&mut self.ranged.ended) {
             let over = self.speaker.peer(&name).is_none_or(|peer| {
                 let waits = matches!(peer.state, State::Idle | State::Active);
                 waits && !peer.disabled && peer.families.iter().all(|f| f.received == 0)
             });
-            if over {
+            if over && !self.ranged.offenders.contains_key(&name) {
                 self.dismiss(now, &name);
             }
         }
     }
 
-    fn dismiss(&mut self, now: Instant, name: &PeerName) {
+    pub(super) fn dismiss(&mut self, now: Instant, name: &PeerName) {
         self.ranged.peers.remove(name);
+        self.ranged.offenders.remove(name);
         self.speaker.remove_peer(now, name);
         self.endpoints.remove(name);
     }
 }
 
-/// The peer at `at` that a range makes; `None`: no name can be made of its interface's.
-fn member(template: &PeerConfig, at: PeerAddress) -> Option<PeerConfig> {
-    let PeerAddress::Ip { addr, interface } = &at else {
-        return None;
-    };
-    let name = match interface {
-        None => format!("{}@{addr}", template.name),
-        Some(on) => format!("{}@{addr}@{on}", template.name),
-    };
-    Some(PeerConfig {
-        name: PeerName::new(&name).ok()?,
-        address: at,
-        range: Some(template.name.clone()),
-        passive: true,
-        ..template.clone()
-    })
+/// Whether a session ended because the peer sent more prefixes than it may (RFC 4486, section 4, subcode 1).
+fn is_over_limit(reason: &DownReason) -> bool {
+    let ErrorCode { code, subcode } = ErrorCode::CEASE_MAX_PREFIXES;
+    matches!(reason, DownReason::Sent(sent) if (sent.code, sent.subcode) == (code, subcode))
 }

@@ -3,7 +3,6 @@
 use super::Node;
 use crate::action::{Action, Level, Record, Report};
 use crate::describe::{EBUSY, describe, key_subject, refusal};
-use crate::speech::bgp_event;
 use crate::wiring::ClaimId;
 use alloc::format;
 use alloc::vec::Vec;
@@ -24,7 +23,7 @@ impl Node {
                 self.update_uplinks(now);
                 moved = true;
             }
-            moved |= self.take_bgp();
+            moved |= self.take_bgp(now);
             if !moved {
                 break;
             }
@@ -216,22 +215,14 @@ impl Node {
         }
     }
 
-    pub(super) fn take_bgp(&mut self) -> bool {
+    pub(super) fn take_bgp(&mut self, now: Instant) -> bool {
         let mut moved = false;
         while let Some(action) = self.speaker.poll_action() {
             moved = true;
             match action {
                 // Taken in every turn.
                 tapway_bgp::Action::InstallableChanged(_) => {}
-                tapway_bgp::Action::ListenPeersChanged => self.uplinks_dirty = true,
-                tapway_bgp::Action::Event(event) => {
-                    if let tapway_bgp::Event::Down { peer, .. }
-                    | tapway_bgp::Event::StaleRemoved { peer, .. } = &event
-                    {
-                        self.note_ended(peer);
-                    }
-                    self.reports.push_back(Report::Event(bgp_event(&event)));
-                }
+                tapway_bgp::Action::Event(event) => self.take_bgp_event(now, &event),
                 action
                 @ (tapway_bgp::Action::Connect { .. } | tapway_bgp::Action::Close { .. }) => {
                     if let tapway_bgp::Action::Close { conn, .. } = &action {

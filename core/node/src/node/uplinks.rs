@@ -2,13 +2,14 @@
 
 use super::Node;
 use crate::action::Action;
+use crate::subnets::Subnets;
 use crate::uplink::{self, Unfit};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tapway_bgp::config::PeerAddress;
+use tapway_bgp::config::{PeerAddress, PeerConfig};
 use tapway_bgp::{ConnId, Endpoint};
 use tapway_fib::IfIndex;
 use tapway_model::{IfName, Instant, PeerName};
@@ -19,31 +20,31 @@ impl Node {
         let unfit = Unfit {
             gateways: &self.gateways,
         };
+        let subnets = Subnets::of(&self.fib, &unfit);
         let mut changed: Vec<(PeerName, Result<Endpoint, String>)> = Vec::new();
         for peer in self.peer_configs() {
-            let name = &peer.name;
             if matches!(peer.address, PeerAddress::Range(_)) {
                 continue;
             }
-            let mut endpoint = uplink::endpoint(peer, &self.fib, &unfit);
-            // The kernel forgets neighbours that it does not talk to. One heard once stays the peer's
-            // until its link goes.
-            if let (Err(_), Some(Ok(old)), PeerAddress::Interface(on)) =
-                (&endpoint, self.endpoints.get(name), &peer.address)
-                && self
-                    .fib
-                    .link_named(on)
-                    .is_some_and(|l| l.usable() && l.index == old.ifindex)
-            {
-                endpoint = Ok(*old);
-            }
-            if self.endpoints.get(name) != Some(&endpoint) {
-                changed.push((name.clone(), endpoint));
+            let endpoint = self.endpoint_now(peer, &subnets);
+            if self.endpoints.get(&peer.name) != Some(&endpoint) {
+                changed.push((peer.name.clone(), endpoint));
             }
         }
         for (name, endpoint) in &changed {
             self.endpoints.insert(name.clone(), endpoint.clone());
         }
+        // An unnumbered peer may have been heard where a range has let it in before.
+        let unnumbered = |name: &PeerName| {
+            let peer = self.config.peers.get(name);
+            peer.is_some_and(|peer| matches!(peer.address, PeerAddress::Interface(_)))
+        };
+        if changed.iter().any(|(name, _)| unnumbered(name)) {
+            self.review_members(now);
+        }
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
         let guests = self.guest_interfaces();
         let peers = self
             .config
@@ -70,6 +71,26 @@ impl Node {
             let addresses = self.local_addresses(local, ifindex);
             self.speaker.set_local_addresses(now, conn, addresses);
         }
+    }
+
+    /// Where a peer is now, or why it cannot be reached. Who is there already stays there while that leads to it.
+    fn endpoint_now(&self, peer: &PeerConfig, subnets: &Subnets) -> Result<Endpoint, String> {
+        let now = uplink::endpoint(peer, &self.fib, subnets);
+        let Some(Ok(old)) = self.endpoints.get(&peer.name) else {
+            return now;
+        };
+        let usable = self.fib.link(old.ifindex).filter(|link| link.usable());
+        let stays = match (&peer.address, usable) {
+            // The kernel forgets neighbours that it does not talk to. One heard once stays the peer's
+            // until its link goes.
+            (PeerAddress::Interface(on), Some(link)) => now.is_err() && link.name == *on,
+            // A member of a range is on the link that it came in on, also when another one has its subnet, too.
+            (PeerAddress::Ip { addr, .. }, Some(link)) => {
+                peer.range.is_some() && subnets.has(addr, link.index)
+            }
+            (PeerAddress::Range(_), _) | (_, None) => false,
+        };
+        if stays { Ok(*old) } else { now }
     }
 
     /// Turns forwarding on as far as that is safe yet.

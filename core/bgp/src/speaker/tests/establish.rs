@@ -328,7 +328,8 @@ fn disable_enable_reset_remove() {
         6,
         "refused or shut down"
     );
-    assert!(net.nodes[0].speaker.listen_peers().is_empty());
+    let remote = at(1, Transport::V4, 0).ip();
+    assert_eq!(net.nodes[0].speaker.listen_peer_at(remote, 0), None);
     let now = net.now;
     assert!(net.speaker(0).enable(now, &peer));
     net.run(SECOND);

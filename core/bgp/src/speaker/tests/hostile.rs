@@ -469,11 +469,14 @@ fn listeners_know_key_and_ttl() {
         p.password = Some(config::Secret::new("secret".into()));
         p.reach = Reach::TtlSecurity;
     });
-    let peers = raw.speaker.listen_peers();
-    assert_eq!(peers.len(), 1);
-    assert_eq!(peers[0].md5.as_ref().unwrap().expose(), "secret");
-    assert_eq!((peers[0].ttl, peers[0].min_ttl), (255, Some(255)));
-    assert!(!alloc::format!("{peers:?}").contains("secret"));
+    let remote = at(1, Transport::V4, 0).ip();
+    let peer = raw.speaker.listen_peer_at(remote, 0).unwrap();
+    assert_eq!(peer.md5.as_ref().unwrap().expose(), "secret");
+    assert_eq!((peer.ttl, peer.min_ttl), (255, Some(255)));
+    assert!(!alloc::format!("{peer:?}").contains("secret"));
+    let stranger = at(2, Transport::V4, 0).ip();
+    assert_eq!(raw.speaker.listen_peer_at(stranger, 0), None);
+    assert_eq!(raw.speaker.listen_peer_at(remote, 12345), None);
 }
 
 #[test]

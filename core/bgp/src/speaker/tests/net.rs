@@ -482,7 +482,6 @@ impl Net {
                 node.changed.push(family);
                 while node.speaker.take_installable_change(family).is_some() {}
             }
-            Action::ListenPeersChanged => {}
         }
     }
 

@@ -1,0 +1,582 @@
+//! Peers by range: who becomes one, who does not, and for how long.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapway_bgp::config::*;
+use tapway_bgp::*;
+use tapway_bgp_wire::{
+    AsPath, Attributes, EncodeContext, ErrorCode, Frame, MAX_LEN, NextHop, Notification,
+    UpdateBuilder,
+};
+use tapway_fib::sim::Kernel;
+use tapway_fib::{Address, IfIndex, KernelEvent, Neighbour, Object};
+use tapway_intent::SourceEvent;
+use tapway_model::spec::{InstanceSpec, NicSpec};
+use tapway_model::{Family, IfName, Instant, PeerName, PolicyName, Prefix, SourceName};
+use tapway_node::{Listen, Node, NodeConfig, Report, Restored, Start};
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+/// The links of every world here, after `lo`.
+const ETH0: IfIndex = 2;
+const TAP0: IfIndex = 3;
+const BR0: IfIndex = 4;
+
+fn n(text: &str) -> PeerName {
+    PeerName::new(text).unwrap()
+}
+
+fn ifname(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn policy(text: &str) -> PolicyName {
+    PolicyName::new(text).unwrap()
+}
+
+fn peer(name: &str, address: PeerAddress, reach: Reach) -> PeerConfig {
+    PeerConfig {
+        name: n(name),
+        address,
+        port: 179,
+        local_address: None,
+        asn: PeerAsn::Number(65002),
+        families: vec![Family::Ipv4],
+        password: None,
+        hold_time: Duration::from_secs(90),
+        keepalive: None,
+        connect_retry: Duration::from_secs(5),
+        passive: false,
+        reach,
+        add_paths: AddPaths::default(),
+        next_hop: PeerNextHop::default(),
+        import: policy("all"),
+        export: policy("claims"),
+        install: None,
+        range: None,
+        prefix_limit: 2,
+        client: false,
+        graceful_restart: None,
+        disabled: false,
+    }
+}
+
+fn at(addr: &str) -> PeerAddress {
+    PeerAddress::Ip {
+        addr: addr.parse().unwrap(),
+        interface: None,
+    }
+}
+
+fn range(name: &str, prefix: &str, limit: u32, reach: Reach) -> PeerConfig {
+    let prefixes = vec![prefix.parse().unwrap()];
+    let range = PeerRange { prefixes, limit };
+    peer(name, PeerAddress::Range(range), reach)
+}
+
+fn edge() -> PeerConfig {
+    range("edge", "198.51.100.0/24", 10, Reach::Direct)
+}
+
+fn put(kernel: &mut Kernel, index: IfIndex, addr: &str, len: u8) {
+    let address = Address {
+        index,
+        addr: addr.parse().unwrap(),
+        len,
+        scope: 0,
+        flags: 0x80,
+        protocol: 0,
+    };
+    kernel.put(&Object::Address(address)).unwrap();
+}
+
+/// Links with these names, up, after `lo`.
+fn kernel<'a>(links: impl IntoIterator<Item = &'a str>) -> Kernel {
+    let mut kernel = Kernel::new();
+    for name in ["lo"].into_iter().chain(links) {
+        let index = kernel.add_link(ifname(name));
+        kernel.set_up(index, true);
+        kernel.set_carrier(index, true);
+    }
+    kernel
+}
+
+fn node_in(kernel: &Kernel, peers: Vec<PeerConfig>, restored: Restored) -> Node {
+    let speaker = SpeakerConfig {
+        asn: 65001,
+        router_id: Ipv4Addr::new(192, 0, 2, 1),
+        graceful_restart: None,
+        maximum_paths: MAXIMUM_PATHS,
+        cluster_id: None,
+    };
+    let config = NodeConfig {
+        speaker,
+        protocol: 112,
+        listen: Listen::Auto,
+        networks: vec![],
+        peers: peers.into_iter().map(|p| (p.name.clone(), p)).collect(),
+        policies: vec![],
+        sources: BTreeMap::from([(SourceName::new("api").unwrap(), SECOND)]),
+        withdraw_without_carrier: true,
+        seeds: 1.into(),
+    };
+    Node::new(NOW, config, restored, kernel.scan(), Start::Cold)
+}
+
+fn small_kernel() -> Kernel {
+    let mut kernel = kernel(["eth0", "tap0", "br0"]);
+    put(&mut kernel, ETH0, "198.51.100.1", 24);
+    kernel
+}
+
+fn node(peers: Vec<PeerConfig>) -> Node {
+    node_in(&small_kernel(), peers, Restored::default())
+}
+
+/// A guest's NIC on `tap0` comes.
+fn guest(node: &mut Node) {
+    let nic = NicSpec {
+        interface: "tap0".into(),
+        addresses: vec!["10.3.0.1".into()],
+        ..NicSpec::default()
+    };
+    let spec = InstanceSpec {
+        name: "web1".into(),
+        nic: vec![nic],
+        claim: vec![],
+    };
+    let instance = Arc::new(spec.parse().unwrap());
+    let source = SourceName::new("api").unwrap();
+    node.handle_source(NOW, &source, SourceEvent::Put(instance));
+}
+
+/// Somebody at `remote` connects, over the link `arrived`, and speaks BGP if let in. Returns the first NOTIFICATION that
+/// comes back, if any does.
+fn dial(
+    node: &mut Node,
+    now: Instant,
+    conn: u64,
+    remote: &str,
+    arrived: IfIndex,
+) -> Option<Notification> {
+    let remote = SocketAddr::new(remote.parse().unwrap(), 4000);
+    if let Err(farewell) = node.admit(now, remote, arrived) {
+        return notification(&farewell);
+    }
+    let local: SocketAddr = "198.51.100.1:179".parse().unwrap();
+    let info = ConnInfo {
+        local,
+        remote,
+        ifindex: 0,
+    };
+    let conn = ConnId::Incoming(conn);
+    node.handle_accepted(now, conn, info);
+    let own = SpeakerConfig {
+        asn: 65002,
+        router_id: Ipv4Addr::new(192, 0, 2, 2),
+        graceful_restart: None,
+        maximum_paths: 1,
+        cluster_id: None,
+    };
+    let mut other = Speaker::new(own, 2, StartKind::Cold);
+    let us = PeerConfig {
+        asn: PeerAsn::Number(65001),
+        passive: true,
+        ..peer("us", at("198.51.100.1"), Reach::Multihop(64))
+    };
+    other.set_peer(now, us);
+    let endpoint = Endpoint {
+        remote: local,
+        local: None,
+        ifindex: 0,
+    };
+    other.set_peer_endpoint(now, &n("us"), Some(endpoint));
+    let mirrored = ConnInfo {
+        local: remote,
+        remote: local,
+        ifindex: 0,
+    };
+    other.handle_accepted(now, conn, mirrored);
+    for _ in 0..6 {
+        while let Some(sent) = node.poll_transmit(now) {
+            if sent.conn == conn {
+                other.handle_data(now, conn, &sent.bytes);
+            }
+        }
+        if let Some(farewell) = closed(node, now).remove(&conn) {
+            return notification(&farewell);
+        }
+        while let Some(sent) = other.poll_transmit(now) {
+            node.handle_data(now, conn, &sent.bytes);
+        }
+    }
+    None
+}
+
+/// Connections that the node closed, with its last words.
+fn closed(node: &mut Node, now: Instant) -> BTreeMap<ConnId, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    while let Some(action) = node.poll_action(now) {
+        if let tapway_node::Action::Bgp(Action::Close { conn, farewell }) = action {
+            all.insert(conn, farewell);
+        }
+    }
+    all
+}
+
+fn notification(bytes: &[u8]) -> Option<Notification> {
+    let (_, frame) = Frame::next(bytes, MAX_LEN).unwrap()?;
+    Some(Notification::decode(frame.body()).unwrap())
+}
+
+fn states(node: &Node) -> Vec<(String, State)> {
+    let peers = node.speaker().peers();
+    peers.map(|p| (p.name.to_string(), p.state)).collect()
+}
+
+fn up(node: &Node) -> Vec<String> {
+    let up = states(node).into_iter();
+    let up = up.filter(|(_, state)| *state == State::Established);
+    up.map(|(name, _)| name).collect()
+}
+
+fn events(node: &mut Node, kind: &str) -> Vec<String> {
+    std::iter::from_fn(|| node.poll_report())
+        .filter_map(|report| match report {
+            Report::Event(event) if event.kind == kind => Some(event.text),
+            Report::Event(_) | Report::Record(_) => None,
+        })
+        .collect()
+}
+
+/// The peer sends more prefixes than it may. Returns what it is told.
+fn exceed(node: &mut Node, now: Instant, conn: u64, next_hop: &str) -> Notification {
+    let mut bytes = Vec::new();
+    let attributes = Attributes {
+        as_path: AsPath::sequence([65002]),
+        ..Attributes::default()
+    };
+    let prefixes = (0..5).map(|i| format!("10.0.{i}.0/24").parse::<Prefix>().unwrap());
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(
+            &attributes,
+            NextHop::V4(next_hop.parse().unwrap()),
+            prefixes,
+        )
+        .unwrap();
+    let conn = ConnId::Incoming(conn);
+    node.handle_data(now, conn, &bytes);
+    notification(&closed(node, now)[&conn]).unwrap()
+}
+
+fn after(time: Duration) -> Instant {
+    NOW + time
+}
+
+fn run_to(node: &mut Node, until: Instant) {
+    while let Some(at) = node.poll_timeout().filter(|at| *at <= until) {
+        node.handle_timeout(at);
+        closed(node, at);
+    }
+}
+
+#[test]
+fn who_is_over_the_limit_is_refused_for_longer_each_time() {
+    let mut node = node(vec![edge()]);
+    let mut now = NOW;
+    let mut waits = Vec::new();
+    let mut conn = 1;
+    assert_eq!(dial(&mut node, now, conn, "198.51.100.9", ETH0), None);
+    for _ in 0..4 {
+        assert_eq!(up(&node), ["edge@198.51.100.9"]);
+        let told = exceed(&mut node, now, conn, "198.51.100.9");
+        assert_eq!(told.error, ErrorCode::CEASE_MAX_PREFIXES);
+        let begin = now;
+        conn += 1;
+        // It tries twice a second.
+        while let Some(told) = dial(&mut node, now, conn, "198.51.100.9", ETH0) {
+            assert_eq!(told.error, ErrorCode::CEASE_REJECTED);
+            now = now + SECOND / 2;
+            run_to(&mut node, now);
+            conn += 1;
+        }
+        waits.push(now.since(begin).as_secs_f64());
+    }
+    // 1, 2, 4, 8 s, each shortened by up to a quarter.
+    for (wait, longest) in waits.iter().zip([1.0, 2.0, 4.0, 8.0]) {
+        assert!((longest * 0.75..=longest + 0.5).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn who_was_over_the_limit_is_forgotten_after_a_while() {
+    let mut node = node(vec![edge()]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    exceed(&mut node, NOW, 1, "198.51.100.9");
+    run_to(&mut node, after(599 * SECOND));
+    assert_eq!(
+        states(&node),
+        [("edge@198.51.100.9".to_owned(), State::Active)]
+    );
+    run_to(&mut node, after(600 * SECOND));
+    assert_eq!(states(&node), []);
+    assert_eq!(node.poll_timeout(), None);
+}
+
+/// Whoever has many addresses cannot keep others out, nor fill more memory than the range may.
+#[test]
+fn those_over_the_limit_make_room_for_others() {
+    let edge = range("edge", "198.51.100.0/24", 3, Reach::Direct);
+    let mut node = node(vec![edge]);
+    let mut conn = 0;
+    assert_eq!(dial(&mut node, NOW, 1000, "198.51.100.200", ETH0), None);
+    for host in 10..30 {
+        conn += 1;
+        let remote = format!("198.51.100.{host}");
+        assert_eq!(dial(&mut node, NOW, conn, &remote, ETH0), None, "{remote}");
+        exceed(&mut node, NOW, conn, &remote);
+        assert!(node.members_of(&n("edge")) <= 3);
+    }
+    for host in 201..203 {
+        conn += 1;
+        let remote = format!("198.51.100.{host}");
+        assert_eq!(dial(&mut node, NOW, conn, &remote, ETH0), None);
+    }
+    assert_eq!(
+        up(&node),
+        [200, 201, 202].map(|host| format!("edge@198.51.100.{host}"))
+    );
+    // All are at work now, so that it is full.
+    let told = dial(&mut node, NOW, 2000, "198.51.100.203", ETH0).unwrap();
+    assert_eq!(told.error, ErrorCode::CEASE_REJECTED);
+    assert_eq!(
+        events(&mut node, "peer.range-full"),
+        [
+            "edge@198.51.100.203 is refused: the range has its 3 peers; raise range_limit if they are all wanted"
+        ]
+    );
+    assert_eq!(node.members_of(&n("edge")), 3);
+}
+
+#[test]
+fn who_leaves_is_forgotten_at_once() {
+    let mut node = node(vec![edge()]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    node.handle_closed(NOW, ConnId::Incoming(1), "gone");
+    assert_eq!(states(&node), []);
+    // The shell could do nothing with the connection, and says no more of it.
+    let remote = "198.51.100.9:4000".parse().unwrap();
+    node.admit(NOW, remote, ETH0).unwrap();
+    node.turn(NOW);
+    assert_eq!(states(&node), []);
+}
+
+#[test]
+fn who_is_written_down_later_comes_before_the_range() {
+    let mut node = node(vec![edge()]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    dial(&mut node, NOW, 2, "198.51.100.10", ETH0);
+    node.set_peer(NOW, peer("tor9", at("198.51.100.9"), Reach::Direct));
+    let told = closed(&mut node, NOW);
+    let told = notification(&told[&ConnId::Incoming(1)]).unwrap();
+    assert_eq!(told.error, ErrorCode::CEASE_DECONFIGURED);
+    assert_eq!(up(&node), ["edge@198.51.100.10"]);
+    assert_eq!(dial(&mut node, NOW, 3, "198.51.100.9", ETH0), None);
+    assert_eq!(up(&node), ["edge@198.51.100.10", "tor9"]);
+    // It is the range's again when it is not written down any more.
+    node.remove_peer(NOW, &n("tor9"));
+    dial(&mut node, NOW, 4, "198.51.100.9", ETH0);
+    assert_eq!(up(&node), ["edge@198.51.100.10", "edge@198.51.100.9"]);
+}
+
+#[test]
+fn a_longer_prefix_later_comes_before_a_shorter_one() {
+    let mut node = node(vec![edge()]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    dial(&mut node, NOW, 2, "198.51.100.10", ETH0);
+    let near = || range("near", "198.51.100.8/31", 10, Reach::Direct);
+    node.set_peer(NOW, near());
+    assert_eq!(up(&node), ["edge@198.51.100.10"]);
+    dial(&mut node, NOW, 3, "198.51.100.9", ETH0);
+    assert_eq!(up(&node), ["edge@198.51.100.10", "near@198.51.100.9"]);
+    // Disabled, it lets nobody in by the other one.
+    node.disable_peer(NOW, &n("near"), None);
+    let told = dial(&mut node, NOW, 4, "198.51.100.9", ETH0).unwrap();
+    assert_eq!(told.error, ErrorCode::CEASE_ADMIN_SHUTDOWN);
+    assert_eq!(up(&node), ["edge@198.51.100.10"]);
+}
+
+#[test]
+fn an_unnumbered_peer_is_not_let_in_twice() {
+    let link_local = || range("edge", "fe80::/10", 10, Reach::Direct);
+    let tor = || {
+        peer(
+            "tor1",
+            PeerAddress::Interface(ifname("eth0")),
+            Reach::Direct,
+        )
+    };
+    let mut kernel = small_kernel();
+    put(&mut kernel, ETH0, "fe80::1", 64);
+    let mut node = node_in(&kernel, vec![link_local(), tor()], Restored::default());
+    let dial = |node: &mut Node, conn| {
+        let scoped = "[fe80::9%2]:4000".parse().unwrap();
+        node.admit(NOW, scoped, ETH0).unwrap();
+        let local = "[fe80::1%2]:179".parse().unwrap();
+        let info = ConnInfo {
+            local,
+            remote: scoped,
+            ifindex: ETH0,
+        };
+        node.handle_accepted(NOW, ConnId::Incoming(conn), info);
+    };
+    // Not heard yet, it is a stranger at an address in the range.
+    dial(&mut node, 1);
+    let names = |node: &Node| states(node).into_iter().map(|s| s.0).collect::<Vec<_>>();
+    assert_eq!(names(&node), ["edge@fe80::9@eth0", "tor1"]);
+    let heard = Neighbour {
+        index: ETH0,
+        addr: "fe80::9".parse().unwrap(),
+        mac: Some([2, 0, 0, 0, 0, 9]),
+        state: 2,
+        router: true,
+        protocol: 0,
+    };
+    node.handle_kernel(NOW, [KernelEvent::Present(Object::Neighbour(heard))]);
+    assert_eq!(names(&node), ["tor1"]);
+    dial(&mut node, 2);
+    assert_eq!(names(&node), ["tor1"]);
+    assert_ne!(states(&node)[0].1, State::Active, "the connection is its");
+}
+
+#[test]
+fn a_range_is_not_for_guests() {
+    for (reach, address) in [
+        (Reach::Multihop(4), "10.3.0.1"),
+        (Reach::Multihop(4), "10.77.0.1"),
+        (Reach::Direct, "198.51.100.77"),
+    ] {
+        let any = range("edge", "0.0.0.0/0", 10, reach);
+        let mut node = node(vec![any]);
+        guest(&mut node);
+        let mut port = small_kernel().link(TAP0).unwrap().clone();
+        port.master = Some(BR0);
+        for way in [TAP0, BR0, 0] {
+            if way == BR0 {
+                node.handle_kernel(NOW, [KernelEvent::Link(port.clone())]);
+            }
+            let remote = SocketAddr::new(address.parse().unwrap(), 4000);
+            assert_eq!(node.admit(NOW, remote, way), Err(Vec::new()));
+            assert_eq!(states(&node), []);
+        }
+        // Told once, not each time.
+        let told = events(&mut node, "peer.range-guest");
+        let name = format!("edge@{address} is refused: it came in on tap0, where guests are");
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with(&name), "{told:?}");
+        // Nobody else is meant, whatever the address.
+        assert_eq!(dial(&mut node, NOW, 1, "198.51.100.77", ETH0), None);
+        assert_eq!(up(&node), ["edge@198.51.100.77"]);
+    }
+}
+
+/// What `Settings::change` does: what differs from the configuration in force is set again.
+#[test]
+fn a_reload_does_not_let_a_disabled_range_in() {
+    let mut node = node(vec![edge()]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    node.disable_peer(NOW, &n("edge"), Some("maintenance".into()));
+    let told = closed(&mut node, NOW);
+    let told = notification(&told[&ConnId::Incoming(1)]).unwrap();
+    assert_eq!(told.error, ErrorCode::CEASE_ADMIN_SHUTDOWN);
+    assert_eq!(told.message().as_deref(), Some("maintenance"));
+    assert_eq!(states(&node), []);
+    assert_eq!(node.config().peers.get(&n("edge")), Some(&edge()));
+    node.set_peer(NOW, edge());
+    let other = PeerConfig {
+        prefix_limit: 7,
+        ..edge()
+    };
+    node.set_peer(NOW, other);
+    assert!(node.is_range_disabled(&n("edge")));
+    let told = dial(&mut node, NOW, 2, "198.51.100.9", ETH0).unwrap();
+    assert_eq!(told.error, ErrorCode::CEASE_ADMIN_SHUTDOWN);
+    assert_eq!(told.message().as_deref(), Some("maintenance"));
+    assert!(node.enable_peer(NOW, &n("edge")));
+    dial(&mut node, NOW, 3, "198.51.100.9", ETH0);
+    assert_eq!(up(&node), ["edge@198.51.100.9"]);
+}
+
+#[test]
+fn a_range_is_disabled_as_a_peer_is() {
+    let disabled = || PeerConfig {
+        disabled: true,
+        ..edge()
+    };
+    let lets_in = |node: &mut Node, conn| dial(node, NOW, conn, "198.51.100.9", ETH0).is_none();
+    // By the configuration, until it says otherwise or the operator does.
+    let mut by_file = node(vec![disabled()]);
+    assert!(!lets_in(&mut by_file, 1));
+    by_file.set_peer(NOW, edge());
+    assert!(lets_in(&mut by_file, 2));
+    by_file.set_peer(NOW, disabled());
+    assert_eq!(states(&by_file), []);
+    by_file.enable_peer(NOW, &n("edge"));
+    assert!(lets_in(&mut by_file, 3));
+    // Over a restart.
+    let restored = Restored {
+        disabled: vec![n("edge")],
+        ..Restored::default()
+    };
+    let mut kept = node_in(&small_kernel(), vec![edge()], restored);
+    assert!(!lets_in(&mut kept, 1));
+    // Removed and added again, it is a new one.
+    kept.remove_peer(NOW, &n("edge"));
+    kept.set_peer(NOW, edge());
+    assert!(lets_in(&mut kept, 2));
+    // Under one name, a peer stays disabled when it becomes a range, and the other way round.
+    let tor = || peer("edge", at("198.51.100.9"), Reach::Direct);
+    let mut both = node(vec![tor()]);
+    both.disable_peer(NOW, &n("edge"), None);
+    both.set_peer(NOW, edge());
+    assert!(!lets_in(&mut both, 1));
+    both.set_peer(NOW, tor());
+    assert!(both.speaker().peer(&n("edge")).unwrap().disabled);
+    assert!(!both.is_range_disabled(&n("edge")));
+}
+
+/// A thousand guests' links, and a thousand peers: what one more costs does not grow with the product. Looked at for each
+/// member, this took two minutes.
+#[test]
+fn members_cost_the_same_however_many() {
+    let taps: Vec<String> = (0..1000).map(|i| format!("tap{i}")).collect();
+    let mut kernel = kernel(["eth0"].into_iter().chain(taps.iter().map(String::as_str)));
+    put(&mut kernel, ETH0, "10.9.0.1", 16);
+    for tap in TAP0..TAP0 + 1000 {
+        put(&mut kernel, tap, "169.254.0.1", 32);
+    }
+    let edge = range("edge", "10.9.0.0/16", 10_000, Reach::Direct);
+    let mut node = node_in(&kernel, vec![edge], Restored::default());
+    let begin = std::time::Instant::now();
+    for i in 0..1000_u64 {
+        let remote = IpAddr::V4(Ipv4Addr::from(0x0a09_0100 + i as u32));
+        let remote = SocketAddr::new(remote, 4000);
+        node.admit(NOW, remote, ETH0).unwrap();
+        let info = ConnInfo {
+            local: "10.9.0.1:179".parse().unwrap(),
+            remote,
+            ifindex: ETH0,
+        };
+        node.handle_accepted(NOW, ConnId::Incoming(i), info);
+        while node.poll_transmit(NOW).is_some() {}
+        while node.poll_action(NOW).is_some() {}
+    }
+    let took = begin.elapsed();
+    assert_eq!(node.members_of(&n("edge")), 1000);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
