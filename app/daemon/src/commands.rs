@@ -463,7 +463,21 @@ impl Daemon {
             .chain(peers)
             .chain(views::claim_problems(&self.node))
             .chain(views::kernel_problems(&self.node))
+            .chain(self.scan_problem())
             .collect()
+    }
+
+    /// Scans of the kernel that are never whole.
+    fn scan_problem(&self) -> Option<Problem> {
+        let message = self.node.torn_scans(now())?;
+        Some(Problem {
+            kind: ProblemKind::Kernel,
+            subject: "scan".to_owned(),
+            message,
+            place: None,
+            source: None,
+            remedy: Some(doctor::CALM.to_owned()),
+        })
     }
 
     /// Caches that fail, and policies that ask although there is nobody who could answer.
@@ -580,6 +594,7 @@ impl Daemon {
             .collect();
         let not_kept = self.store.trouble().map(str::to_owned);
         let mut facts = doctor::Facts::of(&self.node, failed, not_kept);
+        facts.torn_scans = self.node.torn_scans(now());
         facts.rpki = self
             .rpki_problems()
             .into_iter()

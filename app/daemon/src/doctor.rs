@@ -31,6 +31,8 @@ pub struct Facts {
     pub peers_down: Vec<(String, String)>,
     /// Kernel objects that cannot be had.
     pub kernel_problems: Vec<String>,
+    /// That scans of the kernel are never whole.
+    pub torn_scans: Option<String>,
     /// What is wrong with RPKI caches and their use.
     pub rpki: Vec<String>,
     /// How many caches there are.
@@ -75,6 +77,7 @@ impl Facts {
             kernel_problems: crate::views::kernel_problems(node)
                 .map(|p| format!("{}: {}", p.subject, p.message))
                 .collect(),
+            torn_scans: None,
             rpki: Vec::new(),
             rpki_caches: 0,
             transit: transit_of(node.speaker()),
@@ -113,6 +116,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         port::check(&facts.failed_listeners),
         networkd::check(),
         kernel_objects(&facts.kernel_problems),
+        scans(facts.torn_scans.as_deref()),
         state(facts.not_kept.as_deref()),
         rpki(&facts.rpki, facts.rpki_caches),
         transit(&facts.transit),
@@ -258,6 +262,20 @@ fn transit(unwired: &[String]) -> Check {
         found,
         "set install = true at the peers that send these routes, or next_hop = \"unchanged\" in the rule with from = \"peer\"",
     )
+}
+
+/// What helps when interfaces change without a pause.
+pub const CALM: &str = "find what makes and removes interfaces or routes all the time (ip monitor link route), and let it pause";
+
+fn scans(torn: Option<&str>) -> Check {
+    match torn {
+        None => check(
+            "kernel-scan",
+            CheckStatus::Ok,
+            "what the kernel holds can be listed whole",
+        ),
+        Some(torn) => with_remedy(check("kernel-scan", CheckStatus::Warning, torn), CALM),
+    }
 }
 
 fn kernel_objects(problems: &[String]) -> Check {

@@ -5,6 +5,7 @@ use crate::config::{Listener, NodeConfig};
 use crate::forwarding::Forwarding;
 use crate::imports::Imports;
 use crate::node::ranges::Ranged;
+use crate::node::scans::Scans;
 use crate::wiring::{ClaimId, Claims, Gate, Rules};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
@@ -59,6 +60,7 @@ mod commands;
 mod nics;
 mod questions;
 mod ranges;
+mod scans;
 mod turn;
 mod uplinks;
 
@@ -85,6 +87,7 @@ pub struct Node {
     rule_keys: BTreeSet<Key>,
     pub(crate) endpoints: BTreeMap<PeerName, Result<Endpoint, String>>,
     pub(crate) ranged: Ranged,
+    scans: Scans,
     conns: BTreeMap<ConnId, (IpAddr, IfIndex)>,
     listeners: Vec<Listener>,
     advertised: Vec<IfIndex>,
@@ -152,6 +155,7 @@ impl Node {
             rule_keys: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             ranged: Ranged::default(),
+            scans: Scans::default(),
             conns: BTreeMap::new(),
             listeners: Vec::new(),
             advertised: Vec::new(),
@@ -239,6 +243,7 @@ impl Node {
     /// The kernel spoke.
     pub fn handle_kernel(&mut self, now: Instant, events: impl IntoIterator<Item = KernelEvent>) {
         for event in events {
+            self.note_scan(now, &event);
             self.fib.handle_event(now, event);
         }
         self.turn(now);
