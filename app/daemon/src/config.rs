@@ -6,6 +6,7 @@
 //! known, and refused. Peers, policies and networks have their [`spec`], which the API uses too.
 
 mod cross;
+mod places;
 mod policies;
 mod section;
 mod show;
@@ -24,6 +25,7 @@ use tapway_node::Listen;
 use tapway_rpki::CacheConfig;
 
 pub use cross::policy_exists;
+pub(crate) use places::between;
 pub(crate) use policies::{Use, broken_calls, check_new};
 use section::{ApiSection, RouterSection, SourcesSection};
 pub use show::{cache_value, network_value, peer_value, policy_value};
@@ -103,6 +105,8 @@ pub struct Known {
     pub broken: Vec<String>,
     /// Peers.
     pub peers: BTreeSet<PeerName>,
+    /// The same, with their settings: those that the API applied.
+    pub applied: Vec<PeerConfig>,
     /// What exists is not known yet: any name may.
     pub any: bool,
 }
@@ -179,6 +183,12 @@ impl Checker<'_> {
                 .cloned()
                 .collect(),
             peers: known.peers.iter().chain(&peers.names).cloned().collect(),
+            applied: known
+                .applied
+                .iter()
+                .filter(|peer| !peers.names.contains(&peer.name))
+                .cloned()
+                .collect(),
             defined: known.defined.clone(),
             broken: known.broken.clone(),
             any: known.any,

@@ -220,6 +220,7 @@ impl Settings {
             policies: self.api_policies.keys().cloned().collect(),
             defined: self.api_policies.values().cloned().collect(),
             peers: self.api_peers.keys().cloned().collect(),
+            applied: self.api_peers.values().cloned().collect(),
             any: false,
         }
     }
@@ -322,17 +323,12 @@ impl Settings {
                     reason,
                 })?;
         }
-        let same = |other: &&PeerConfig| other.name != *name && other.address == peer.address;
-        if let Some(other) = self.peers().values().find(same) {
-            return Err(SpecError {
-                key: "address".to_owned(),
-                reason: format!(
-                    "peer {} is there already; one of the two must go",
-                    other.name
-                ),
-            });
+        let peers = self.peers();
+        let mut others = peers.values().filter(|other| other.name != *name);
+        match others.find_map(|other| config::between(&peer, other)) {
+            Some(error) => Err(error),
+            None => Ok(peer),
         }
-        Ok(peer)
     }
 
     // For display.

@@ -1,11 +1,12 @@
 //! What only shows when sections are seen together.
 
-use tapway_bgp::config::{PeerAddress, PeerConfig, Policy};
+use tapway_bgp::config::{PeerConfig, Policy};
 use tapway_document::nearest;
 use tapway_model::spec::SpecError;
 use tapway_model::{Network, PolicyName};
 
 use super::Known;
+use super::places;
 use super::policies::{self, Use};
 use super::spec::{BUILT_IN_POLICIES, client_is_internal, within, wrong};
 
@@ -23,7 +24,7 @@ pub(super) fn check(
     let mut errors = policies::check_calls(&all, known);
     errors.retain(|error| !known.broken.contains(&error.key));
     errors.extend(policies::check_peers(policies, known));
-    for (i, peer) in peers.iter().enumerate() {
+    for peer in peers {
         if let Err(error) = client_is_internal(peer, us) {
             errors.push(within(&format!("peer.{}", peer.name), error));
         }
@@ -36,26 +37,15 @@ pub(super) fn check(
                 ));
             }
         }
-        if let Some(first) = peers[..i].iter().find(|p| p.address == peer.address) {
-            let key = match peer.address {
-                PeerAddress::Ip { .. } => "address",
-                PeerAddress::Interface(_) => "interface",
-                PeerAddress::Range(_) => "range",
-            };
-            errors.push(wrong(
-                format!("peer.{}.{key}", peer.name),
-                format!(
-                    "peer {} is there already; one of the two must go",
-                    first.name
-                ),
-            ));
-        }
     }
-    errors.extend(
-        peers
-            .iter()
-            .filter_map(|peer| behind_a_password(peer, peers)),
-    );
+    let of = |peer: &PeerConfig, error| within(&format!("peer.{}", peer.name), error);
+    errors.extend(places::within_file(peers).map(|(peer, error)| of(peer, error)));
+    let clashes = peers.iter().filter_map(|peer| {
+        let mut others = known.applied.iter();
+        let error = others.find_map(|other| places::between(peer, other))?;
+        Some(of(peer, error))
+    });
+    errors.extend(clashes);
     for (i, network) in networks.iter().enumerate() {
         for (at, peer) in network.peers.iter().flatten().enumerate() {
             if !known.any && !known.peers.contains(peer) {
@@ -82,27 +72,6 @@ pub(super) fn check(
         }
     }
     errors
-}
-
-/// A peer without a password in a range that has one: the kernel would drop all it says.
-fn behind_a_password(peer: &PeerConfig, peers: &[PeerConfig]) -> Option<SpecError> {
-    let PeerAddress::Ip { addr, .. } = &peer.address else {
-        return None;
-    };
-    let around = peers.iter().find(|other| match &other.address {
-        PeerAddress::Range(range) => {
-            let has = range.prefixes.iter().any(|p| p.contains_addr(addr));
-            has && other.password.is_some() && peer.password.is_none()
-        }
-        PeerAddress::Ip { .. } | PeerAddress::Interface(_) => false,
-    })?;
-    Some(wrong(
-        format!("peer.{}.address", peer.name),
-        format!(
-            "{addr} is in the range of peer {}, whose password the kernel would want of it; give it one, or take it out of the range",
-            around.name
-        ),
-    ))
 }
 
 /// Whether a policy can be named.

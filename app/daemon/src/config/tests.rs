@@ -527,6 +527,49 @@ fn a_range_is_a_peer_without_an_address() {
 }
 
 #[test]
+fn ranges_do_not_share_a_prefix_nor_hide_who_has_no_password() {
+    let two = |a: &str, b: &str| {
+        let section = |name: &str, keys: &str| format!("[peer.{name}]\nasn = 65000\n{keys}\n");
+        format!("{SMALLEST}{}{}", section("a", a), section("b", b))
+    };
+    let outer = "range = [\"192.0.2.0/24\", \"10.0.0.0/8\"]";
+    let inner = "range = [\"10.1.0.0/16\"]";
+    let link_local = "range = [\"fe80::/10\"]\npassword = \"x\"";
+    let secret = |keys: &str, password: &str| format!("{keys}\npassword = \"{password}\"");
+    for (a, b, shown) in [
+        (
+            secret(outer, "x"),
+            secret("range = [\"10.0.0.0/8\"]", "y"),
+            "t.toml:9:10: peer.b.range[0]: peer a has the range 10.0.0.0/8 already, and nobody would get in by this one; take it out of one of the two",
+        ),
+        (
+            secret(outer, "x"),
+            inner.to_owned(),
+            "t.toml:9:10: peer.b.range[0]: 10.1.0.0/16 is in the range of peer a, whose password the kernel would want of it; give it one, or take it out of the range",
+        ),
+        (
+            "interface = \"eth0\"".to_owned(),
+            link_local.to_owned(),
+            "t.toml:5:13: peer.a.interface: the link-local address on eth0 is in the range of peer b, whose password the kernel would want of it; give it one, or take it out of the range",
+        ),
+    ] {
+        let found = problems(&two(&a, &b));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(shown), "{}", found[0]);
+    }
+    // With passwords of their own, or where only the smaller one has one, everybody can come.
+    for (a, b) in [
+        (secret(outer, "x"), secret(inner, "y")),
+        (outer.to_owned(), secret(inner, "y")),
+        (outer.to_owned(), inner.to_owned()),
+        (secret("interface = \"eth0\"", "y"), link_local.to_owned()),
+        (secret(outer, "x"), "address = \"198.51.100.1\"".to_owned()),
+    ] {
+        config(&two(&a, &b));
+    }
+}
+
+#[test]
 fn every_wrong_address_or_as_is_refused() {
     for (keys, shown) in [
         (
@@ -788,6 +831,7 @@ fn what_the_api_applied_may_be_named() {
         defined: Vec::new(),
         broken: Vec::new(),
         peers: [PeerName::new("rr").unwrap()].into(),
+        applied: Vec::new(),
         any: false,
     };
     let text = peer("import = \"mine\"\n[network.n]\npeers = [\"rr\", \"tor1\"]");

@@ -154,6 +154,60 @@ fn what_the_api_applies_is_checked_with_what_is_there() {
 }
 
 #[test]
+fn peers_of_file_and_api_do_not_keep_each_other_out() {
+    let text = |more: &str| format!("{FILE}{more}\n");
+    let edge = "[peer.edge]\nrange = [\"10.0.0.0/24\"]\nasn = \"external\"\npassword = \"x\"";
+    let mut bed = Bed::new(&text(edge));
+    let apply = |bed: &mut Bed, name: &str, keys: Value| {
+        let mut value = json!({"asn": 65000});
+        let keys = keys.as_object().unwrap().clone();
+        value.as_object_mut().unwrap().extend(keys);
+        let applied = bed
+            .settings
+            .apply_peer(&PeerName::new(name).unwrap(), value);
+        applied.err().map(|error| error.to_string())
+    };
+    for (keys, error) in [
+        (
+            json!({"address": "10.0.0.7"}),
+            "address: 10.0.0.7 is in the range of peer edge, whose password the kernel would want of it; give it one, or take it out of the range",
+        ),
+        (
+            json!({"range": ["2001:db8::/64", "10.0.0.0/24"], "password": "y"}),
+            "range[1]: peer edge has the range 10.0.0.0/24 already, and nobody would get in by this one; take it out of one of the two",
+        ),
+        (
+            json!({"range": ["198.51.100.0/24"], "password": "y"}),
+            "password: 198.51.100.1 of peer tor1 is in this range and has no password, which the kernel would want of it; give that peer one first, or take it out of the range",
+        ),
+    ] {
+        assert_eq!(apply(&mut bed, "mine", keys).as_deref(), Some(error));
+    }
+    let good = json!({"address": "10.0.0.7", "password": "y"});
+    assert_eq!(apply(&mut bed, "mine", good), None);
+    // Nor does the file keep out what the API applied.
+    let plain = json!({"address": "172.16.0.1"});
+    assert_eq!(apply(&mut bed, "plain", plain), None);
+    let wider = edge.replace("\"10.0.0.0/24\"", "\"10.0.0.0/24\", \"172.16.0.0/12\"");
+    bed.write(&text(&wider));
+    let node = bed.node();
+    let (checked, change) = bed.settings.reload(&node);
+    assert!(change.is_none(), "{checked:?}");
+    assert_eq!(
+        checked.problems[0].message,
+        "172.16.0.1 of peer plain is in this range and has no password, which the kernel would want of it; give that peer one first, or take it out of the range"
+    );
+    let place = checked.problems[0].place.as_ref().unwrap();
+    assert_eq!(place.key.as_deref(), Some("peer.edge.password"));
+    // Unless the file has one of that name, which wins.
+    bed.write(&text(&format!(
+        "{wider}\n[peer.plain]\naddress = \"203.0.113.9\"\nasn = 65001"
+    )));
+    let (checked, _) = bed.settings.reload(&node);
+    assert!(checked.loaded, "{checked:?}");
+}
+
+#[test]
 fn a_reload_changes_only_what_differs() {
     let mut bed = Bed::new(FILE);
     let node = bed.node();
