@@ -34,6 +34,8 @@ use crate::sliced::{Budget, Sliced};
 use crate::store::Store;
 use crate::token;
 
+/// Session bytes written in one turn, about; the rest waits until other input was looked at.
+const WRITES: usize = 512 * 1024;
 /// Kernel batches applied in one turn; the rest waits until other input was looked at.
 const BATCHES: usize = 4;
 /// Notifications taken in one turn.
@@ -135,6 +137,8 @@ pub struct Daemon {
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
     realtime: bool,
+    /// Session bytes written in this turn.
+    written: usize,
     /// Kernel batches applied in this turn.
     batches: usize,
     /// There is something to do that needs no waiting.
@@ -185,6 +189,7 @@ impl Daemon {
             watchdog,
             next_watchdog: watchdog.map(|i| started + i),
             realtime: parts.realtime,
+            written: 0,
             batches: 0,
             more: false,
             sliced: Sliced::default(),
@@ -238,7 +243,7 @@ impl Daemon {
 
     fn turn(&mut self, ready: &[Ready]) {
         self.more = false;
-        self.batches = 0;
+        (self.written, self.batches) = (0, 0);
         // The kernel first: a lost link must not wait behind a peer's table.
         if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor_due() {
             for _ in 0..LOSSES {
@@ -517,10 +522,15 @@ impl Daemon {
     }
 
     fn transmit(&mut self) {
-        while let Some(transmit) = self.node.poll_transmit(now()) {
+        while self.written < WRITES {
+            let Some(transmit) = self.node.poll_transmit(now()) else {
+                return;
+            };
+            self.written += transmit.bytes.len();
             self.connections
                 .transmit(now(), transmit, &mut self.node, &self.poller);
         }
+        self.more = true;
     }
 
     fn request_scan(&mut self) {
