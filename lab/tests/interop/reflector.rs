@@ -309,3 +309,47 @@ fn one_of_two_reflectors_may_die() {
         view.ways(OWN[0]) == [address(0)] && view.ways(OWN[1]) == [address(1)]
     });
 }
+
+/// The reflector is killed and comes back: its clients keep what they have of each other, though it knows nothing at first.
+#[test]
+fn a_restart_of_the_reflector_takes_nothing_from_clients() {
+    let switch = Switch::new();
+    let clients = json!({
+        "range": ["198.51.100.8/29"], "asn": "internal", "client": true, "graceful_restart": {"time": "20s"},
+    });
+    let mut tapwayd = Tapwayd::start(
+        &switch.host,
+        reflector(ID.into(), json!({"clients": clients})),
+    );
+    let mut routers: Vec<_> = (0..2).map(|n| client(&switch, n, &[HOST])).collect();
+    let has =
+        |router: &dyn Peer, what: &str, of: usize, condition: &dyn Fn(&peers::PeerView) -> bool| {
+            router.wait_until("rr0", SOON, what, &mut |view| {
+                condition(view) && view.ways(OWN[of]) == [address(of)]
+            });
+        };
+    has(routers[0].as_ref(), "a route", 1, &|view| view.established);
+    has(routers[1].as_ref(), "a route", 0, &|view| view.established);
+    tapwayd.kill();
+    // One of the two is away as well, so that the reflector cannot have its routes again.
+    routers[1].kill();
+    has(routers[0].as_ref(), "a stale route", 1, &|view| {
+        !view.established
+    });
+    tapwayd.restart(&switch.host);
+    has(routers[0].as_ref(), "a route still stale", 1, &|view| {
+        view.established && view.any_stale()
+    });
+    let ended = || {
+        let bird = format!("clients@{}", ROUTERS[0].1);
+        let peers = tapwayd.peers();
+        let peer = peers.iter().find(|p| p.name.as_str() == bird);
+        peer.is_some_and(|p| p.families[0].end_of_rib_sent)
+    };
+    assert!(!ended(), "who comes by a range may come yet");
+    routers[1].start(&switch.routers[1]);
+    has(routers[0].as_ref(), "a fresh route", 1, &|view| {
+        view.established && !view.any_stale()
+    });
+    assert!(ended());
+}

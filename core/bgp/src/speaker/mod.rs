@@ -52,6 +52,8 @@ use shared::Shared;
 pub struct Speaker {
     shared: Shared,
     peers: BTreeMap<PeerName, Peer>,
+    /// Settings of peers that may come after a start.
+    ranges: Vec<PeerConfig>,
     /// Whose bytes were taken last: the next one's turn is first.
     served: Option<PeerName>,
     /// When something was last told.
@@ -64,6 +66,7 @@ impl Speaker {
         let mut speaker = Speaker {
             shared: Shared::new(config, seeds.into()),
             peers: BTreeMap::new(),
+            ranges: Vec::new(),
             served: None,
             clock: Instant::default(),
         };
@@ -337,15 +340,19 @@ impl Speaker {
         });
     }
 
+    /// Says by which settings peers may come that are not known yet: nobody can tell when all of them have sent their first
+    /// routes. Before [`Speaker::set_restart_done`].
+    pub fn set_ranges(&mut self, ranges: Vec<PeerConfig>) {
+        self.ranges = ranges;
+    }
+
     /// The start-up grace is over, or every source has spoken: End-of-RIB may be sent. Once is enough. To peers that are told
     /// what others sent it goes after a warm start only when these have sent their first routes, or the restart time is over
     /// (RFC 4724 §4.1, the Selection_Deferral_Timer).
     pub fn set_restart_done(&mut self, now: Instant) {
         self.shared.restart_done = true;
-        let restart = self
-            .peers
-            .values()
-            .filter_map(|p| p.config.graceful_restart);
+        let peers = self.peers.values().map(|p| &p.config);
+        let restart = peers.chain(&self.ranges).filter_map(|p| p.graceful_restart);
         let longest = restart.map(|restart| restart.time).max();
         if let Some(time) = longest.filter(|_| self.shared.is_warm()) {
             self.shared.deferred_until = Some(now + time);
@@ -358,13 +365,18 @@ impl Speaker {
         let Some(until) = self.shared.deferred_until else {
             return;
         };
-        let to_come = |family| self.peers.values().any(|p| p.first_routes_to_come(family));
+        let to_come = |family| {
+            let of_range = |p: &PeerConfig| p.families.contains(&family);
+            self.peers.values().any(|p| p.first_routes_to_come(family))
+                || self.ranges.iter().any(of_range)
+        };
         let to_come = PerFamily::from_fn(|family| now < until && to_come(family));
         if to_come == PerFamily::default() {
             self.shared.deferred_until = None;
         }
         self.shared.first_to_come = to_come;
-        self.shared.reflects = self.peers.values().any(|p| p.config.client);
+        let peers = self.peers.values().map(|p| &p.config);
+        self.shared.reflects = peers.chain(&self.ranges).any(|p| p.client);
     }
 
     /// Makes our routes the last choice of all peers, or ends that: they go out with GRACEFUL_SHUTDOWN, to

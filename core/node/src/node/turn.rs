@@ -6,6 +6,7 @@ use crate::describe::{EBUSY, describe, key_subject, refusal};
 use crate::wiring::ClaimId;
 use alloc::format;
 use alloc::vec::Vec;
+use tapway_bgp::config::PeerAddress;
 use tapway_fib::{Key, LinkChange, Notice};
 use tapway_intent::Change;
 use tapway_model::{Family, IfName, Instant, Prefix};
@@ -38,6 +39,10 @@ impl Node {
         }
         if !self.settled && self.intent.settled(now) {
             self.settled = true;
+            let peers = self.config.peers.values();
+            let ranges =
+                peers.filter(|p| matches!(p.address, PeerAddress::Range(_)) && !p.disabled);
+            self.speaker.set_ranges(ranges.cloned().collect());
             self.speaker.set_restart_done(now);
             let text = "the grace of every source is over; End-of-RIB may be sent";
             self.event(Level::Info, "start.settled", "tapwayd", text.into());

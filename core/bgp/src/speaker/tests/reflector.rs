@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use tapway_bgp_wire::{
     AsPath, AttributeCode, AttributeFlags, Attributes, Community, EncodeContext, NextHop,
@@ -13,7 +14,9 @@ use tapway_model::{Family, Prefix};
 
 use super::net::*;
 use super::several::{self, NOW, conn, tor};
-use crate::config::{Match, NextHopTo, PeerAsn, PeerConfig, Policy, Rule, Set, Verdict};
+use crate::config::{
+    GracefulRestart, Match, NextHopTo, PeerAsn, PeerConfig, Policy, Rule, Set, Verdict,
+};
 use crate::*;
 
 /// Nodes 1 and 2 are clients, 3 and 4 other routers of our AS, 5 is in another one.
@@ -364,6 +367,46 @@ fn the_originators_identifier_follows_it() {
             router_id(0)
         )]
     );
+}
+
+/// RFC 4724 §4.1: what clients have of each other is theirs until the reflector knows it again.
+#[test]
+fn after_a_restart_end_of_rib_waits_for_those_who_may_come_by_range() {
+    let after = |seconds| NOW + Duration::from_secs(seconds);
+    let ended = |speaker: &Speaker| {
+        let summary = speaker.peer(&tor(1)).unwrap();
+        summary.families[0].end_of_rib_sent
+    };
+    for (client, waits) in [(true, true), (false, false)] {
+        let mut speaker = several::with(1, |node, peer| {
+            reflecting(node, peer);
+            peer.client = client;
+            peer.graceful_restart = Some(GracefulRestart {
+                time: Duration::from_secs(10),
+                notification: false,
+            });
+        });
+        let mut range = speaker.peer_config(&tor(1)).unwrap().clone();
+        range.name = name("range");
+        speaker.set_start(&warm());
+        speaker.set_ranges([range].into());
+        speaker.set_restart_done(NOW);
+        speaker.handle_closed(NOW, conn(1), "gone");
+        several::accept(&mut speaker, 1, conn(11), router_id(1));
+        let mut bytes = Vec::new();
+        for family in Family::ALL {
+            UpdateBuilder::new(&mut bytes, EncodeContext::default()).end_of_rib(family);
+        }
+        speaker.handle_data(NOW, conn(11), &bytes);
+        rest(&mut speaker);
+        assert_eq!(ended(&speaker), !waits);
+        speaker.handle_timeout(after(9));
+        rest(&mut speaker);
+        assert_eq!(ended(&speaker), !waits);
+        speaker.handle_timeout(after(10));
+        rest(&mut speaker);
+        assert!(ended(&speaker));
+    }
 }
 
 #[test]
