@@ -32,6 +32,7 @@ pub(crate) const ALL: &[Tool] = &[
     ("/usr/lib/frr/bgpd", "frr"),
     ("/usr/bin/gobgpd", "gobgpd"),
     ("/usr/bin/stayrtr", "stayrtr"),
+    ("/usr/sbin/pmbmpd", "pmacct"),
     ("/usr/sbin/nft", "nftables"),
     ("/usr/bin/ping", "iputils-ping"),
     ("/usr/bin/tcpdump", "tcpdump"),

@@ -31,6 +31,10 @@ pub const RPKI: &str = "/v1/rpki";
 /// `GET`.
 pub const RPKI_STATE: &str = "/v1/rpki/state";
 /// `GET`.
+pub const BMP: &str = "/v1/bmp";
+/// `GET`.
+pub const BMP_COLLECTOR: &str = "/v1/bmp/{name}";
+/// `GET`.
 pub const ANNOUNCEMENTS: &str = "/v1/announcements";
 /// `GET`.
 pub const CONFLICTS: &str = "/v1/conflicts";
@@ -262,6 +266,13 @@ pub const ALL: &[Endpoint] = &[
         "RpkiAnswer",
         "Whether an AS may announce a prefix, and the VRPs that cover it.",
     ),
+    get(
+        BMP,
+        "",
+        "List<Collector>",
+        "Collectors that are told routes by BMP, and how they fare.",
+    ),
+    get(BMP_COLLECTOR, "", "Collector", "One collector."),
     get(
         ANNOUNCEMENTS,
         "AnnouncementQuery",

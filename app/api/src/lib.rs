@@ -9,6 +9,7 @@
 //! has no value is left out; unknown keys in a request are errors, in an answer they are to be ignored.
 
 pub mod announcement;
+pub mod bmp;
 pub mod config;
 pub mod conflict;
 pub mod doctor;

@@ -43,6 +43,8 @@ pub enum ProblemKind {
     Config,
     /// An RPKI cache.
     Rpki,
+    /// A collector of routes.
+    Bmp,
     /// The state directory: a damaged log, a full disk.
     State,
     /// Anything that this version does not know.

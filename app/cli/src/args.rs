@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tapway_api::peer::ResetKind;
-use tapway_model::{Family, NetworkName, PeerName, Prefix, SourceName};
+use tapway_model::{CollectorName, Family, NetworkName, PeerName, Prefix, SourceName};
 
 pub(crate) use policy::{PolicyCommand, PolicyTestArgs};
 
@@ -88,6 +88,9 @@ pub(crate) enum Command {
         #[arg(value_parser = asn)]
         asn: Option<u32>,
     },
+    /// Collectors that are told routes by the BGP Monitoring Protocol.
+    #[command(subcommand)]
+    Bmp(BmpCommand),
     /// Routes that this router originates, and what each peer got.
     #[command(subcommand, visible_alias = "announcements")]
     Announcement(AnnouncementCommand),
@@ -153,6 +156,17 @@ pub(crate) struct PageArgs {
 pub(crate) enum ListCommand {
     /// List them.
     List,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum BmpCommand {
+    /// List collectors and how they fare; exit code 1 when one fails.
+    List,
+    /// Show one collector; exit code 1 when it fails.
+    Show {
+        /// The collector.
+        name: CollectorName,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -373,6 +387,8 @@ mod tests {
             "tapway peers reset tor1 --hard -m bye",
             "tapway route list --family ipv6",
             "tapway rpki",
+            "tapway bmp list",
+            "tapway bmp show noc",
             "tapway rpki 10.0.0.0/8 AS64512",
             "tapway policy test p 10.0.0.0/8 --rpki not-found",
             "tapway policy test p 10.0.0.0/8 ::/0 --received tor1 --community 1:2 --community 3:4",

@@ -146,6 +146,8 @@ const EXAMPLES: &[(&str, &str)] = &[
         "List<RpkiCache>",
         include_str!("../testdata/rpki-caches.json"),
     ),
+    ("List<Collector>", include_str!("../testdata/bmp-list.json")),
+    ("Collector", include_str!("../testdata/bmp-show.json")),
     ("RpkiAnswer", include_str!("../testdata/rpki-state.json")),
     (
         "List<Announcement>",

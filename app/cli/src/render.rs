@@ -2,6 +2,7 @@
 //! in `testdata`.
 
 pub(crate) mod announcement;
+pub(crate) mod bmp;
 pub(crate) mod config;
 pub(crate) mod conflict;
 pub(crate) mod doctor;

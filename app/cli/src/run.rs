@@ -5,6 +5,7 @@ use std::io::Write;
 
 use clap::CommandFactory;
 use serde::Serialize;
+use tapway_api::bmp::Collector;
 use tapway_api::config::{CheckBody, Checked};
 use tapway_api::doctor::Diagnosis;
 use tapway_api::drain::Drain;
@@ -20,8 +21,8 @@ use tapway_api::write::Applied;
 use tapway_model::spec::InstanceSpec;
 
 use crate::args::{
-    AnnouncementCommand, Args, Command, ConfigCommand, InstanceCommand, ListCommand, Output,
-    PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand, Switch,
+    AnnouncementCommand, Args, BmpCommand, Command, ConfigCommand, InstanceCommand, ListCommand,
+    Output, PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand, Switch,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -78,6 +79,16 @@ impl Session<'_> {
                 Ok(healthy(answer, |a: &RpkiAnswer| {
                     a.state != Some(RpkiState::Invalid)
                 }))
+            }
+            Command::Bmp(BmpCommand::List) => {
+                let answer = self.get(endpoint::BMP, render::bmp::list).await?;
+                let fails = |list: &List<Collector>| list.items.iter().any(|c| c.error.is_some());
+                Ok(healthy(answer, |list| !fails(list)))
+            }
+            Command::Bmp(BmpCommand::Show { name }) => {
+                let path = endpoint::of(endpoint::BMP_COLLECTOR, name.as_str());
+                let answer = self.get(&path, render::bmp::show).await?;
+                Ok(healthy(answer, |c: &Collector| c.error.is_none()))
             }
             Command::Announcement(AnnouncementCommand::List {
                 prefix,

@@ -20,6 +20,7 @@ use tapway_fib::Status as FibStatus;
 use tapway_intent::{SourceEvent, SourceState};
 use tapway_model::{Instance, InstanceName, PeerName, PolicyName, SourceName};
 
+use crate::bmp::CollectorStatus;
 use crate::daemon::{Daemon, now};
 use crate::doctor;
 use crate::http::{ApiReply, ApiRequest, Call, CheckedPolicy, Responder};
@@ -115,6 +116,12 @@ impl Daemon {
             }
             ApiRequest::RpkiCaches => {
                 ApiReply::RpkiCaches(views::rpki_caches(now, self.rtr.statuses()))
+            }
+            ApiRequest::BmpList => ApiReply::Collectors(views::collectors(now, &self.collectors)),
+            ApiRequest::BmpShow(name) => {
+                let all = views::collectors(now, &self.collectors).items;
+                let found = all.into_iter().find(|c| c.name == name);
+                ApiReply::Collector(found.ok_or_else(|| ApiError::not_found("collector", &name))?)
             }
             ApiRequest::RpkiState(query) => {
                 ApiReply::RpkiAnswer(views::rpki_answer(node.speaker().vrps(), &query))
@@ -456,6 +463,7 @@ impl Daemon {
             });
         files
             .chain(self.rpki_problems())
+            .chain(self.bmp_problems())
             .chain(self.settings.problems().iter().cloned())
             .chain(self.store.problem())
             .chain(sources)
@@ -478,6 +486,23 @@ impl Daemon {
             source: None,
             remedy: Some(doctor::CALM.to_owned()),
         })
+    }
+
+    /// Collectors that fail.
+    fn bmp_problems(&self) -> Vec<Problem> {
+        let failing = |status: CollectorStatus| {
+            let name = status.config.name;
+            let error = status.error?;
+            Some(Problem {
+                kind: ProblemKind::Bmp,
+                subject: name.to_string(),
+                message: format!("BMP collector {name}: {error}"),
+                place: None,
+                source: None,
+                remedy: Some(format!("tapway bmp show {name}")),
+            })
+        };
+        self.collectors.statuses().filter_map(failing).collect()
     }
 
     /// Caches that fail, and policies that ask although there is nobody who could answer.
@@ -624,6 +649,7 @@ impl Daemon {
                 self.node.remove_peer(now, name);
             }
             self.rtr.set(change.caches);
+            self.set_collectors(change.collectors);
             self.node.set_policies(now, change.policies);
             self.node.set_networks(now, change.networks);
             for peer in change.peers {

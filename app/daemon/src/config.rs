@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tapway_bgp::config::{GracefulRestart, PeerConfig, Policy};
+use tapway_bmp::CollectorConfig;
 use tapway_document::{Problem, Sections, read_secret, read_text};
-use tapway_model::{CacheName, Network, NetworkName, PeerName, PolicyName};
+use tapway_model::{CacheName, CollectorName, Network, NetworkName, PeerName, PolicyName};
 use tapway_node::Listen;
 use tapway_rpki::CacheConfig;
 
@@ -28,8 +29,10 @@ pub use cross::policy_exists;
 pub(crate) use places::between;
 pub(crate) use policies::{Use, broken_calls, check_new};
 use section::{ApiSection, RouterSection, SourcesSection};
-pub use show::{cache_value, network_value, peer_value, policy_value};
-use spec::{CacheSpec, NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong};
+pub use show::{cache_value, collector_value, network_value, peer_value, policy_value};
+use spec::{
+    CacheSpec, CollectorSpec, NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong,
+};
 
 /// Largest configuration file that is read: 4 MiB.
 pub const FILE_LIMIT: u64 = 4 << 20;
@@ -47,6 +50,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// `[rpki.*]`.
     pub caches: BTreeMap<CacheName, CacheConfig>,
+    /// `[bmp.*]`.
+    pub collectors: BTreeMap<CollectorName, CollectorConfig>,
     /// `[source.files]`, when written.
     pub source_files: Option<FilesConfig>,
     /// Start-up grace of the source `api`.
@@ -173,6 +178,10 @@ impl Checker<'_> {
         let caches: Section<_, CacheName> = self.named("rpki", |name, spec: CacheSpec| {
             spec.parse(CacheName::new(name).map_err(|e| wrong("", e))?)
         });
+        let collectors: Section<_, CollectorName> =
+            self.named("bmp", |name, spec: CollectorSpec| {
+                spec.parse(CollectorName::new(name).map_err(|e| wrong("", e))?)
+            });
         self.problems.extend(self.sections.rest());
         // Names that only a broken section defines are no second problem.
         let defined = Known {
@@ -215,6 +224,11 @@ impl Checker<'_> {
             networks: networks.values,
             policies: policies.values,
             caches: caches
+                .values
+                .into_iter()
+                .map(|c| (c.name.clone(), c))
+                .collect(),
+            collectors: collectors
                 .values
                 .into_iter()
                 .map(|c| (c.name.clone(), c))

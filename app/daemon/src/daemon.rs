@@ -23,6 +23,7 @@ use tapway_sys::signal::{Signal, Signals};
 use tapway_sys::wake::Waker;
 
 use crate::advertiser::Advertiser;
+use crate::bmp::Collectors;
 use crate::connections::Connections;
 use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
@@ -98,6 +99,8 @@ pub struct Parts {
     pub files: Option<Files>,
     /// The RPKI caches.
     pub rtr: Rtr,
+    /// Collectors of routes.
+    pub collectors: Collectors,
     /// The service manager.
     pub notifier: Notifier,
     /// Time between scans without a reason.
@@ -116,6 +119,7 @@ pub struct Daemon {
     pub(crate) sink: EventSink,
     pub(crate) files: Option<Files>,
     pub(crate) rtr: Rtr,
+    pub(crate) collectors: Collectors,
     pub(crate) listeners: Listeners,
     pub(crate) goodbye: Option<Goodbye>,
     pub(crate) started: Instant,
@@ -164,6 +168,7 @@ impl Daemon {
             sink: parts.sink,
             files: parts.files,
             rtr: parts.rtr,
+            collectors: parts.collectors,
             listeners: Listeners::default(),
             goodbye: None,
             started,
@@ -207,6 +212,7 @@ impl Daemon {
         self.notifier.ready();
         loop {
             if let Some(exit) = self.exit() {
+                self.finish_monitors();
                 self.sliced.stop();
                 self.store.close();
                 return Ok(exit);
@@ -230,6 +236,7 @@ impl Daemon {
             self.next_scan,
             self.monitor_timeout(),
             self.next_watchdog,
+            self.collectors.poll_timeout(),
             self.goodbye.as_ref().map(Goodbye::deadline),
             self.listeners
                 .needs_care()
@@ -282,6 +289,7 @@ impl Daemon {
             self.node.handle_timeout(now);
         }
         self.drain();
+        self.tell_monitors();
         self.housekeeping(now);
     }
 

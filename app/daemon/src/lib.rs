@@ -2,6 +2,7 @@
 
 pub mod advertiser;
 pub mod args;
+pub mod bmp;
 pub mod commands;
 pub mod config;
 pub mod connections;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod instance_lock;
 pub mod listeners;
 pub mod logging;
+mod monitors;
 pub mod pid_lock;
 pub mod policy_test;
 mod priority;

@@ -19,6 +19,7 @@ use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
 use tapway_api::write::Outcome;
 use tapway_api::{ApiError, ErrorCode, Place};
 use tapway_bgp::config::{PeerConfig, Policy, Seeds};
+use tapway_bmp::CollectorConfig;
 use tapway_document::Problem;
 use tapway_fib::KernelEvent;
 use tapway_model::spec::SpecError;
@@ -29,8 +30,8 @@ use tapway_rpki::CacheConfig;
 use crate::args::Args;
 use crate::config::spec::{PeerSpec, client_is_internal};
 use crate::config::{
-    self, Config, Known, Use, broken_calls, cache_value, network_value, peer_value, policy_exists,
-    policy_value,
+    self, Config, Known, Use, broken_calls, cache_value, collector_value, network_value,
+    peer_value, policy_exists, policy_value,
 };
 use crate::store::Kept;
 
@@ -160,6 +161,11 @@ impl Settings {
     /// The RPKI caches.
     pub fn caches(&self) -> Vec<CacheConfig> {
         self.config.caches.values().cloned().collect()
+    }
+
+    /// The collectors.
+    pub fn collectors(&self) -> Vec<CollectorConfig> {
+        self.config.collectors.values().cloned().collect()
     }
 
     /// What the node is told.
@@ -416,6 +422,15 @@ impl Settings {
                 Origin::File,
                 false,
                 cache_value(c),
+            )
+        }));
+        sections.extend(self.config.collectors.values().map(|c| {
+            section(
+                "bmp",
+                Some(c.name.as_str()),
+                Origin::File,
+                false,
+                collector_value(c),
             )
         }));
         if let Some(sources) = whole.get("source").and_then(Value::as_object) {

@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tapway_bmp::Us;
 use tapway_fib::KernelEvent;
 use tapway_model::Instant;
 use tapway_netlink::{Monitor, MonitorConfig, Writer};
@@ -16,6 +17,7 @@ use tapway_sys::signal::Signals;
 use tapway_sys::wake::Waker;
 
 use crate::args::Args;
+use crate::bmp::Collectors;
 use crate::daemon::{Daemon, Exit, Files, Parts, now};
 use crate::http::{EventSink, HttpConfig, Server, queue};
 use crate::instance_lock::InstanceLock;
@@ -83,8 +85,10 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
 
     let mut rtr = Rtr::new(waker.clone());
     rtr.set(settings.caches());
+    let loop_waker = waker.clone();
 
-    let daemon = Daemon::new(Parts {
+    let collectors = settings.collectors();
+    let mut daemon = Daemon::new(Parts {
         node,
         settings,
         poller,
@@ -97,14 +101,30 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         sink,
         files,
         rtr,
+        collectors: Collectors::new(us(), loop_waker),
         notifier: Notifier::from_env()?,
         scan_interval: (args.scan_interval > 0).then(|| Duration::from_secs(args.scan_interval)),
         warm: kept.warm,
         realtime: args.realtime,
     });
+    daemon.set_collectors(collectors);
     let exit = daemon.run()?;
     server.stop();
     Ok(exit)
+}
+
+/// Who we are, for collectors.
+fn us() -> Us {
+    let name = rustix::system::uname();
+    Us {
+        name: name.nodename().to_string_lossy().into_owned(),
+        description: format!(
+            "tapway {} on {} {}",
+            env!("CARGO_PKG_VERSION"),
+            name.sysname().to_string_lossy(),
+            name.release().to_string_lossy()
+        ),
+    }
 }
 
 /// What the kernel holds, from `ScanBegin` to `ScanEnd`.

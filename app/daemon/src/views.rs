@@ -1,5 +1,6 @@
 //! The node's state as the API's types. Only translation: nothing is decided here.
 
+mod bmp;
 mod claims;
 mod explain;
 mod kernel;
@@ -8,6 +9,7 @@ mod routes;
 mod rpki;
 mod sources;
 
+pub use bmp::collectors;
 pub use claims::{announcements, conflicts, instance, instances};
 pub use explain::explanation;
 pub use kernel::{kernel, plan};

@@ -42,3 +42,4 @@ pub use tapway_bgp_wire::{
     AsPath, AsSegment, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin,
     SegmentKind,
 };
+pub use tapway_rib::SourceId;

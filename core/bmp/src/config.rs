@@ -12,6 +12,11 @@ use tapway_model::CollectorName;
 pub const STATISTICS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(86_400);
 
+/// How long to wait before a collector is connected to again, at first.
+pub const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(720);
+/// MiB that may wait for a collector.
+pub const BUFFER_MIB: RangeInclusive<i64> = 1..=4096;
+
 /// A collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorConfig {
@@ -25,6 +30,8 @@ pub struct CollectorConfig {
     pub tables: Tables,
     /// How often statistics are sent; `None`: never.
     pub statistics: Option<Duration>,
+    /// How long to wait before it is connected to again, at first (RFC 7854 §3.2).
+    pub retry: Duration,
     /// Bytes that may wait for it; with more the session ends, and begins anew.
     pub buffer: usize,
 }

@@ -15,7 +15,7 @@ mod config;
 mod message;
 mod session;
 
-pub use config::{CollectorConfig, STATISTICS, Server, Tables};
+pub use config::{BUFFER_MIB, CollectorConfig, RETRY, STATISTICS, Server, Tables};
 pub use message::{
     DecodeError, HEADER_LEN, MAX_LEN, Message, MirrorTlv, PeerDown, PeerHeader, PeerUp, Statistic,
     Tlv, tlv,

@@ -68,6 +68,8 @@ pub struct Session {
     /// Sessions that the collector knows.
     up: BTreeMap<PeerName, Arc<MonitoredSession>>,
     best: Option<BestReader>,
+    /// End-of-RIBs of the Loc-RIB that are still to be told.
+    best_open: usize,
     tasks: VecDeque<Task>,
     messages: u64,
 }
@@ -100,6 +102,7 @@ impl Session {
             },
             up: BTreeMap::new(),
             best: None,
+            best_open: 0,
             tasks: VecDeque::new(),
             messages: 0,
         };
@@ -121,6 +124,7 @@ impl Session {
         if tables.best {
             session.loc_rib_up(out);
             session.best = Some(speaker.read_best());
+            session.best_open = Family::ALL.len();
         }
         session.plan();
         session
@@ -133,7 +137,7 @@ impl Session {
 
     /// Whether what there was at the beginning has been told.
     pub fn is_synced(&self) -> bool {
-        self.tasks.is_empty()
+        self.tasks.is_empty() && self.best_open == 0
     }
 
     /// Tells what the speaker reports. False: the speaker could not report everything, and the collector has to hear

@@ -53,6 +53,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
             "tapway-api",
             "tapway-bgp",
             "tapway-bgp-wire",
+            "tapway-bmp",
             "tapway-document",
             "tapway-fib",
             "tapway-intent",

@@ -64,6 +64,8 @@ fn answers_read_well() {
     case("policy-test-rules", policy::tested_with_rules);
     case("route-list", route::list);
     case("rpki-caches", rpki::caches);
+    case("bmp-list", bmp::list);
+    case("bmp-show", bmp::show);
     case("rpki-state", rpki::answer);
     case("rpki-vrps", rpki::answer);
     case("announcement-list", announcement::list);
@@ -96,6 +98,7 @@ fn empty_lists_say_so() {
         empty(policy::list),
         empty(route::list),
         empty(rpki::caches),
+        empty(bmp::list),
         empty(announcement::list),
         empty(conflict::list),
         empty(problem::list),

@@ -2,11 +2,14 @@
 
 use serde_json::{Map, Value, json};
 use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_bmp::CollectorConfig;
 use tapway_model::Network;
 use tapway_node::Listen;
 use tapway_rpki::CacheConfig;
 
-use super::spec::{CacheSpec, GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec};
+use super::spec::{
+    CacheSpec, CollectorSpec, GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec,
+};
 use super::value::{Switch, duration_text};
 use super::{Config, RouterConfig};
 
@@ -33,6 +36,11 @@ pub fn policy_value(policy: &Policy) -> Value {
 /// `[rpki.NAME]` with every default.
 pub fn cache_value(cache: &CacheConfig) -> Value {
     value(&CacheSpec::from(cache))
+}
+
+/// `[bmp.NAME]` with every default.
+pub fn collector_value(collector: &CollectorConfig) -> Value {
+    value(&CollectorSpec::from(collector))
 }
 
 impl RouterConfig {
@@ -86,12 +94,18 @@ impl Config {
             .values()
             .map(|c| (c.name.to_string(), cache_value(c)))
             .collect();
+        let collectors: Map<_, _> = self
+            .collectors
+            .values()
+            .map(|c| (c.name.to_string(), collector_value(c)))
+            .collect();
         json!({
             "router": router,
             "peer": peers,
             "network": networks,
             "policy": policies,
             "rpki": caches,
+            "bmp": collectors,
             "source": self.sources_value(),
             "api": self.api_value(),
         })

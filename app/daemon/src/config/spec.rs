@@ -6,11 +6,13 @@
 //! is spelled out and every secret is `***`.
 
 mod address;
+mod bmp;
 mod community;
 mod network;
 mod peer;
 mod policy;
 mod rpki;
+mod server;
 mod write;
 mod write_policy;
 
@@ -21,6 +23,7 @@ use tapway_model::spec::SpecError;
 use super::value::NotYet;
 
 pub(crate) use address::{as_number, listen_address};
+pub use bmp::{CollectorSpec, table_words};
 pub(crate) use community::{extended, extended_text, large, large_text, standard, standard_text};
 pub use network::{NetworkSpec, NextHopSpec};
 pub(crate) use peer::client_is_internal;

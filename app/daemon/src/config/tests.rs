@@ -1,3 +1,4 @@
+mod bmp;
 mod policy;
 mod rpki;
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use tapway_api::announcement::{Announcement, AnnouncementQuery};
+use tapway_api::bmp::Collector;
 use tapway_api::config::{CheckBody, Checked, Configuration};
 use tapway_api::conflict::Conflict;
 use tapway_api::doctor::Diagnosis;
@@ -22,7 +23,7 @@ use tapway_api::source::Source;
 use tapway_api::status::Status;
 use tapway_api::write::{Applied, Done};
 use tapway_bgp::config::Policy;
-use tapway_model::{InstanceName, PeerName, PolicyName, SourceName};
+use tapway_model::{CollectorName, InstanceName, PeerName, PolicyName, SourceName};
 
 /// A request, parsed and checked as far as that is possible without the daemon's state.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,10 @@ pub enum ApiRequest {
     RouteList(RouteQuery),
     /// Answer: [`ApiReply::RpkiCaches`].
     RpkiCaches,
+    /// Answer: [`ApiReply::Collectors`].
+    BmpList,
+    /// Answer: [`ApiReply::Collector`], or not found.
+    BmpShow(CollectorName),
     /// Answer: [`ApiReply::RpkiAnswer`].
     RpkiState(RpkiQuery),
     /// Answer: [`ApiReply::Announcements`].
@@ -125,6 +130,8 @@ pub enum ApiReply {
     Routes(List<Route>),
     RpkiCaches(List<RpkiCache>),
     RpkiAnswer(RpkiAnswer),
+    Collectors(List<Collector>),
+    Collector(Collector),
     Announcements(List<Announcement>),
     Conflicts(List<Conflict>),
     Problems(List<Problem>),

@@ -95,6 +95,8 @@ pub(super) fn router(shared: Arc<Shared>, access: Access) -> Router {
         .route(endpoint::ROUTES, get(list_routes))
         .route(endpoint::RPKI, get(plain(ApiRequest::RpkiCaches)))
         .route(endpoint::RPKI_STATE, get(rpki_state))
+        .route(endpoint::BMP, get(plain(ApiRequest::BmpList)))
+        .route(endpoint::BMP_COLLECTOR, get(by_name(ApiRequest::BmpShow)))
         .route(endpoint::ANNOUNCEMENTS, get(list_announcements))
         .route(endpoint::CONFLICTS, get(plain(ApiRequest::ConflictList)))
         .route(endpoint::PROBLEMS, get(plain(ApiRequest::ProblemList)))

@@ -3,8 +3,9 @@
 use tapway_api::config::{CheckBody, Checked};
 use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
 use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_bmp::CollectorConfig;
 use tapway_document::Problem;
-use tapway_model::{CacheName, Network, PeerName, PolicyName};
+use tapway_model::{CacheName, CollectorName, Network, PeerName, PolicyName};
 use tapway_node::NodeConfig;
 use tapway_rpki::CacheConfig;
 
@@ -26,6 +27,8 @@ pub struct Change {
     pub networks: Vec<Network>,
     /// All of them.
     pub caches: Vec<CacheConfig>,
+    /// All of them.
+    pub collectors: Vec<CollectorConfig>,
 }
 
 impl Settings {
@@ -100,6 +103,7 @@ impl Settings {
                 .collect(),
             networks: self.config.networks.clone(),
             caches: self.caches(),
+            collectors: self.collectors(),
         }
     }
 
@@ -178,6 +182,17 @@ impl Settings {
         let kept = |name: &&CacheName| !new.caches.contains_key(*name);
         for name in self.config.caches.keys().filter(kept) {
             say(format!("rpki {name}: gone"));
+        }
+        for (name, collector) in &new.collectors {
+            match self.config.collectors.get(name) {
+                None => say(format!("bmp {name}: new")),
+                Some(old) if old != collector => say(format!("bmp {name}: changed")),
+                Some(_) => {}
+            }
+        }
+        let kept = |name: &&CollectorName| !new.collectors.contains_key(*name);
+        for name in self.config.collectors.keys().filter(kept) {
+            say(format!("bmp {name}: gone"));
         }
         let mut restart = |what: &str, differs: bool| {
             if differs {

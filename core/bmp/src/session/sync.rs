@@ -84,6 +84,7 @@ impl Session {
         match told {
             Best::Updates(updates) => self.updates(peer, &updates, out),
             Best::EndOfRib(family) => {
+                self.best_open = self.best_open.saturating_sub(1);
                 let mut end = Vec::new();
                 UpdateBuilder::new(&mut end, EncodeContext::default()).end_of_rib(family);
                 self.updates(peer, &end, out);

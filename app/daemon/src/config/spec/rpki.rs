@@ -1,6 +1,6 @@
 //! `[rpki.NAME]`: a cache.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tapway_model::CacheName;
 use tapway_model::spec::SpecError;
 use tapway_rpki::{CacheConfig, EXPIRE, REFRESH, RETRY, Server};
 
-use super::address::{host_address, is_link_local};
+use super::server::{local_address, server};
 use super::{no_word, wrong};
 use crate::config::value::{duration, duration_text};
 
@@ -70,7 +70,9 @@ impl CacheSpec {
             Some(text) => Some(local_address(text).map_err(|e| wrong("local_address", e))?),
             None => None,
         };
-        let server = server(text).map_err(|e| wrong("server", e))?;
+        let (host, port) =
+            server(text, Some(RTR_PORT), "rpki.example.org:323").map_err(|e| wrong("server", e))?;
+        let server = Server { host, port };
         if let (Some(local), Ok(addr)) = (local_address, server.host.parse::<IpAddr>())
             && local.is_ipv4() != addr.is_ipv4()
         {
@@ -131,67 +133,6 @@ fn interval(
         key,
         format!("must be from {least} to {most} (RFC 8210 §6)"),
     ))
-}
-
-fn local_address(text: &str) -> Result<IpAddr, String> {
-    let addr = host_address(text)?;
-    if is_link_local(&addr) {
-        return Err(format!(
-            "{addr} is link-local; write an address that the cache can answer to"
-        ));
-    }
-    Ok(addr)
-}
-
-/// `rpki.example.org`, `192.0.2.1:8282`, `2001:db8::1` or `[2001:db8::1]:8282`.
-fn server(text: &str) -> Result<Server, String> {
-    let example = "write one like \"rpki.example.org:323\", \"192.0.2.1\" or \"[2001:db8::1]:323\"";
-    let wrong = |what: &str| Err(format!("{text:?} {what}; {example}"));
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((host, "")) if host.parse::<Ipv6Addr>().is_ok() => (host, None),
-            Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() && port.starts_with(':') => {
-                (host, port.get(1..))
-            }
-            _ => return wrong("is no server"),
-        },
-        None if text.parse::<Ipv6Addr>().is_ok() => (text, None),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let port = match port.map(str::parse) {
-        None => RTR_PORT,
-        Some(Ok(port)) if port > 0 => port,
-        Some(_) => return wrong("has no port behind its colon"),
-    };
-    if host.parse::<IpAddr>().is_ok() {
-        let addr = host_address(host)?;
-        if is_link_local(&addr) {
-            return Err(format!(
-                "{addr} is link-local; write an address that is good everywhere"
-            ));
-        }
-    } else {
-        let label = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        };
-        let name = host.strip_suffix('.').unwrap_or(host);
-        // Four numbers that are no address are no name either.
-        let numbers = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        if host.len() > 253 || numbers || !name.split('.').all(label) {
-            return wrong("is no server");
-        }
-    }
-    Ok(Server {
-        host: host.to_owned(),
-        port,
-    })
 }
 
 impl From<&CacheConfig> for CacheSpec {

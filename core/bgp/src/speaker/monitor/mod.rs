@@ -43,8 +43,24 @@ pub struct Wants {
     pub imported: bool,
     /// Messages as sent.
     pub sent: bool,
+    /// Sessions that come up and end.
+    pub sessions: bool,
     /// Changes of sessions' states.
     pub states: bool,
+}
+
+impl Wants {
+    /// What either wants.
+    #[must_use]
+    pub const fn and(self, other: Wants) -> Wants {
+        Wants {
+            received: self.received || other.received,
+            imported: self.imported || other.imported,
+            sent: self.sent || other.sent,
+            sessions: self.sessions || other.sessions,
+            states: self.states || other.states,
+        }
+    }
 }
 
 /// One of the tables that a peer has of its own.
@@ -185,16 +201,6 @@ impl Monitor {
         self.bytes -= report.size();
         Some(report)
     }
-
-    const fn listens(&self) -> bool {
-        let Wants {
-            received,
-            imported,
-            sent,
-            states,
-        } = self.wants;
-        received || imported || sent || states
-    }
 }
 
 /// What a peer keeps for monitors.
@@ -211,7 +217,7 @@ impl Speaker {
     pub fn set_monitor(&mut self, wants: Wants) {
         let Shared { monitor, rib, .. } = &mut self.shared;
         monitor.wants = wants;
-        if !monitor.listens() {
+        if wants == Wants::default() {
             monitor.waiting = VecDeque::new();
             monitor.bytes = 0;
         }
@@ -311,7 +317,7 @@ impl Peer {
             session: Some(session.clone()),
             farewell: None,
         };
-        if shared.monitor.listens() {
+        if shared.monitor.wants.sessions {
             shared.monitor.push(Report::Up(session));
         }
     }
@@ -333,7 +339,7 @@ impl Peer {
             (_, DownReason::Administrative) => Farewell::Local(MANUAL_STOP),
             _ => Farewell::Local(0),
         };
-        if shared.monitor.listens()
+        if shared.monitor.wants.sessions
             && let Some(session) = self.watched.session.clone()
         {
             shared.monitor.push(Report::Down(session, farewell));

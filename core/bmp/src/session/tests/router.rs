@@ -35,6 +35,8 @@ pub(super) struct Router {
 pub(super) struct Collector {
     pub(super) session: Session,
     pub(super) bytes: Vec<u8>,
+    /// It was told all that there was.
+    begun: bool,
     /// It was said that not everything could be reported.
     pub(super) lost: bool,
 }
@@ -226,12 +228,13 @@ impl Router {
                     session,
                     bytes,
                     lost,
+                    ..
                 } = collector;
                 *lost |= !session.report(time, &report, bytes);
             }
         }
         for collector in &mut self.collectors {
-            if collector.session.is_synced() {
+            if collector.begun {
                 while collector.sync(time, &mut self.speaker) == Progress::More {}
             }
         }
@@ -242,6 +245,7 @@ impl Router {
         let number = self.begin(tables);
         let time = self.time();
         let collector = &mut self.collectors[number];
+        collector.begun = true;
         while collector.sync(time, &mut self.speaker) == Progress::More {}
         number
     }
@@ -252,6 +256,7 @@ impl Router {
             received: true,
             imported: true,
             sent: true,
+            sessions: true,
             states: false,
         });
         let us = Us {
@@ -265,6 +270,7 @@ impl Router {
         self.collectors.push(Collector {
             session,
             bytes,
+            begun: false,
             lost: false,
         });
         self.collectors.len() - 1
