@@ -20,6 +20,10 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
         "tapway-bmp",
         &["tapway-bgp", "tapway-bgp-wire", "tapway-model"],
     ),
+    (
+        "tapway-mrt",
+        &["tapway-bgp", "tapway-bgp-wire", "tapway-model"],
+    ),
     ("tapway-fib", &["tapway-model"]),
     (
         "tapway-node",
