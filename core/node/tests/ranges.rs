@@ -550,8 +550,8 @@ fn a_range_is_disabled_as_a_peer_is() {
     assert!(!both.is_range_disabled(&n("edge")));
 }
 
-/// A thousand guests' links, and a thousand peers: what one more costs does not grow with the product. Looked at for each
-/// member, this took two minutes.
+/// A thousand guests' links, and two thousand peers: what one more costs does not grow with the product. When all links were
+/// looked at for all peers with each member, the runner ended this as hanging.
 #[test]
 fn members_cost_the_same_however_many() {
     let taps: Vec<String> = (0..1000).map(|i| format!("tap{i}")).collect();
@@ -562,8 +562,7 @@ fn members_cost_the_same_however_many() {
     }
     let edge = range("edge", "10.9.0.0/16", 10_000, Reach::Direct);
     let mut node = node_in(&kernel, vec![edge], Restored::default());
-    let begin = std::time::Instant::now();
-    for i in 0..1000_u64 {
+    for i in 0..2000_u64 {
         let remote = IpAddr::V4(Ipv4Addr::from(0x0a09_0100 + i as u32));
         let remote = SocketAddr::new(remote, 4000);
         node.admit(NOW, remote, ETH0).unwrap();
@@ -576,7 +575,5 @@ fn members_cost_the_same_however_many() {
         while node.poll_transmit(NOW).is_some() {}
         while node.poll_action(NOW).is_some() {}
     }
-    let took = begin.elapsed();
-    assert_eq!(node.members_of(&n("edge")), 1000);
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(node.members_of(&n("edge")), 2000);
 }
