@@ -2,12 +2,14 @@
 
 mod add_path;
 mod collide;
+mod endless;
 mod establish;
 mod groups;
 mod hostile;
 mod large;
 pub(crate) mod net;
 mod policies;
+mod raw;
 mod reflector;
 mod refresh;
 mod restart;

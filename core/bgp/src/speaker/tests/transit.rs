@@ -6,8 +6,8 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use tapway_bgp_wire::{
-    AsPath, AsSegment, Attributes, Community, EncodeContext, ExtendedCommunity, NextHop,
-    SegmentKind, UpdateBuilder,
+    AsPath, AsSegment, AttributeCode, AttributeFlags, Attributes, Community, EncodeContext,
+    ExtendedCommunity, NextHop, SegmentKind, UnknownAttribute, UpdateBuilder,
 };
 use tapway_model::{Family, Prefix};
 
@@ -314,4 +314,40 @@ fn who_is_back_at_once_is_not_told_its_own_of_before() {
         (State::Established, before)
     );
     assert_eq!(speaker.advertised(&tor(2)).count(), 0);
+}
+
+/// RFC 4271 §5: what is optional and transitive goes on although it is not known here, and the partial flag says so.
+#[test]
+fn what_nobody_here_knows_goes_on_bit_by_bit() {
+    let mut speaker = world(false, Set::default());
+    let sent = UnknownAttribute {
+        flags: AttributeFlags(0xc0),
+        code: AttributeCode(200),
+        value: (0..=99).collect(),
+    };
+    let attributes = Attributes {
+        as_path: AsPath::sequence([asn(1)]),
+        unknown: [sent.clone()].into(),
+        ..Attributes::default()
+    };
+    let mut bytes = Vec::new();
+    let next_hop = NextHop::V4(addresses(1).v4.unwrap());
+    let prefix: Prefix = PREFIX.parse().unwrap();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&attributes, next_hop, [prefix])
+        .unwrap();
+    // It comes as its originator sends it: we would say already that we do not know it.
+    let at = bytes
+        .windows(3)
+        .position(|w| w == [0xe0, 200, 100])
+        .unwrap();
+    bytes[at] = 0xc0;
+    speaker.handle_data(NOW, conn(1), &bytes);
+    let told = several::routes_to(&mut speaker, 2);
+    let told: Vec<UnknownAttribute> = told.into_iter().flat_map(|(_, _, a)| a.unknown).collect();
+    let partial = UnknownAttribute {
+        flags: AttributeFlags(0xe0),
+        ..sent
+    };
+    assert_eq!(told, [partial]);
 }
