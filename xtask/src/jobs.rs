@@ -13,12 +13,16 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
     program("tapway-demo", &[], arguments)
 }
 
-/// Runs the random walks for long: 1,000 seeds of 10,000 steps, unless the environment says otherwise.
+/// Runs the random walks for long: 1,000 seeds of 10,000 steps, and 1,000 fabrics of 200 hypervisors, unless the environment says
+/// otherwise.
 pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
-    let mut walk = cargo("test --release -p tapway-lab --test sim_walk -- --nocapture");
+    let mut walk =
+        cargo("test --release -p tapway-lab --test sim_walk --test sim_fabric -- --nocapture");
     for (name, value) in [
         ("TAPWAY_WALK_SEEDS", "1000"),
         ("TAPWAY_WALK_STEPS", "10000"),
+        ("TAPWAY_FABRIC_SEEDS", "1000"),
+        ("TAPWAY_FABRIC_HYPERVISORS", "200"),
     ] {
         if std::env::var_os(name).is_none() {
             walk.env(name, value);
