@@ -93,7 +93,7 @@ pub struct PeerFamily {
     pub received: u64,
     /// Of those, accepted by the import policy.
     pub accepted: u64,
-    /// Prefixes sent.
+    /// Routes sent.
     pub advertised: u64,
     /// Received routes kept from the session before this one (graceful restart).
     pub stale: u64,

@@ -117,7 +117,7 @@ pub(crate) struct Group {
     config: GroupConfig,
     outs: OutTable,
     sent: Sent,
-    /// Nets of which only routes of this source are sent.
+    /// How many of the routes that are sent each source has sent.
     senders: BTreeMap<SourceId, usize>,
     lanes: BTreeMap<u32, Lane>,
     next_lane: u32,

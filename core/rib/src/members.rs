@@ -166,7 +166,7 @@ impl Rib {
         })
     }
 
-    /// Prefixes that a member was told, with those that it sent itself.
+    /// Routes that a member was told; while it is told its first ones, about so many.
     pub fn told_count(&self, member: MemberId) -> usize {
         with!(self, member.group.family, |table, _sh| {
             let group = table.groups.get(&member.group.number);

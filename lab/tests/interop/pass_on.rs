@@ -1,7 +1,10 @@
 //! What one router sent goes to another where a rule says so, and nowhere else.
 
-use serde_json::json;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
 use tapway_api::doctor::{CheckStatus, Diagnosis};
+use tapway_api::peer::SessionState;
 use tapway_lab::Tapwayd;
 use tapway_lab::peers::{self, Neighbor, Router};
 
@@ -18,17 +21,19 @@ fn a_rule_passes_on_what_a_peer_sent() {
         let (_, address, asn) = ROUTERS[number];
         json!({"address": address, "asn": asn, "import": "all", "export": export, "passive": true})
     };
-    let tapwayd = Tapwayd::start(
-        &switch.host,
+    let config = |next_hop: Value| {
+        let mut frr = peer(1, "transit");
+        frr["next_hop"] = next_hop;
         json!({
             "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
             "policy": {"transit": {"rules": [
                 {"match": {"from": "peer", "received_from": "bird"}, "set": {"add_communities": ["64612:7"]}, "action": "accept"},
             ]}},
-            "peer": {"bird": peer(0, "transit"), "frr": peer(1, "transit"), "gobgp": peer(2, "all")},
+            "peer": {"bird": peer(0, "transit"), "frr": frr, "gobgp": peer(2, "all")},
             "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
-        }),
-    );
+        })
+    };
+    let tapwayd = Tapwayd::start(&switch.host, config(json!("self")));
     tapwayd.put_text(
         "web1",
         &format!("name = \"web1\"\n[[claim]]\nowner = \"host\"\nprefix = \"{CLAIM}\"\n"),
@@ -69,6 +74,25 @@ fn a_rule_passes_on_what_a_peer_sent() {
         view.established && view.has_exactly(&[CLAIM])
     });
     assert!(bird.view("host").routes.is_empty());
+
+    // It may keep its next hop, or have another one, without a new session.
+    let written = "198.51.100.77";
+    for (next_hop, expected) in [
+        (json!("unchanged"), ROUTERS[0].1),
+        (json!({"ipv4": written, "ipv6": "unchanged"}), written),
+        (json!({"ipv4": "self"}), HOST),
+    ] {
+        tapwayd.configure(config(next_hop));
+        let answer = tapwayd.tapway(&["config", "reload"]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        let expected: IpAddr = expected.parse().expect("an address");
+        frr.wait_until("host", SOON, "the next hop", &mut |view| {
+            view.established && view.ways(SENT) == [expected]
+        });
+    }
+    let sessions = tapwayd.peers();
+    let frr_session = sessions.iter().find(|p| p.name.as_str() == "frr");
+    assert!(frr_session.is_some_and(|p| p.state == SessionState::Established));
 
     bird.withdraw(SENT.parse().expect("a prefix"));
     frr.wait_until("host", SOON, "nothing", &mut |view| view.has_exactly(&[]));

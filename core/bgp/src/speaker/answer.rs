@@ -105,7 +105,7 @@ pub struct FamilySummary {
     pub accepted: usize,
     /// Of these, kept from before the peer's restart or until its refresh is over.
     pub stale: usize,
-    /// Prefixes announced to the peer.
+    /// Routes announced to the peer.
     pub advertised: usize,
     /// Prefixes that still have to be looked at.
     pub pending: usize,

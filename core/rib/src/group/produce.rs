@@ -138,25 +138,22 @@ impl Group {
         self.write(MAIN, items, retire, around);
     }
 
-    /// Counts the nets of which all that is sent came from one peer, which is told nothing.
+    /// Counts the routes that go out by who sent them: that peer is not told.
     fn count_senders(&mut self, old: &[Slot], new: &[Slot]) {
-        let only = |slots: &[Slot]| {
-            let source = slots.first()?.source;
-            slots.iter().all(|s| s.source == source).then_some(source)
-        };
-        let (was, is) = (only(old), only(new));
-        if was == is {
+        if let ([old], [new]) = (old, new)
+            && old.source == new.source
+        {
             return;
         }
-        if let Some(source) = is {
-            *self.senders.entry(source).or_default() += 1;
+        for slot in new {
+            *self.senders.entry(slot.source).or_default() += 1;
         }
-        if let Some(source) = was
-            && let Some(count) = self.senders.get_mut(&source)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.senders.remove(&source);
+        for slot in old {
+            if let Some(count) = self.senders.get_mut(&slot.source) {
+                *count -= 1;
+                if *count == 0 {
+                    self.senders.remove(&slot.source);
+                }
             }
         }
     }

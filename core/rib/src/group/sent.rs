@@ -22,7 +22,11 @@ pub(crate) struct Slot {
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
     One(Pages),
-    Several(BTreeMap<u32, Box<[Slot]>>),
+    Several {
+        nets: BTreeMap<u32, Box<[Slot]>>,
+        /// How many slots they have together.
+        routes: usize,
+    },
 }
 
 /// Slots by net, 0 where there is none.
@@ -75,7 +79,10 @@ impl Sent {
     pub(crate) fn new(several: bool) -> Sent {
         match several {
             false => Sent::One(Pages::default()),
-            true => Sent::Several(BTreeMap::new()),
+            true => Sent::Several {
+                nets: BTreeMap::new(),
+                routes: 0,
+            },
         }
     }
 
@@ -83,7 +90,7 @@ impl Sent {
     pub(crate) fn get(&self, net: u32) -> Slots<'_> {
         match self {
             Sent::One(pages) => Slots::One(pages.get(net)),
-            Sent::Several(all) => Slots::Several(all.get(&net).map_or(&[], |s| s)),
+            Sent::Several { nets, .. } => Slots::Several(nets.get(&net).map_or(&[], |s| s)),
         }
     }
 
@@ -91,7 +98,15 @@ impl Sent {
     pub(crate) fn len(&self) -> usize {
         match self {
             Sent::One(pages) => pages.0.iter().flatten().map(|p| p.count as usize).sum(),
-            Sent::Several(all) => all.len(),
+            Sent::Several { nets, .. } => nets.len(),
+        }
+    }
+
+    /// Routes that were sent.
+    pub(crate) fn routes(&self) -> usize {
+        match self {
+            Sent::One(_) => self.len(),
+            Sent::Several { routes, .. } => *routes,
         }
     }
 
@@ -105,11 +120,13 @@ impl Sent {
     pub(crate) fn set(&mut self, net: u32, slots: &[Slot]) {
         match self {
             Sent::One(pages) => pages.set(net, slots.first().copied()),
-            Sent::Several(all) if slots.is_empty() => {
-                all.remove(&net);
-            }
-            Sent::Several(all) => {
-                all.insert(net, slots.into());
+            Sent::Several { nets, routes } => {
+                let old = match slots.is_empty() {
+                    true => nets.remove(&net),
+                    false => nets.insert(net, slots.into()),
+                };
+                *routes += slots.len();
+                *routes -= old.map_or(0, |old| old.len());
             }
         }
     }
@@ -117,7 +134,7 @@ impl Sent {
     /// The nets of which something was sent, in order.
     pub(crate) fn nets(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match self {
-            Sent::Several(all) => Box::new(all.keys().copied()),
+            Sent::Several { nets, .. } => Box::new(nets.keys().copied()),
             Sent::One(pages) => {
                 let pages = pages
                     .0

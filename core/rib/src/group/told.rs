@@ -38,7 +38,8 @@ impl Group {
         owes(MAIN) || owes(member.lane) || waits()
     }
 
-    /// Nets of which a member was told something. During its first transfer those that it sent itself may be missing twice.
+    /// Routes that a member was told. During its first transfer it is about so many, and those that it sent itself may be missing
+    /// twice.
     pub(crate) fn told_count(&self, number: u32) -> usize {
         let Some(member) = self.members.get(&number) else {
             return 0;
@@ -46,9 +47,13 @@ impl Group {
         let Some(lane) = self.lanes.get(&member.lane) else {
             return 0;
         };
-        let new = if lane.is_first() { lane.fresh.len() } else { 0 };
+        let routes = self.sent.routes();
+        let new = match lane.is_first() {
+            // How many routes of these nets there are is not kept.
+            true => lane.fresh.len() * routes / self.sent.len().max(1),
+            false => 0,
+        };
         let own = member.source.and_then(|source| self.senders.get(&source));
-        let untold = new + own.copied().unwrap_or_default();
-        self.sent.len().saturating_sub(untold)
+        routes.saturating_sub(new + own.copied().unwrap_or_default())
     }
 }
