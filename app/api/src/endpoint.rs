@@ -30,6 +30,8 @@ pub const ROUTES: &str = "/v1/routes";
 pub const RPKI: &str = "/v1/rpki";
 /// `GET`.
 pub const RPKI_STATE: &str = "/v1/rpki/state";
+/// `POST`.
+pub const MRT_DUMP: &str = "/v1/mrt/dump";
 /// `GET`.
 pub const BMP: &str = "/v1/bmp";
 /// `GET`.
@@ -265,6 +267,13 @@ pub const ALL: &[Endpoint] = &[
         "RpkiQuery",
         "RpkiAnswer",
         "Whether an AS may announce a prefix, and the VRPs that cover it.",
+    ),
+    write(
+        Method::Post,
+        MRT_DUMP,
+        "MrtDump",
+        "Done",
+        "Write the RIB to a file in the format of MRT; the answer comes when it is there.",
     ),
     get(
         BMP,

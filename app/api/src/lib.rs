@@ -21,6 +21,7 @@ pub mod explain;
 pub mod instance;
 pub mod kernel;
 pub mod list;
+pub mod mrt;
 pub mod peer;
 pub mod plan;
 pub mod policy;

@@ -45,6 +45,8 @@ pub enum ProblemKind {
     Rpki,
     /// A collector of routes.
     Bmp,
+    /// Recording of messages to files.
+    Mrt,
     /// The state directory: a damaged log, a full disk.
     State,
     /// Anything that this version does not know.

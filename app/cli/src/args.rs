@@ -88,6 +88,9 @@ pub(crate) enum Command {
         #[arg(value_parser = asn)]
         asn: Option<u32>,
     },
+    /// Files in the format of MRT.
+    #[command(subcommand)]
+    Mrt(MrtCommand),
     /// Collectors that are told routes by the BGP Monitoring Protocol.
     #[command(subcommand)]
     Bmp(BmpCommand),
@@ -156,6 +159,18 @@ pub(crate) struct PageArgs {
 pub(crate) enum ListCommand {
     /// List them.
     List,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MrtCommand {
+    /// Have the daemon write the RIB to a file (TABLE_DUMP_V2): routes that count, as import made them.
+    Dump {
+        /// The file; it is replaced when the new one is whole.
+        file: PathBuf,
+        /// All routes that peers sent, as they came.
+        #[arg(long)]
+        received: bool,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -388,6 +403,7 @@ mod tests {
             "tapway route list --family ipv6",
             "tapway rpki",
             "tapway bmp list",
+            "tapway mrt dump rib.mrt --received",
             "tapway bmp show noc",
             "tapway rpki 10.0.0.0/8 AS64512",
             "tapway policy test p 10.0.0.0/8 --rpki not-found",

@@ -17,11 +17,15 @@ use crate::failure::Failure;
 /// How long an answer may take: longer than the daemon's own deadline.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long something may take that waits for a disk.
+const LONG: Duration = Duration::from_secs(700);
+
 /// A connection to the daemon, made when it is first needed: wrong files are told first.
 /// Must be used on a tokio runtime, which carries the connection.
 pub(crate) struct Client {
     socket: PathBuf,
     sender: Option<SendRequest<Full<Bytes>>>,
+    deadline: Duration,
 }
 
 impl Client {
@@ -30,7 +34,13 @@ impl Client {
         Client {
             socket,
             sender: None,
+            deadline: DEADLINE,
         }
+    }
+
+    /// What is asked next may take long.
+    pub(crate) const fn wait_long(&mut self) {
+        self.deadline = LONG;
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
@@ -56,6 +66,7 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Bytes, Failure> {
+        let deadline = self.deadline;
         let exchange = async {
             let response = self.send(method, path, body).await?;
             let status = response.status();
@@ -69,11 +80,11 @@ impl Client {
                 &bytes,
             ))
         };
-        match tokio::time::timeout(DEADLINE, exchange).await {
+        match tokio::time::timeout(deadline, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::Lost {
                 socket: self.socket.clone(),
-                what: format!("does not answer within {} s", DEADLINE.as_secs()),
+                what: format!("does not answer within {} s", deadline.as_secs()),
             }),
         }
     }

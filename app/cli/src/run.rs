@@ -12,6 +12,7 @@ use tapway_api::drain::Drain;
 use tapway_api::endpoint::{self, Method, of};
 use tapway_api::explain::Explanation;
 use tapway_api::list::List;
+use tapway_api::mrt::MrtDump;
 use tapway_api::peer::{Disable, Reset};
 use tapway_api::policy::PolicyTested;
 use tapway_api::rpki::{RpkiAnswer, RpkiCache, RpkiState};
@@ -22,7 +23,8 @@ use tapway_model::spec::InstanceSpec;
 
 use crate::args::{
     AnnouncementCommand, Args, BmpCommand, Command, ConfigCommand, InstanceCommand, ListCommand,
-    Output, PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand, Switch,
+    MrtCommand, Output, PeerCommand, PolicyCommand, PolicyTestArgs, RouteCommand, SourceCommand,
+    Switch,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -79,6 +81,14 @@ impl Session<'_> {
                 Ok(healthy(answer, |a: &RpkiAnswer| {
                     a.state != Some(RpkiState::Invalid)
                 }))
+            }
+            Command::Mrt(MrtCommand::Dump { file, received }) => {
+                // The daemon's folder is another one.
+                let file = std::path::absolute(&file).unwrap_or(file);
+                let file = file.to_string_lossy().into_owned();
+                self.client.wait_long();
+                let body = MrtDump { file, received };
+                self.act(Method::Post, endpoint::MRT_DUMP, &body).await
             }
             Command::Bmp(BmpCommand::List) => {
                 let answer = self.get(endpoint::BMP, render::bmp::list).await?;

@@ -24,6 +24,7 @@ use crate::bmp::CollectorStatus;
 use crate::daemon::{Daemon, now};
 use crate::doctor;
 use crate::http::{ApiReply, ApiRequest, Call, CheckedPolicy, Responder};
+use crate::mrt::recorder::Recorder;
 use crate::policy_test;
 use crate::store::Write;
 use crate::views;
@@ -58,6 +59,7 @@ impl Daemon {
             ApiRequest::PolicyRemove(name) => return self.remove_policy(&name, responder),
             ApiRequest::SourceForget(name) => return self.forget_source(&name, responder),
             ApiRequest::Doctor => return self.doctor(responder),
+            ApiRequest::MrtDump(body) => return self.begin_dump(&body, responder),
             ApiRequest::Drain(body) => return self.set_draining(body.on, responder),
             ApiRequest::Shutdown(body) => {
                 let message = body.message.unwrap_or_else(|| "tapway shutdown".to_owned());
@@ -117,9 +119,11 @@ impl Daemon {
             ApiRequest::RpkiCaches => {
                 ApiReply::RpkiCaches(views::rpki_caches(now, self.rtr.statuses()))
             }
-            ApiRequest::BmpList => ApiReply::Collectors(views::collectors(now, &self.collectors)),
+            ApiRequest::BmpList => {
+                ApiReply::Collectors(views::collectors(now, &self.monitors.collectors))
+            }
             ApiRequest::BmpShow(name) => {
-                let all = views::collectors(now, &self.collectors).items;
+                let all = views::collectors(now, &self.monitors.collectors).items;
                 let found = all.into_iter().find(|c| c.name == name);
                 ApiReply::Collector(found.ok_or_else(|| ApiError::not_found("collector", &name))?)
             }
@@ -463,7 +467,7 @@ impl Daemon {
             });
         files
             .chain(self.rpki_problems())
-            .chain(self.bmp_problems())
+            .chain(self.monitor_problems())
             .chain(self.settings.problems().iter().cloned())
             .chain(self.store.problem())
             .chain(sources)
@@ -488,8 +492,8 @@ impl Daemon {
         })
     }
 
-    /// Collectors that fail.
-    fn bmp_problems(&self) -> Vec<Problem> {
+    /// Collectors that fail, and files that cannot be written.
+    fn monitor_problems(&self) -> Vec<Problem> {
         let failing = |status: CollectorStatus| {
             let name = status.config.name;
             let error = status.error?;
@@ -502,7 +506,17 @@ impl Daemon {
                 remedy: Some(format!("tapway bmp show {name}")),
             })
         };
-        self.collectors.statuses().filter_map(failing).collect()
+        let recorder = self.monitors.recorder.as_ref();
+        let recording = recorder.and_then(Recorder::problem).map(|message| Problem {
+            kind: ProblemKind::Mrt,
+            subject: "mrt".to_owned(),
+            message: format!("MRT: {message}"),
+            place: None,
+            source: None,
+            remedy: Some("make room, or mend [mrt] file and reload".to_owned()),
+        });
+        let collectors = self.monitors.collectors.statuses();
+        collectors.filter_map(failing).chain(recording).collect()
     }
 
     /// Caches that fail, and policies that ask although there is nobody who could answer.
@@ -649,7 +663,7 @@ impl Daemon {
                 self.node.remove_peer(now, name);
             }
             self.rtr.set(change.caches);
-            self.set_collectors(change.collectors);
+            self.set_monitors(change.collectors, change.mrt);
             self.node.set_policies(now, change.policies);
             self.node.set_networks(now, change.networks);
             for peer in change.peers {

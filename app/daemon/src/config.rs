@@ -18,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::mrt::MrtConfig;
 use tapway_bgp::config::{GracefulRestart, PeerConfig, Policy};
 use tapway_bmp::CollectorConfig;
 use tapway_document::{Problem, Sections, read_secret, read_text};
@@ -29,9 +30,10 @@ pub use cross::policy_exists;
 pub(crate) use places::between;
 pub(crate) use policies::{Use, broken_calls, check_new};
 use section::{ApiSection, RouterSection, SourcesSection};
-pub use show::{cache_value, collector_value, network_value, peer_value, policy_value};
+pub use show::{cache_value, collector_value, mrt_value, network_value, peer_value, policy_value};
 use spec::{
-    CacheSpec, CollectorSpec, NetworkSpec, PeerSpec, PolicySpec, policy_name, within, wrong,
+    CacheSpec, CollectorSpec, MrtSpec, NetworkSpec, PeerSpec, PolicySpec, policy_name, within,
+    wrong,
 };
 
 /// Largest configuration file that is read: 4 MiB.
@@ -50,6 +52,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// `[rpki.*]`.
     pub caches: BTreeMap<CacheName, CacheConfig>,
+    /// `[mrt]`.
+    pub mrt: Option<MrtConfig>,
     /// `[bmp.*]`.
     pub collectors: BTreeMap<CollectorName, CollectorConfig>,
     /// `[source.files]`, when written.
@@ -163,6 +167,7 @@ impl Checker<'_> {
     fn run(&mut self, known: &Known) -> Option<Config> {
         let router = self.router();
         let api = self.section::<ApiSection, _>("api", |s| s.parse());
+        let mrt = self.section::<MrtSpec, _>("mrt", |s| s.parse());
         let sources = self.section::<SourcesSection, _>("source", |s| s.parse());
         let graceful = router.as_ref().and_then(|(r, _)| r.graceful_restart);
         let peers = self.named("peer", |name, spec: PeerSpec| {
@@ -228,6 +233,7 @@ impl Checker<'_> {
                 .into_iter()
                 .map(|c| (c.name.clone(), c))
                 .collect(),
+            mrt: mrt?,
             collectors: collectors
                 .values
                 .into_iter()

@@ -23,11 +23,11 @@ use tapway_sys::signal::{Signal, Signals};
 use tapway_sys::wake::Waker;
 
 use crate::advertiser::Advertiser;
-use crate::bmp::Collectors;
 use crate::connections::Connections;
 use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
 use crate::listeners::Listeners;
+use crate::monitors::Monitors;
 use crate::priority::Priority;
 use crate::rtr::Rtr;
 use crate::settings::Settings;
@@ -99,8 +99,8 @@ pub struct Parts {
     pub files: Option<Files>,
     /// The RPKI caches.
     pub rtr: Rtr,
-    /// Collectors of routes.
-    pub collectors: Collectors,
+    /// Who listens to the speaker.
+    pub(crate) monitors: Monitors,
     /// The service manager.
     pub notifier: Notifier,
     /// Time between scans without a reason.
@@ -119,7 +119,7 @@ pub struct Daemon {
     pub(crate) sink: EventSink,
     pub(crate) files: Option<Files>,
     pub(crate) rtr: Rtr,
-    pub(crate) collectors: Collectors,
+    pub(crate) monitors: Monitors,
     pub(crate) listeners: Listeners,
     pub(crate) goodbye: Option<Goodbye>,
     pub(crate) started: Instant,
@@ -168,7 +168,7 @@ impl Daemon {
             sink: parts.sink,
             files: parts.files,
             rtr: parts.rtr,
-            collectors: parts.collectors,
+            monitors: parts.monitors,
             listeners: Listeners::default(),
             goodbye: None,
             started,
@@ -236,7 +236,7 @@ impl Daemon {
             self.next_scan,
             self.monitor_timeout(),
             self.next_watchdog,
-            self.collectors.poll_timeout(),
+            self.monitors.collectors.poll_timeout(),
             self.goodbye.as_ref().map(Goodbye::deadline),
             self.listeners
                 .needs_care()

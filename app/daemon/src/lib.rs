@@ -14,6 +14,7 @@ pub mod instance_lock;
 pub mod listeners;
 pub mod logging;
 mod monitors;
+pub mod mrt;
 pub mod pid_lock;
 pub mod policy_test;
 mod priority;

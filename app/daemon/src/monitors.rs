@@ -1,10 +1,28 @@
-//! Whoever listens to the speaker: collectors. What they are told comes last in a turn, and nothing waits for them.
+//! Whoever listens to the speaker: collectors, and files. What they are told comes last in a turn, and nothing waits for them.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tapway_bmp::Time;
+use tapway_api::mrt::MrtDump;
+use tapway_api::{ApiError, ErrorCode};
+use tapway_bgp::Wants;
+use tapway_bmp::{CollectorConfig, Time};
+use tapway_sys::wake::Waker;
 
+use crate::bmp::Collectors;
 use crate::daemon::{Daemon, now};
+use crate::http::Responder;
+use crate::mrt::MrtConfig;
+use crate::mrt::dump::{Dumping, Slice};
+use crate::mrt::recorder::Recorder;
+
+/// All that listens.
+pub(crate) struct Monitors {
+    pub(crate) collectors: Collectors,
+    pub(crate) recorder: Option<Recorder>,
+    dumping: Option<Dumping>,
+    loop_waker: Arc<Waker>,
+}
 
 /// The time, by both clocks.
 pub(crate) fn time() -> Time {
@@ -15,22 +33,53 @@ pub(crate) fn time() -> Time {
     }
 }
 
+impl Monitors {
+    /// Nobody listens yet.
+    pub(crate) fn new(collectors: Collectors, loop_waker: Arc<Waker>) -> Monitors {
+        Monitors {
+            collectors,
+            recorder: None,
+            dumping: None,
+            loop_waker,
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        let recorder = self.recorder.as_ref();
+        let recorder = recorder.map_or_else(Wants::default, Recorder::wants);
+        self.collectors.wants().and(recorder)
+    }
+}
+
 impl Daemon {
     /// Tells monitors what happened in this turn, and goes on with what they are still to be told.
     pub(crate) fn tell_monitors(&mut self) {
-        if self.collectors.is_empty() {
+        self.go_on_dumping();
+        let Monitors {
+            collectors,
+            recorder,
+            ..
+        } = &mut self.monitors;
+        if collectors.is_empty() && recorder.is_none() {
             return;
         }
         let time = time();
         let speaker = self.node.speaker_mut();
-        let mut events = self.collectors.listen(time, speaker, |speaker, more| {
+        let mut events = collectors.listen(time, speaker, |speaker, more| {
             let wants = speaker.monitor().and(more);
             speaker.set_monitor(wants);
         });
+        let local_asn = speaker.config().asn;
         while let Some(report) = speaker.poll_report() {
-            self.collectors.report(time, &report);
+            collectors.report(time, &report);
+            if let Some(recorder) = recorder {
+                recorder.report(time, local_asn, &report);
+            }
         }
-        let (dropped, more) = self.collectors.work(time, speaker);
+        if let Some(recorder) = recorder {
+            events.extend(recorder.flush(time));
+        }
+        let (dropped, more) = collectors.work(time, speaker);
         self.more |= more;
         events.extend(dropped);
         self.settle_monitor();
@@ -40,8 +89,8 @@ impl Daemon {
     }
 
     /// Has nothing reported that nobody wants any more.
-    pub(crate) fn settle_monitor(&mut self) {
-        let wants = self.collectors.wants();
+    fn settle_monitor(&mut self) {
+        let wants = self.monitors.wants();
         let speaker = self.node.speaker_mut();
         if speaker.monitor() != wants {
             speaker.set_monitor(wants);
@@ -49,17 +98,57 @@ impl Daemon {
     }
 
     /// Brings other settings of monitors into effect.
-    pub(crate) fn set_collectors(&mut self, configs: Vec<tapway_bmp::CollectorConfig>) {
+    pub(crate) fn set_monitors(&mut self, configs: Vec<CollectorConfig>, mrt: Option<MrtConfig>) {
         let speaker = self.node.speaker_mut();
-        self.collectors.set(time(), configs, speaker);
+        self.monitors.collectors.set(time(), configs, speaker);
+        let recorder = &mut self.monitors.recorder;
+        if recorder.as_ref().map(Recorder::config) != mrt.as_ref() {
+            // What the old one was given is still written.
+            *recorder = None;
+            if let Some(config) = mrt {
+                match Recorder::start(config, self.monitors.loop_waker.clone()) {
+                    Ok(started) => *recorder = Some(started),
+                    Err(error) => {
+                        tracing::error!(%error, "no thread to record messages; read the configuration again to try again");
+                    }
+                }
+            }
+        }
         self.settle_monitor();
+    }
+
+    /// Writes the RIB to a file; one at a time.
+    pub(crate) fn begin_dump(&mut self, asked: &MrtDump, responder: Responder) {
+        if !asked.file.starts_with('/') {
+            let error = ApiError::invalid("file", "the path does not begin with /");
+            return responder.send(Err(error));
+        }
+        if self.monitors.dumping.is_some() {
+            let error = ApiError::new(ErrorCode::Overloaded, "a dump is under way already")
+                .with_remedy("try again when it is done");
+            return responder.send(Err(error));
+        }
+        let waker = self.monitors.loop_waker.clone();
+        let speaker = self.node.speaker();
+        self.monitors.dumping = Dumping::begin(time(), speaker, asked, waker, responder);
+        self.more |= self.monitors.dumping.is_some();
+    }
+
+    fn go_on_dumping(&mut self) {
+        let dumping = &mut self.monitors.dumping;
+        match dumping.as_mut().map(|d| d.go_on(self.node.speaker())) {
+            None | Some(Slice::Blocked) => {}
+            Some(Slice::More) => self.more = true,
+            Some(Slice::Done) => *dumping = None,
+        }
     }
 
     /// Tells monitors that the daemon ends.
     pub(crate) fn finish_monitors(&mut self) {
         self.tell_monitors();
         let speaker = self.node.speaker_mut();
-        self.collectors
+        self.monitors
+            .collectors
             .finish(time(), speaker, "tapwayd is stopping");
     }
 }

@@ -30,9 +30,10 @@ use tapway_rpki::CacheConfig;
 use crate::args::Args;
 use crate::config::spec::{PeerSpec, client_is_internal};
 use crate::config::{
-    self, Config, Known, Use, broken_calls, cache_value, collector_value, network_value,
+    self, Config, Known, Use, broken_calls, cache_value, collector_value, mrt_value, network_value,
     peer_value, policy_exists, policy_value,
 };
+use crate::mrt::MrtConfig;
 use crate::store::Kept;
 
 pub use policies::read_policy;
@@ -161,6 +162,11 @@ impl Settings {
     /// The RPKI caches.
     pub fn caches(&self) -> Vec<CacheConfig> {
         self.config.caches.values().cloned().collect()
+    }
+
+    /// Recording of messages.
+    pub fn mrt(&self) -> Option<MrtConfig> {
+        self.config.mrt.clone()
     }
 
     /// The collectors.
@@ -424,6 +430,12 @@ impl Settings {
                 cache_value(c),
             )
         }));
+        sections.extend(
+            self.config
+                .mrt
+                .iter()
+                .map(|m| section("mrt", None, Origin::File, false, mrt_value(m))),
+        );
         sections.extend(self.config.collectors.values().map(|c| {
             section(
                 "bmp",

@@ -22,6 +22,7 @@ use crate::daemon::{Daemon, Exit, Files, Parts, now};
 use crate::http::{EventSink, HttpConfig, Server, queue};
 use crate::instance_lock::InstanceLock;
 use crate::logging::Log;
+use crate::monitors::Monitors;
 use crate::rtr::Rtr;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -87,7 +88,7 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
     rtr.set(settings.caches());
     let loop_waker = waker.clone();
 
-    let collectors = settings.collectors();
+    let (collectors, mrt) = (settings.collectors(), settings.mrt());
     let mut daemon = Daemon::new(Parts {
         node,
         settings,
@@ -101,13 +102,13 @@ pub fn run(args: &Args, log: &Log) -> anyhow::Result<Exit> {
         sink,
         files,
         rtr,
-        collectors: Collectors::new(us(), loop_waker),
+        monitors: Monitors::new(Collectors::new(us(), loop_waker.clone()), loop_waker),
         notifier: Notifier::from_env()?,
         scan_interval: (args.scan_interval > 0).then(|| Duration::from_secs(args.scan_interval)),
         warm: kept.warm,
         realtime: args.realtime,
     });
-    daemon.set_collectors(collectors);
+    daemon.set_monitors(collectors, mrt);
     let exit = daemon.run()?;
     server.stop();
     Ok(exit)

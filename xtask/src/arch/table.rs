@@ -62,6 +62,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
             "tapway-fib",
             "tapway-intent",
             "tapway-model",
+            "tapway-mrt",
             "tapway-netlink",
             "tapway-node",
             "tapway-rpki",

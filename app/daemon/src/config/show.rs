@@ -1,5 +1,6 @@
 //! The configuration as JSON: every default written out, every secret hidden.
 
+use crate::mrt::MrtConfig;
 use serde_json::{Map, Value, json};
 use tapway_bgp::config::{PeerConfig, Policy};
 use tapway_bmp::CollectorConfig;
@@ -8,7 +9,7 @@ use tapway_node::Listen;
 use tapway_rpki::CacheConfig;
 
 use super::spec::{
-    CacheSpec, CollectorSpec, GracefulRestartSpec, NetworkSpec, PeerSpec, PolicySpec,
+    CacheSpec, CollectorSpec, GracefulRestartSpec, MrtSpec, NetworkSpec, PeerSpec, PolicySpec,
 };
 use super::value::{Switch, duration_text};
 use super::{Config, RouterConfig};
@@ -41,6 +42,11 @@ pub fn cache_value(cache: &CacheConfig) -> Value {
 /// `[bmp.NAME]` with every default.
 pub fn collector_value(collector: &CollectorConfig) -> Value {
     value(&CollectorSpec::from(collector))
+}
+
+/// `[mrt]` with every default.
+pub fn mrt_value(mrt: &MrtConfig) -> Value {
+    value(&MrtSpec::from(mrt))
 }
 
 impl RouterConfig {
@@ -99,7 +105,7 @@ impl Config {
             .values()
             .map(|c| (c.name.to_string(), collector_value(c)))
             .collect();
-        json!({
+        let mut all = json!({
             "router": router,
             "peer": peers,
             "network": networks,
@@ -108,7 +114,11 @@ impl Config {
             "bmp": collectors,
             "source": self.sources_value(),
             "api": self.api_value(),
-        })
+        });
+        if let Some(mrt) = &self.mrt {
+            all["mrt"] = mrt_value(mrt);
+        }
+        all
     }
 
     /// `[source.*]`.

@@ -8,6 +8,7 @@
 mod address;
 mod bmp;
 mod community;
+mod mrt;
 mod network;
 mod peer;
 mod policy;
@@ -25,6 +26,7 @@ use super::value::NotYet;
 pub(crate) use address::{as_number, listen_address};
 pub use bmp::{CollectorSpec, table_words};
 pub(crate) use community::{extended, extended_text, large, large_text, standard, standard_text};
+pub use mrt::MrtSpec;
 pub use network::{NetworkSpec, NextHopSpec};
 pub(crate) use peer::client_is_internal;
 pub use peer::{

@@ -1,4 +1,5 @@
 mod bmp;
+mod mrt;
 mod policy;
 mod rpki;
 

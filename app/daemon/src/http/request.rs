@@ -12,6 +12,7 @@ use tapway_api::explain::{ExplainQuery, Explanation};
 use tapway_api::instance::{Instance, InstanceDetail, InstanceQuery};
 use tapway_api::kernel::KernelObject;
 use tapway_api::list::List;
+use tapway_api::mrt::MrtDump;
 use tapway_api::peer::{Disable, Peer, PeerDetail, Reset};
 use tapway_api::plan::Plan;
 use tapway_api::policy::{Policy as ApiPolicy, PolicyTest, PolicyTested};
@@ -66,6 +67,8 @@ pub enum ApiRequest {
     RouteList(RouteQuery),
     /// Answer: [`ApiReply::RpkiCaches`].
     RpkiCaches,
+    /// Answer: [`ApiReply::Done`], when the file is there.
+    MrtDump(MrtDump),
     /// Answer: [`ApiReply::Collectors`].
     BmpList,
     /// Answer: [`ApiReply::Collector`], or not found.

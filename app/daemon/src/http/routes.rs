@@ -19,6 +19,7 @@ use tapway_api::drain::Drain;
 use tapway_api::endpoint;
 use tapway_api::explain::ExplainQuery;
 use tapway_api::instance::InstanceQuery;
+use tapway_api::mrt::MrtDump;
 use tapway_api::peer::{Disable, Reset};
 use tapway_api::policy::PolicyTest;
 use tapway_api::route::RouteQuery;
@@ -37,6 +38,8 @@ use crate::policy_test;
 use crate::settings::{invalid, read_policy};
 
 /// The most watchers at a time.
+/// How long a dump of the RIB may take.
+const DUMP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(600);
 const MAX_WATCHERS: usize = 32;
 /// The longest message to a peer in bytes (RFC 9003 §2).
 const MAX_MESSAGE: usize = 255;
@@ -95,6 +98,7 @@ pub(super) fn router(shared: Arc<Shared>, access: Access) -> Router {
         .route(endpoint::ROUTES, get(list_routes))
         .route(endpoint::RPKI, get(plain(ApiRequest::RpkiCaches)))
         .route(endpoint::RPKI_STATE, get(rpki_state))
+        .route(endpoint::MRT_DUMP, post(dump_rib))
         .route(endpoint::BMP, get(plain(ApiRequest::BmpList)))
         .route(endpoint::BMP_COLLECTOR, get(by_name(ApiRequest::BmpShow)))
         .route(endpoint::ANNOUNCEMENTS, get(list_announcements))
@@ -337,6 +341,12 @@ async fn explain(State(shared): App, Params(query): Params<ExplainQuery>) -> Ans
 
 async fn check_config(State(shared): App, JsonOrDefault(body): JsonOrDefault<CheckBody>) -> Answer {
     put(&shared, ApiRequest::ConfigCheck(body)).await
+}
+
+/// A large table on a slow disk takes long, and nobody else waits for it.
+async fn dump_rib(State(shared): App, Json(body): Json<MrtDump>) -> Answer {
+    let gate = shared.gate.clone().with_deadline(DUMP_DEADLINE);
+    Ok(gate.ask(ApiRequest::MrtDump(body)).await?)
 }
 
 async fn drain(State(shared): App, Json(body): Json<Drain>) -> Answer {

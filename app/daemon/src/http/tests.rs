@@ -190,6 +190,7 @@ fn every_endpoint_is_there_and_becomes_its_request() {
             "[InstanceBody]" => format!("[{WEB1}]"),
             "PeerBody" => "{}".to_owned(),
             "Drain" => "{\"on\":true}".to_owned(),
+            "MrtDump" => "{\"file\":\"/tmp/rib\"}".to_owned(),
             "PolicyBody" => "{\"rules\":[]}".to_owned(),
             "PolicyTest" => "{\"prefixes\":[\"203.0.113.1/32\"]}".to_owned(),
             _ => String::new(),

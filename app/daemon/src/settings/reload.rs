@@ -11,6 +11,7 @@ use tapway_rpki::CacheConfig;
 
 use super::{Settings, problem};
 use crate::config::{self, Config};
+use crate::mrt::MrtConfig;
 
 /// What a reload brings into effect.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Change {
     pub caches: Vec<CacheConfig>,
     /// All of them.
     pub collectors: Vec<CollectorConfig>,
+    /// Recording of messages.
+    pub mrt: Option<MrtConfig>,
 }
 
 impl Settings {
@@ -104,6 +107,7 @@ impl Settings {
             networks: self.config.networks.clone(),
             caches: self.caches(),
             collectors: self.collectors(),
+            mrt: self.mrt(),
         }
     }
 
@@ -193,6 +197,12 @@ impl Settings {
         let kept = |name: &&CollectorName| !new.collectors.contains_key(*name);
         for name in self.config.collectors.keys().filter(kept) {
             say(format!("bmp {name}: gone"));
+        }
+        match (&self.config.mrt, &new.mrt) {
+            (None, Some(_)) => say("mrt: new".to_owned()),
+            (Some(_), None) => say("mrt: gone".to_owned()),
+            (old, new) if old != new => say("mrt: changed".to_owned()),
+            _ => {}
         }
         let mut restart = |what: &str, differs: bool| {
             if differs {
