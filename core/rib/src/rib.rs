@@ -166,6 +166,11 @@ impl Rib {
         with!(self, family, |table, _sh| table.len())
     }
 
+    /// Prefixes of a family whose best route a peer sent, as far as that is decided.
+    pub fn received(&self, family: Family) -> usize {
+        with!(self, family, |table, _sh| table.received())
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         Family::ALL.into_iter().all(|f| self.len(f) == 0)

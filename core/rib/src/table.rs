@@ -85,6 +85,8 @@ pub(crate) struct Table<K> {
     by_hop: Census,
     pub(crate) groups: BTreeMap<u32, Group>,
     pub(crate) next_group: u32,
+    /// Nets whose best route a peer sent.
+    received: usize,
     /// Whether somebody takes what is in `changed`.
     watched: bool,
     changed: BitSet,
@@ -101,6 +103,7 @@ impl<K: Key> Table<K> {
             by_hop: Census::default(),
             groups: BTreeMap::new(),
             next_group: 0,
+            received: 0,
             watched: false,
             changed: BitSet::default(),
             changed_at: 0,
@@ -110,6 +113,11 @@ impl<K: Key> Table<K> {
     /// Prefixes, with those that are still to be withdrawn.
     pub(crate) const fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// Prefixes whose best route a peer sent.
+    pub(crate) const fn received(&self) -> usize {
+        self.received
     }
 
     /// Adds or replaces a route.
@@ -275,6 +283,9 @@ impl<K: Key> Table<K> {
         decide_net(&mut net.routes, sh, self.family);
         let after = Best::of(&net.routes);
         let changed = force || before != after;
+        let of_peer = |best: Option<Best>| best.is_some_and(|b| b.0 != SourceId::LOCAL);
+        self.received += usize::from(of_peer(after));
+        self.received -= usize::from(of_peer(before));
         // Own routes to one prefix stand in for each other where one is not for everybody.
         let own = after.is_some_and(|b| b.0 == SourceId::LOCAL);
         for group in self.groups.values_mut() {

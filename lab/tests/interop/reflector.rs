@@ -102,6 +102,13 @@ fn real_routers_are_clients() {
     let best = format!("clients@{}", ROUTERS[0].1);
     let received: List<Route> = tapwayd.json(&["route", "list", "--received", &best]);
     assert!(received.items.iter().all(|r| r.best && !r.installed));
+    let best: List<Route> = tapwayd.json(&["route", "list", "--best"]);
+    let shown: Vec<String> = best.items.iter().map(|r| r.prefix.to_string()).collect();
+    assert!(
+        [CLAIM, SHARED].iter().all(|p| shown.iter().any(|s| s == p)),
+        "{shown:?}"
+    );
+    assert_eq!(best.total, shown.len() as u64, "{shown:?}");
     let kernel = switch.host.ip("route show table all");
     assert!(!kernel.contains("198.1"), "{kernel}");
 }

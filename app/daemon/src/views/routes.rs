@@ -47,8 +47,8 @@ enum Of {
     Received(PeerName),
     /// Those that a peer was sent.
     Advertised(PeerName),
-    /// Those of peers that share the traffic.
-    Installed,
+    /// Those of peers that share the traffic, or else are the best ones.
+    InUse,
 }
 
 /// The routes of a query.
@@ -57,7 +57,7 @@ pub fn routes(node: &Node, query: &RouteQuery) -> RouteList {
         (Some(peer), _) => vec![Of::Received(peer.clone())],
         (None, Some(peer)) => vec![Of::Advertised(peer.clone())],
         // Best: our own routes come before everything received.
-        (None, None) => vec![Of::Own, Of::Installed],
+        (None, None) => vec![Of::Own, Of::InUse],
     };
     let wanted = |family: &Family| query.family.is_none_or(|f| f == *family);
     let page = query.page();
@@ -154,9 +154,9 @@ fn page(node: &Node, stage: &Stage) -> (Vec<Route>, Option<Prefix>) {
             let (all, last) = speaker.advertised_page(peer, *family, *after, PAGE);
             (all.iter().map(|r| advertised(peer, r)).collect(), last)
         }
-        Of::Installed => {
-            let (all, last) = speaker.installed_page(*family, *after, PAGE);
-            let rows = all.iter().map(|(peer, r)| received(node, peer, r, true));
+        Of::InUse => {
+            let (all, last) = speaker.in_use_page(*family, *after, PAGE);
+            let rows = all.iter().map(|(peer, r)| in_use(node, peer, r));
             (rows.collect(), last)
         }
     }
@@ -178,11 +178,9 @@ fn at(node: &Node, of: &Of, prefix: Prefix) -> Vec<Route> {
             let all = speaker.advertised_at(peer, prefix);
             all.iter().map(|r| advertised(peer, r)).collect()
         }
-        Of::Installed => {
-            let all = speaker.installed_at(prefix);
-            all.iter()
-                .map(|(p, r)| received(node, p, r, true))
-                .collect()
+        Of::InUse => {
+            let all = speaker.in_use_at(prefix);
+            all.iter().map(|(p, r)| in_use(node, p, r)).collect()
         }
     }
 }
@@ -199,8 +197,12 @@ fn count(node: &Node, of: &Of, family: Family) -> usize {
         Of::Own => speaker.announcements_after(family, None).count(),
         Of::Received(peer) => of_peer(peer, |f| f.received),
         Of::Advertised(peer) => of_peer(peer, |f| f.advertised),
-        Of::Installed => node.imported(family),
+        Of::InUse => speaker.in_use(family).max(node.imported(family)),
     }
+}
+
+fn in_use(node: &Node, peer: &PeerName, route: &ReceivedRoute) -> Route {
+    received(node, peer, route, is_installed(node, peer, route.prefix))
 }
 
 /// Whether a peer's route to a prefix is among those in the kernel.

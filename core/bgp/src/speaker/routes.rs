@@ -162,21 +162,48 @@ impl Speaker {
         peer.map_or_else(Vec::new, |p| p.advertised_at(&self.shared, prefix))
     }
 
-    /// The received routes that should be in the kernel, of up to `limit` prefixes after `after`; and the last prefix looked
-    /// at, when there may be more.
-    pub fn installed_page(
+    /// The received routes in use, of up to `limit` prefixes after `after`; and the last prefix looked at, when there may be more.
+    pub fn in_use_page(
         &self,
         family: Family,
         after: Option<Prefix>,
         limit: usize,
     ) -> (Vec<(PeerName, ReceivedRoute)>, Option<Prefix>) {
         let (prefixes, last) = lists::prefixes_with_received(&self.shared, family, after, limit);
-        let all = prefixes.into_iter().flat_map(|p| self.installed_at(p));
+        let all = prefixes.into_iter().flat_map(|p| self.in_use_at(p));
         (all.collect(), last)
     }
 
-    /// The received routes to one prefix that should be in the kernel.
-    pub fn installed_at(&self, prefix: Prefix) -> Vec<(PeerName, ReceivedRoute)> {
+    /// About how many prefixes there are with such routes.
+    pub fn in_use(&self, family: Family) -> usize {
+        self.shared.rib.received(family)
+    }
+
+    /// The received routes to one prefix that are in use: those that should be in the kernel; where there are none, the best one,
+    /// if it was received.
+    pub fn in_use_at(&self, prefix: Prefix) -> Vec<(PeerName, ReceivedRoute)> {
+        let installed = self.installed_at(prefix);
+        if !installed.is_empty() {
+            return installed;
+        }
+        let mut best = None;
+        self.shared.rib.lookup(prefix, |route| {
+            if route.best {
+                best = self
+                    .shared
+                    .sources
+                    .get(&route.source)
+                    .map(|s| s.peer.clone());
+            }
+        });
+        let of_peer = |peer: PeerName| {
+            let all = self.received_at(&peer, prefix).into_iter();
+            all.filter(|r| r.best).map(move |r| (peer.clone(), r))
+        };
+        best.into_iter().flat_map(of_peer).collect()
+    }
+
+    fn installed_at(&self, prefix: Prefix) -> Vec<(PeerName, ReceivedRoute)> {
         let mut peers: Vec<PeerName> = Vec::new();
         for leg in self.installable_to(prefix) {
             if !peers.contains(&leg.peer) {

@@ -489,6 +489,11 @@ impl World {
                 .filter(|(k, _)| k.0.family() == family);
             assert_eq!(listed, routes.map(|(k, r)| (*k, r.stale)).collect());
         }
+        for family in Family::ALL {
+            let all = (0..PREFIXES).map(prefix).filter(|p| p.family() == family);
+            let received = all.filter(|p| self.model.best(*p).is_some_and(|k| k.1 != 0));
+            assert_eq!(self.rib.received(family), received.count());
+        }
         for p in (0..PREFIXES).map(prefix) {
             let best = self.model.best(p).map(|k| (k.1, k.2));
             assert_eq!(self.followed.get(&p).copied(), best, "{p}");

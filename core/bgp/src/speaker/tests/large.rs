@@ -131,7 +131,7 @@ fn lists_come_in_pages() {
     // Own routes are among the prefixes that are looked at.
     let (page, last) = speaker.advertised_page(&tor1, Family::Ipv4, Some(told[0]), 3);
     assert_eq!((page.len(), last), (3, Some(told[3])));
-    let (page, _) = speaker.installed_page(Family::Ipv4, None, 5);
+    let (page, _) = speaker.in_use_page(Family::Ipv4, None, 5);
     assert_eq!(page.len(), 5);
 }
 

@@ -335,6 +335,19 @@ fn a_reflector_installs_nothing_and_clients_share_a_group() {
         tell(&mut speaker, node, "0.0.0.0/0", |_| ());
     }
     assert_eq!(speaker.installable(Family::Ipv4), []);
+    // Who asks for the best routes hears of it all the same.
+    let default = "0.0.0.0/0".parse().unwrap();
+    let best = |speaker: &Speaker| {
+        let (page, _) = speaker.in_use_page(Family::Ipv4, None, 10);
+        assert_eq!(page, speaker.in_use_at(default));
+        assert_eq!(page.len(), speaker.in_use(Family::Ipv4));
+        page.into_iter().map(|(peer, _)| peer).collect::<Vec<_>>()
+    };
+    assert_eq!(best(&speaker), [tor(1)]);
+    // Not where our own is better.
+    speaker.announce(NOW, announcement("0.0.0.0/0"));
+    assert_eq!(best(&speaker), []);
+    speaker.withdraw(NOW, &announcement("0.0.0.0/0").id);
     let changed = |speaker: &mut Speaker| {
         let mut actions = core::iter::from_fn(|| speaker.poll_action());
         actions.any(|a| matches!(a, Action::InstallableChanged(_)))
