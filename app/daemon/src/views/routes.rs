@@ -20,6 +20,8 @@ use crate::views::rpki_state;
 
 /// Prefixes that are looked at together.
 const PAGE: usize = 64;
+/// Prefixes that are looked at together where their routes are only counted, as they are before the page.
+const SKIP: usize = 1024;
 
 /// A list of routes under way.
 pub struct RouteList {
@@ -105,7 +107,13 @@ impl Step for RouteList {
         while self.rows.len() < self.room
             && let Some(stage) = self.stages.front_mut()
         {
-            let (page, last) = page(node, stage);
+            let (page, last) = match skipped(node, stage, self.skip) {
+                Some((count, last)) => {
+                    self.skip -= count;
+                    (Vec::new(), last)
+                }
+                None => page(node, stage),
+            };
             match last {
                 Some(last) => stage.after = Some(last),
                 None => _ = self.stages.pop_front(),
@@ -120,6 +128,22 @@ impl Step for RouteList {
             total: self.total,
         }))
     }
+}
+
+/// How many routes a stage has next that are all before the page, and the last prefix looked at when there may be more.
+fn skipped(node: &Node, stage: &Stage, skip: u64) -> Option<(u64, Option<Prefix>)> {
+    if skip == 0 {
+        return None;
+    }
+    let speaker = node.speaker();
+    let Stage { of, family, after } = stage;
+    let (count, last) = match of {
+        Of::Received(peer) => speaker.received_count(peer, *family, *after, SKIP),
+        Of::Advertised(peer) => speaker.advertised_count(peer, *family, *after, SKIP),
+        Of::Own | Of::InUse => return None,
+    };
+    let count = count as u64;
+    (count <= skip).then_some((count, last))
 }
 
 /// The next routes of a stage, and the last prefix looked at when there may be more.
@@ -374,3 +398,6 @@ fn own(announcement: &Announcement) -> Route {
 fn texts<C: Copy>(all: &[C], text: fn(C) -> String) -> Vec<String> {
     all.iter().map(|c| text(*c)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,36 @@ impl Peer {
         (page, last)
     }
 
+    /// How many routes it sent to up to `limit` prefixes after `after`; and the last one looked at, when there may be more.
+    pub(crate) fn received_count(
+        &self,
+        shared: &Shared,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (usize, Option<Prefix>) {
+        let mut count = 0;
+        let last = shared.rib.list(family, after, limit, |route| {
+            count += usize::from(Some(route.source) == self.source);
+        });
+        (count, last)
+    }
+
+    /// How many routes it was sent of up to `limit` prefixes after `after`; and the last one looked at, when there may be more.
+    pub(crate) fn advertised_count(
+        &self,
+        shared: &Shared,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (usize, Option<Prefix>) {
+        let mut count = 0;
+        let last = self
+            .told_by(family)
+            .and_then(|(member, ..)| shared.rib.list_told(member, after, limit, |_| count += 1));
+        (count, last)
+    }
+
     /// What it sent to one prefix.
     pub(crate) fn received_at(&self, shared: &Shared, prefix: Prefix) -> Vec<ReceivedRoute> {
         let mut all = Vec::new();

@@ -116,6 +116,34 @@ impl Speaker {
         }
     }
 
+    /// How many routes [`Speaker::received_page`] would give, and where it would go on; quicker, as none is shown.
+    pub fn received_count(
+        &self,
+        peer: &PeerName,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (usize, Option<Prefix>) {
+        match self.peers.get(peer) {
+            Some(peer) => peer.received_count(&self.shared, family, after, limit),
+            None => (0, None),
+        }
+    }
+
+    /// How many routes [`Speaker::advertised_page`] would give, and where it would go on; quicker, as none is shown.
+    pub fn advertised_count(
+        &self,
+        peer: &PeerName,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (usize, Option<Prefix>) {
+        match self.peers.get(peer) {
+            Some(peer) => peer.advertised_count(&self.shared, family, after, limit),
+            None => (0, None),
+        }
+    }
+
     /// What a peer sent to one prefix.
     pub fn received_at(&self, peer: &PeerName, prefix: Prefix) -> Vec<ReceivedRoute> {
         let peer = self.peers.get(peer);
