@@ -5,7 +5,7 @@ use tapway_api::policy::{
     InstallChanges, PolicyChanges, PolicyTest, PolicyTested, TestedRoute, TestedRule, Way as ApiWay,
 };
 use tapway_api::rpki::RpkiState as ApiState;
-use tapway_bgp::config::{InstallChange, PeerAsn, PeerConfig, Policy, Verdict};
+use tapway_bgp::config::{InstallChange, PeerConfig, Policy, Verdict};
 use tapway_bgp::policy::{
     BuiltIn, By, Context, Modifications, NextHopChange, Outcome, Policies, RouteAttributes,
     RouteView, Rpki, RpkiState, Step, StepResult, Way,
@@ -274,11 +274,7 @@ impl Asked<'_> {
     fn reflects(&self, sender: &PeerName, receiver: &PeerName) -> bool {
         let us = self.speaker.config().asn;
         let both = [sender, receiver].map(|peer| self.speaker.peer_config(peer));
-        let internal = |p: &PeerConfig| match p.asn {
-            PeerAsn::Internal => true,
-            PeerAsn::Number(asn) => asn == us,
-            PeerAsn::External => false,
-        };
+        let internal = |p: &PeerConfig| p.asn.is_internal(us);
         both.iter().all(|p| p.is_some_and(internal)) && both.iter().flatten().any(|p| p.client)
     }
 

@@ -113,6 +113,17 @@ pub enum PeerAsn {
     External,
 }
 
+impl PeerAsn {
+    /// Whether such a peer is in our AS.
+    pub const fn is_internal(self, us: u32) -> bool {
+        match self {
+            PeerAsn::Number(asn) => asn == us,
+            PeerAsn::Internal => true,
+            PeerAsn::External => false,
+        }
+    }
+}
+
 /// How far away a peer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {

@@ -220,9 +220,18 @@ impl Policies {
 
     /// Whether a policy, or one that it calls, can leave a route its next hop.
     pub(crate) fn keeps_next_hop(&self, name: &PolicyName) -> bool {
-        let keeps = |rule: &Rule| rule.set.next_hop == Some(SetNextHop::Unchanged);
+        self.says_next_hop(name, SetNextHop::Unchanged)
+    }
+
+    /// Whether a policy, or one that it calls, can make our own address the next hop of a route.
+    pub(crate) fn takes_next_hop(&self, name: &PolicyName) -> bool {
+        self.says_next_hop(name, SetNextHop::Own)
+    }
+
+    fn says_next_hop(&self, name: &PolicyName, next_hop: SetNextHop) -> bool {
+        let says = |rule: &Rule| rule.set.next_hop == Some(next_hop);
         self.any(name, |_, policy| {
-            policy.is_some_and(|p| p.rules.iter().any(keeps))
+            policy.is_some_and(|p| p.rules.iter().any(says))
         })
     }
 

@@ -8,6 +8,7 @@ use tapway_model::{Family, Instant, PeerName, Prefix};
 
 use super::answer::{AdvertisedRoute, Installable, NotSent, ReceivedRoute};
 use super::peer::Peer;
+use super::reflect::Passing;
 use super::{Speaker, install, lists, work};
 use crate::own::{Announcement, AnnouncementId, Put};
 
@@ -253,12 +254,20 @@ impl Speaker {
         let (Some(to), Some(from)) = (enabled(peer), enabled(sender)) else {
             return false;
         };
-        let policies = &self.shared.policies;
+        let (policies, export) = (&self.shared.policies, &to.config.export);
         let families = &to.config.families;
-        peer != sender
-            && policies.passes_on(&to.config.export, from.config.known_as())
-            && !policies.keeps_next_hop(&to.config.export)
-            && !families.iter().all(|f| to.config.next_hop.is_unchanged(*f))
+        let us = self.shared.config.asn;
+        let relation = |p: &Peer| p.relation(!p.config.asn.is_internal(us));
+        let by_us = match relation(from).passes(relation(to)) {
+            Passing::Never => false,
+            // A reflected route keeps its next hop unless a rule says otherwise.
+            Passing::Reflected => policies.takes_next_hop(export),
+            Passing::ByRule => {
+                !policies.keeps_next_hop(export)
+                    && !families.iter().all(|f| to.config.next_hop.is_unchanged(*f))
+            }
+        };
+        peer != sender && by_us && policies.passes_on(export, from.config.known_as())
     }
 
     /// Where an announcement stands towards a peer.

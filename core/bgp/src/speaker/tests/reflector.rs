@@ -15,7 +15,7 @@ use tapway_model::{Family, Prefix};
 use super::net::*;
 use super::several::{self, NOW, conn, tor};
 use crate::config::{
-    GracefulRestart, Match, NextHopTo, PeerAsn, PeerConfig, Policy, Rule, Set, Verdict,
+    GracefulRestart, Match, NextHopTo, PeerAsn, PeerConfig, Policy, Rule, Set, SetNextHop, Verdict,
 };
 use crate::*;
 
@@ -380,6 +380,37 @@ fn the_originators_identifier_follows_it() {
             router_id(0)
         )]
     );
+}
+
+#[test]
+fn only_a_rule_draws_packets_of_reflected_routes_here() {
+    let rule = |next_hop| Rule {
+        matches: Match {
+            from_peer: true,
+            ..Match::default()
+        },
+        set: Set {
+            next_hop,
+            ..Set::default()
+        },
+        call: None,
+        action: Verdict::Accept,
+    };
+    for (next_hop, draws) in [(None, false), (Some(SetNextHop::Own), true)] {
+        let mut speaker = several::with(5, |node, peer| {
+            reflecting(node, peer);
+            peer.export = policy_name("some");
+        });
+        let policy = Policy {
+            name: policy_name("some"),
+            rules: [rule(next_hop)].into(),
+        };
+        speaker.set_policies(NOW, [policy]);
+        assert_eq!(speaker.draws_transit(&tor(2), &tor(1)), draws);
+        assert_eq!(speaker.draws_transit(&tor(2), &tor(3)), draws);
+        assert!(!speaker.draws_transit(&tor(4), &tor(3)), "never told");
+        assert!(speaker.draws_transit(&tor(2), &tor(EXTERNAL)));
+    }
 }
 
 /// RFC 4724 §4.1: what clients have of each other is theirs until the reflector knows it again.
