@@ -140,7 +140,8 @@ fn skipped(node: &Node, stage: &Stage, skip: u64) -> Option<(u64, Option<Prefix>
     let (count, last) = match of {
         Of::Received(peer) => speaker.received_count(peer, *family, *after, SKIP),
         Of::Advertised(peer) => speaker.advertised_count(peer, *family, *after, SKIP),
-        Of::Own | Of::InUse => return None,
+        Of::InUse => speaker.in_use_count(*family, *after, SKIP)?,
+        Of::Own => return None,
     };
     let count = count as u64;
     (count <= skip).then_some((count, last))

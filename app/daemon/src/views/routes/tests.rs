@@ -92,10 +92,10 @@ fn node(routes: u32) -> Node {
     node
 }
 
-/// A page of what the peer sent.
-fn page_of(node: &Node, offset: u64, limit: u32) -> List<Route> {
+/// A page of what the peer sent, or of what is in use.
+fn page_of(node: &Node, received: bool, offset: u64, limit: u32) -> List<Route> {
     let query = RouteQuery {
-        received: Some(tor()),
+        received: received.then(tor),
         offset: Some(offset),
         limit: Some(limit),
         ..RouteQuery::default()
@@ -118,12 +118,14 @@ fn a_page_begins_where_it_should() {
     for offset in [
         0, 1, 63, 64, 1023, 1024, 1025, 2048, 4095, 4990, 4999, 5000, 9000,
     ] {
-        let page = page_of(&node, offset, 20);
-        assert_eq!(page.total, u64::from(ROUTES));
-        let found: Vec<Prefix> = page.items.iter().map(|r| r.prefix).collect();
-        let rest = (offset as u32).min(ROUTES)..ROUTES;
-        let expected: Vec<Prefix> = rest.take(20).map(prefix).collect();
-        assert_eq!(found, expected, "{offset}");
+        for received in [true, false] {
+            let page = page_of(&node, received, offset, 20);
+            assert_eq!(page.total, u64::from(ROUTES));
+            let found: Vec<Prefix> = page.items.iter().map(|r| r.prefix).collect();
+            let rest = (offset as u32).min(ROUTES)..ROUTES;
+            let expected: Vec<Prefix> = rest.take(20).map(prefix).collect();
+            assert_eq!(found, expected, "{offset}");
+        }
     }
 }
 
@@ -134,14 +136,14 @@ fn times_of_pages() {
     let count = std::env::var("TAPWAY_ROUTES").map_or(20_000, |n| n.parse().unwrap());
     let node = node(count);
     for offset in [0, count / 2, count - 10] {
-        let start = Clock::now();
-        let page = page_of(&node, offset.into(), 10);
-        println!(
-            "10 of {count} routes behind {offset}: {:?}",
-            start.elapsed()
-        );
-        assert_eq!(page.items.len(), 10);
-        assert_eq!(page.items[0].prefix, prefix(offset));
+        for (received, what) in [(true, "received"), (false, "in use")] {
+            let start = Clock::now();
+            let page = page_of(&node, received, offset.into(), 10);
+            let time = start.elapsed();
+            println!("10 of {count} routes {what} behind {offset}: {time:?}");
+            assert_eq!(page.items.len(), 10);
+            assert_eq!(page.items[0].prefix, prefix(offset));
+        }
     }
     let start = Clock::now();
     let query = RouteQuery {
