@@ -1,5 +1,6 @@
 //! `[peer.NAME]`.
 
+mod client;
 mod paths;
 
 use std::fmt;
@@ -9,8 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapway_bgp::config::{
-    GracefulRestart, Install, InstallChange, PeerAddress, PeerAsn, PeerConfig, PeerRange, Reach,
-    Secret,
+    GracefulRestart, Install, InstallChange, PeerAddress, PeerConfig, PeerRange, Reach, Secret,
 };
 use tapway_model::spec::SpecError;
 use tapway_model::{Domain, Family, IfName, PeerName, PolicyName, Prefix};
@@ -21,6 +21,7 @@ use super::network::table;
 use super::policy::policy_name;
 use super::{HIDDEN, each, refuse, wrong};
 use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
+pub(crate) use client::client_is_internal;
 pub(super) use paths::add_paths_spec;
 pub use paths::{AddPathsSpec, PeerNextHopSpec, SendPathsSpec};
 
@@ -500,28 +501,6 @@ impl InstallSpec {
             prefsrc: self.prefsrc.as_ref().map(prefsrc).transpose()?,
         })
     }
-}
-
-/// Whether a client can be one: routes are reflected inside an AS. Without our own AS only what shows without it is found.
-///
-/// # Errors
-/// It is in another AS.
-pub(crate) fn client_is_internal(peer: &PeerConfig, us: Option<u32>) -> Result<(), SpecError> {
-    let other = match peer.asn {
-        PeerAsn::External => "another AS".to_owned(),
-        PeerAsn::Number(asn) if us.is_some_and(|us| us != asn) => format!("AS {asn}"),
-        PeerAsn::Number(_) | PeerAsn::Internal => return Ok(()),
-    };
-    if !peer.client {
-        return Ok(());
-    }
-    let ours = us.map(|us| format!(", {us},")).unwrap_or_default();
-    Err(wrong(
-        "client",
-        format!(
-            "only peers of our own AS{ours} can be clients, and this one is of {other}; remove the key, or write asn = \"internal\""
-        ),
-    ))
 }
 
 fn policy(text: Option<&str>, default: &str, key: &str) -> Result<PolicyName, SpecError> {
