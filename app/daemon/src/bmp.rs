@@ -1,7 +1,7 @@
 //! Collectors (BMP): which there are, what each is told, and what becomes of slow ones.
 //!
 //! What is told is made on the loop's thread, in its time left over; bytes are written by a thread for each collector
-//! ([`link`]). What there was before the session is read only as fast as the collector takes it. What happens cannot wait: if
+//! (`link`). What there was before the session is read only as fast as the collector takes it. What happens cannot wait: if
 //! more bytes wait than the collector's buffer allows, the session is dropped and counted, and begins anew later. Peers
 //! notice nothing of that.
 

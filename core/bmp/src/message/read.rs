@@ -217,9 +217,12 @@ impl<'a> Reader<'a> {
     fn bgp_message(&mut self) -> Result<&'a [u8], DecodeError> {
         const OF: &str = "BGP message";
         let len = match self.0.get(16..18) {
-            Some(&[high, low]) => u16::from_be_bytes([high, low]),
+            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
             _ => return Err(DecodeError::Short(OF)),
         };
-        self.take(len.into(), OF)
+        match len < tapway_bgp_wire::HEADER_LEN {
+            true => Err(DecodeError::Short(OF)),
+            false => self.take(len, OF),
+        }
     }
 }

@@ -286,3 +286,53 @@ fn what_is_no_message_is_said() {
     let expected = DecodeError::Short("addresses");
     assert_eq!(Message::decode(&short), Err(expected));
 }
+
+#[test]
+fn no_bytes_do_harm() {
+    let mut cease = [0xff; 21].to_vec();
+    cease[16..].copy_from_slice(&[0, 21, 3, 6, 2]);
+    let up = PeerUp {
+        local: "192.0.2.2".parse().unwrap(),
+        local_port: 179,
+        remote_port: 40001,
+        sent_open: &cease,
+        received_open: &cease,
+    };
+    let label = Tlv {
+        kind: tlv::ADMIN_LABEL,
+        value: b"tor1",
+    };
+    let all = [
+        Message::RouteMonitoring(peer(), UPDATE),
+        Message::Statistics(peer(), [Statistic::Counter(11, 3)].to_vec()),
+        Message::PeerDown(peer(), PeerDown::LocalNotification(&cease)),
+        Message::PeerUp(peer(), up, [label].to_vec()),
+        Message::Initiation([label].to_vec()),
+        Message::RouteMirroring(peer(), [MirrorTlv::BgpMessage(UPDATE)].to_vec()),
+    ];
+    let mut dice = 7u32;
+    let mut draw = |sides: usize| {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (dice >> 8) as usize % sides
+    };
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut bytes = encoded(&all[draw(all.len())]);
+        for _ in 0..=draw(3) {
+            let at = draw(bytes.len());
+            bytes[at] = draw(256) as u8;
+        }
+        match Message::decode(&bytes) {
+            // What is read can be written, and is read again as the same.
+            Ok(Some((length, message))) => {
+                assert!(length <= bytes.len());
+                let again = encoded(&message);
+                assert_eq!(Message::decode(&again), Ok(Some((again.len(), message))));
+                read += 1;
+            }
+            Ok(None) => {}
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(read > 1000 && refused > 1000, "{read} {refused}");
+}
