@@ -1,7 +1,7 @@
 //! Whoever listens to the speaker: collectors, and files. What they are told comes last in a turn, and nothing waits for them.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapway_api::mrt::MrtDump;
 use tapway_api::{ApiError, ErrorCode};
@@ -15,6 +15,9 @@ use crate::http::Responder;
 use crate::mrt::MrtConfig;
 use crate::mrt::dump::{Dumping, Slice};
 use crate::mrt::recorder::Recorder;
+
+/// How long the last records may take when the daemon ends.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 /// All that listens.
 pub(crate) struct Monitors {
@@ -150,5 +153,8 @@ impl Daemon {
         self.monitors
             .collectors
             .finish(time(), speaker, "tapwayd is stopping");
+        if let Some(recorder) = self.monitors.recorder.take() {
+            recorder.finish(std::time::Instant::now() + LAST_RECORDS);
+        }
     }
 }

@@ -188,6 +188,15 @@ impl Recorder {
         events
     }
 
+    /// Lets the thread write what it was given, and waits for that until then.
+    pub fn finish(self, deadline: std::time::Instant) {
+        let Recorder { to, said, .. } = self;
+        drop(to);
+        while let Some(left) = deadline.checked_duration_since(std::time::Instant::now())
+            && said.recv_timeout(left).is_ok()
+        {}
+    }
+
     /// What is wrong, as a sentence.
     pub fn problem(&self) -> Option<String> {
         let lost = self.lost();

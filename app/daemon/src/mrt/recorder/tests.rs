@@ -176,6 +176,22 @@ fn a_folder_that_cannot_be_written_costs_records_and_mends() {
 }
 
 #[test]
+fn the_last_records_are_written_before_the_daemon_ends() {
+    let Bed {
+        folder,
+        mut recorder,
+        ..
+    } = Bed::new("up", None);
+    for _ in 0..100 {
+        recorder.report(at(1), 65000, &change());
+    }
+    recorder.flush(at(1));
+    recorder.finish(std::time::Instant::now() + DEADLINE);
+    let length = fs::metadata(folder.path().join("up")).unwrap().len();
+    assert_eq!(length, 100 * RECORD);
+}
+
+#[test]
 fn a_full_disk_is_told_and_waits_for_nobody() {
     let mut bed = Bed::new("up", None);
     // Every write to it fails as on a full disk.
