@@ -14,12 +14,13 @@ use tapway_lab::{Netns, Proc, Tapwayd, veth, wait_for};
 use super::fabric::{HOST_AS, ROUTER_AS, SOON};
 
 /// What BIRD sends; the second one is refused.
-const SENT: &str = "198.18.0.0/16";
-const REFUSED: &str = "198.19.0.0/16";
-const CLAIM: &str = "203.0.113.1/32";
-const BIRD: &str = "198.51.100.0";
+pub(super) const SENT: &str = "198.18.0.0/16";
+pub(super) const REFUSED: &str = "198.19.0.0/16";
+pub(super) const CLAIM: &str = "203.0.113.1/32";
+pub(super) const BIRD: &str = "198.51.100.0";
 
-fn config(collector: bool) -> Value {
+/// A host beside BIRD that refuses one of its routes, and tells a collector if asked.
+pub(super) fn config(collector: bool) -> Value {
     let mut config = json!({
         "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
         "peer": {"tor": {

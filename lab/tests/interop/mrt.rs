@@ -12,26 +12,13 @@ use tapway_api::problem::{Problem, ProblemKind};
 use tapway_lab::peers::{self, GoBgp, Neighbor, Router};
 use tapway_lab::{Netns, Tapwayd, veth, wait_for};
 
+use super::bmp::{self, BIRD, CLAIM, REFUSED, SENT};
 use super::fabric::{HOST_AS, ROUTER_AS, SOON};
 
-const SENT: &str = "198.18.0.0/16";
-const REFUSED: &str = "198.19.0.0/16";
-const CLAIM: &str = "203.0.113.1/32";
-const BIRD: &str = "198.51.100.0";
 const HOST: &str = "198.51.100.1";
 
 fn config(file: Option<&Path>) -> Value {
-    let mut config = json!({
-        "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
-        "peer": {"tor": {
-            "address": BIRD, "asn": ROUTER_AS, "connect_retry": "1s", "import": "some",
-        }},
-        "policy": {"some": {"rules": [
-            {"match": {"prefixes": [REFUSED]}, "action": "reject"},
-            {"set": {"local_pref": 333}, "action": "accept"},
-        ]}},
-        "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
-    });
+    let mut config = bmp::config(false);
     if let Some(file) = file {
         config["mrt"] = json!({"file": file, "rotate": "24h", "sent": true});
     }

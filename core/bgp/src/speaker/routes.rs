@@ -112,10 +112,9 @@ impl Speaker {
         after: Option<Prefix>,
         limit: usize,
     ) -> (Vec<ReceivedRoute>, Option<Prefix>) {
-        match self.peers.get(peer) {
-            Some(peer) => peer.received_page(&self.shared, family, after, limit),
-            None => (Vec::new(), None),
-        }
+        let peer = self.peers.get(peer);
+        peer.map(|p| p.received_page(&self.shared, family, after, limit))
+            .unwrap_or_default()
     }
 
     /// How many routes [`Speaker::received_page`] would give, and where it would go on; quicker, as none is shown.
@@ -126,24 +125,9 @@ impl Speaker {
         after: Option<Prefix>,
         limit: usize,
     ) -> (usize, Option<Prefix>) {
-        match self.peers.get(peer) {
-            Some(peer) => peer.received_count(&self.shared, family, after, limit),
-            None => (0, None),
-        }
-    }
-
-    /// How many routes [`Speaker::advertised_page`] would give, and where it would go on; quicker, as none is shown.
-    pub fn advertised_count(
-        &self,
-        peer: &PeerName,
-        family: Family,
-        after: Option<Prefix>,
-        limit: usize,
-    ) -> (usize, Option<Prefix>) {
-        match self.peers.get(peer) {
-            Some(peer) => peer.advertised_count(&self.shared, family, after, limit),
-            None => (0, None),
-        }
+        let peer = self.peers.get(peer);
+        peer.map(|p| p.received_count(&self.shared, family, after, limit))
+            .unwrap_or_default()
     }
 
     /// What a peer sent to one prefix.
@@ -180,10 +164,22 @@ impl Speaker {
         after: Option<Prefix>,
         limit: usize,
     ) -> (Vec<AdvertisedRoute>, Option<Prefix>) {
-        match self.peers.get(peer) {
-            Some(peer) => peer.advertised_page(&self.shared, family, after, limit),
-            None => (Vec::new(), None),
-        }
+        let peer = self.peers.get(peer);
+        peer.map(|p| p.advertised_page(&self.shared, family, after, limit))
+            .unwrap_or_default()
+    }
+
+    /// How many routes [`Speaker::advertised_page`] would give, and where it would go on; quicker, as none is shown.
+    pub fn advertised_count(
+        &self,
+        peer: &PeerName,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (usize, Option<Prefix>) {
+        let peer = self.peers.get(peer);
+        peer.map(|p| p.advertised_count(&self.shared, family, after, limit))
+            .unwrap_or_default()
     }
 
     /// What a peer was sent of one prefix.
