@@ -172,6 +172,18 @@ impl Tapwayd {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Waits until the log contains `text`: it is written by another thread than the one that acts.
+    ///
+    /// # Panics
+    /// When it never does.
+    #[track_caller]
+    pub fn logs(&self, text: &str) {
+        wait_for(PROMPT, format!("the log says {text:?}"), || {
+            let log = self.log();
+            if log.contains(text) { Ok(()) } else { Err(log) }
+        });
+    }
+
     /// Its configuration file.
     pub fn config_file(&self) -> PathBuf {
         self.folder.join("tapway.toml")

@@ -177,13 +177,7 @@ fn a_range_has_a_password_and_a_limit() {
     // A third one with the right password is one too many.
     drop(frr);
     let frr = switch.router(1, Some("s3cret"));
-    wait_for(SOON, "the limit is told", || {
-        let log = tapwayd.log();
-        match log.contains("edge@198.51.100.12 is refused: the range has its 2 peers") {
-            true => Ok(()),
-            false => Err(log),
-        }
-    });
+    tapwayd.logs("edge@198.51.100.12 is refused: the range has its 2 peers");
     members(&tapwayd, &[0, 2]);
     drop(gobgp);
     has_the_claim(frr.as_ref());

@@ -160,19 +160,6 @@ impl Bed {
         });
     }
 
-    /// Waits until the log contains `text`.
-    #[track_caller]
-    pub(crate) fn logs(&self, text: &str) {
-        wait_for(SOON, format!("the log says {text:?}"), || {
-            let log = self.tapwayd.log();
-            if log.contains(text) {
-                Ok(())
-            } else {
-                Err(tail(&log))
-            }
-        });
-    }
-
     pub(crate) fn kernel(&self, kind: KernelKind) -> Vec<KernelObject> {
         let list: List<KernelObject> = self.tapwayd.json(&["kernel", "list"]);
         list.items.into_iter().filter(|o| o.kind == kind).collect()
@@ -241,11 +228,6 @@ pub(crate) fn instance(name: &str, addresses: &[&str]) -> String {
         "name = \"{name}\"\n[[nic]]\ninterface = \"{name}\"\nmac = \"{}\"\naddresses = {addresses:?}\n",
         mac_of(number)
     )
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 fn merge(into: &mut Value, more: Value) {

@@ -286,7 +286,8 @@ fn somebody_turns_forwarding_off_again_and_again() {
             std::panic::resume_unwind(panic);
         }
     });
-    bed.logs("another program keeps undoing sysctl net.ipv4.conf.all.forwarding = 1");
+    bed.tapwayd
+        .logs("another program keeps undoing sysctl net.ipv4.conf.all.forwarding = 1");
     // What the remedy says.
     bed.host.sysctl("net/ipv4/conf/all/forwarding", "1");
     breaks(&bed, A, None, &["1 of 1 peers"]);

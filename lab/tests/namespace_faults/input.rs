@@ -319,7 +319,7 @@ fn wrong_configurations() {
     bed.tapwayd.launch(&bed.host);
     let status = bed.tapwayd.process().expect("started").wait(SOON);
     assert_eq!(status.code(), Some(1));
-    bed.logs("tapway.toml:");
+    bed.tapwayd.logs("tapway.toml:");
     fs::write(bed.tapwayd.config_file(), good).expect("a file");
     bed.tapwayd.restart(&bed.host);
     bed.announces(&["203.0.113.1/32"]);

@@ -177,7 +177,7 @@ fn what_somebody_deletes_is_put_back() {
         ),
     ] {
         bed.host.ip(delete);
-        bed.logs(said);
+        bed.tapwayd.logs(said);
         bed.wired(&ROUTES);
         bed.wired_in("90", &blue);
         bed.ip_shows("address show dev tap0", &["169.254.0.1/32", "fe80::1/128"]);
@@ -231,7 +231,8 @@ fn a_foreign_route_in_the_way_is_left_alone() {
             }
         });
     }
-    bed.logs("somebody else's object is where route 203.0.113.1/32 dev tap0 metric 10 should be");
+    bed.tapwayd
+        .logs("somebody else's object is where route 203.0.113.1/32 dev tap0 metric 10 should be");
     bed.announces(&[]);
     assert!(bed.host.routes("203.0.113.1")[0].starts_with("blackhole 203.0.113.1"));
     assert!(bed.host.routes("2001:db8:77::1")[0].starts_with("blackhole 2001:db8:77::1"));

@@ -69,7 +69,8 @@ fn a_guest_does_not_get_in_by_a_far_range_and_a_disabled_one_says_why() {
         heard(&bed.guests, GUEST).is_empty(),
         "closed without a word"
     );
-    bed.logs("edge@10.3.0.1 is refused: it came in on web1, where guests are");
+    bed.tapwayd
+        .logs("edge@10.3.0.1 is refused: it came in on web1, where guests are");
     let open = heard(&bed.tor, FAR);
     assert_eq!(content(&open).first(), Some(&1), "an OPEN");
     let names = || {

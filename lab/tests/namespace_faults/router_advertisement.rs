@@ -83,7 +83,8 @@ fn the_learned_default_survives_forwarding() {
             .find(|o| o.object.contains(&dotted) || o.object.contains(path));
         let object = object.unwrap_or_else(|| panic!("no {path} in {shown:#?}"));
         assert_eq!(object.old_value.as_deref(), Some(old), "{object:?}");
-        bed.logs(&format!("net.{dotted} was {old}, now {new}"));
+        bed.tapwayd
+            .logs(&format!("net.{dotted} was {old}, now {new}"));
     }
     // Old values come back, forwarding first, so that the default survives this too.
     let answer = bed.tapwayd.tapway(&["shutdown"]);

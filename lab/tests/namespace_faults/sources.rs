@@ -246,7 +246,7 @@ fn with_damage(damage: impl FnOnce(&mut Vec<u8>), kept: &[&str]) {
     let problem = bed.one_problem();
     assert_eq!(problem.kind, ProblemKind::State, "{problem:?}");
     println!("{}", bed.tapwayd.tapway(&["problem", "list"]).out);
-    bed.logs("state.log");
+    bed.tapwayd.logs("state.log");
     grace_is_over(&bed);
     bed.announces(kept);
     // It goes on writing.

@@ -37,7 +37,7 @@ fn it_starts_without_a_state_directory_and_keeps_all_once_there_is_one() {
     }
     bed.announces(&["203.0.113.1/32", "203.0.113.2/32"]);
     assert_eq!(bed.one_problem().kind, ProblemKind::State);
-    bed.logs("nothing is kept across restarts: ");
+    bed.tapwayd.logs("nothing is kept across restarts: ");
     let status = bed.tapwayd.status();
     assert!(!status.healthy);
     let concerned = |c: &String| c.starts_with("nothing is kept across restarts: ");
@@ -52,7 +52,7 @@ fn it_starts_without_a_state_directory_and_keeps_all_once_there_is_one() {
     // It takes the directory up by itself.
     fs::remove_file(&state).expect("the file in its place");
     bed.no_problem();
-    bed.logs("state is kept again");
+    bed.tapwayd.logs("state is kept again");
     assert_eq!(state_check(&bed), CheckStatus::Ok);
     wait_for(SOON, "healthy", || {
         let status = bed.tapwayd.status();
