@@ -19,6 +19,10 @@ use super::shared::Shared;
 use crate::session::fsm::{self, State};
 use crate::session::open::negotiate;
 
+/// How many times `prefix_limit` stale routes there may be: what a restart left and a refresh began to replace, and what is
+/// about to be swept.
+const STALE_LIMITS: usize = 3;
+
 impl Peer {
     /// Takes what came over a connection.
     pub(crate) fn data(&mut self, shared: &mut Shared, now: Instant, id: ConnId, bytes: &[u8]) {
@@ -195,7 +199,7 @@ impl Peer {
             let taken = judge.take(rib, source, update.attributes(), reach, ids);
             self.history.received.announced += taken.announced;
             crowded = taken.crowded.or(crowded);
-            if self.is_over_limit(rib, family) {
+            if self.is_over_limit(rib, family) || self.hoards(rib, family) {
                 over = Some(family);
             }
         }
@@ -212,10 +216,17 @@ impl Peer {
         }
     }
 
-    /// Whether the peer has sent more than it may; routes of an earlier session do not count.
+    /// Whether the peer has sent more than it may; routes of an earlier session, or of before a refresh, do not count.
     pub(crate) fn is_over_limit(&self, rib: &Rib, family: Family) -> bool {
         let counts = self.counts(rib, family);
         counts.routes - counts.stale > self.config.prefix_limit as usize
+    }
+
+    /// Whether more stale routes are kept than the peer may have sent: refreshes that begin and never end would otherwise let
+    /// it send without end.
+    fn hoards(&self, rib: &Rib, family: Family) -> bool {
+        let most = (self.config.prefix_limit as usize).saturating_mul(STALE_LIMITS);
+        self.counts(rib, family).stale > most
     }
 
     fn tell_faults(&mut self, shared: &mut Shared, now: Instant, update: &Update<'_>) {

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use tapway_bgp_wire::{
     AttributeCode, AttributeFlags, Attributes, Capability, Community, EncodeContext, MessageType,
-    UnknownAttribute, UpdateBuilder,
+    RefreshSubtype, RouteRefresh, UnknownAttribute, UpdateBuilder,
 };
 use tapway_model::{Family, Prefix};
 
@@ -266,4 +266,37 @@ fn a_storm_over_the_prefix_limit() {
     while raw.speaker.take_installable_change(Family::Ipv4).is_some() {}
     raw.rest();
     assert_eq!(raw.kept(), NOTHING);
+}
+
+/// A refresh that begins again and again, each time with other routes, is no way around the limit: routes that are to be
+/// heard of again are kept a few times as often, not without end.
+#[test]
+fn refreshes_without_end_are_no_way_around_the_prefix_limit() {
+    let mut raw = Raw::new(|peer| peer.prefix_limit = 10);
+    raw.open(|_| {});
+    raw.keepalive();
+    assert_eq!(raw.state(), State::Established);
+    let mut begin = Vec::new();
+    RouteRefresh {
+        family: Family::Ipv4.into(),
+        subtype: RefreshSubtype::Begin,
+    }
+    .encode(&mut begin);
+    let mut most = 0;
+    for round in 0..100u32 {
+        let ten =
+            (0..10).map(|n| Prefix::host(Ipv4Addr::from(0x0a00_0000 + round * 10 + n).into()));
+        let mut bytes = begin.clone();
+        UpdateBuilder::new(&mut bytes, EncodeContext::default())
+            .announce(&from_peer(), hop(NEXT_HOP), ten)
+            .unwrap();
+        raw.feed(&bytes);
+        most = most.max(raw.kept().0);
+        if raw.closed {
+            break;
+        }
+    }
+    assert!(most <= 50, "{most} routes with a limit of 10");
+    let (kind, code, subcode) = raw.messages().pop().unwrap();
+    assert_eq!((kind, code, subcode), (MessageType::Notification, 6, 1));
 }
