@@ -17,7 +17,7 @@ const LIMIT: usize = 1 << 18;
 /// What is noted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Follow {
-    /// Every change of a route or of what import made of it.
+    /// Every change of a route or of what import made of it; and stale ones that were heard of again.
     pub changes: bool,
     /// Routes that went although their peer did not withdraw them: stale ones.
     pub sweeps: bool,

@@ -61,7 +61,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Counts a route that was heard of; `used`: import has not refused it. True: it is no longer one that is stale for long.
+    /// Counts a route that was heard of; `used`: import has not refused it. True: it was stale.
     pub(crate) fn count(&mut self, put: &Put, used: bool) -> bool {
         let counts = &mut self.counts;
         let (epoch, old) = match put {
@@ -79,7 +79,7 @@ impl State {
         counts.accepted -= usize::from(old);
         let stale = epoch != self.epoch;
         counts.stale -= usize::from(stale);
-        stale && self.long_lived
+        stale
     }
 }
 

@@ -158,8 +158,11 @@ impl<K: Key> Table<K> {
             multipath: false,
         };
         let put = net.routes.put(new);
-        let revived = state.count(&put, used.is_some());
-        if !matches!(put, Put::Same { .. }) {
+        let was_stale = state.count(&put, used.is_some());
+        // It is no longer behind all others.
+        let revived = was_stale && state.long_lived;
+        // Whoever follows was told that stale routes are gone, or never of them.
+        if was_stale || !matches!(put, Put::Same { .. }) {
             sh.journal.changed(source, NlriEntry { prefix, path_id });
         }
         match put {

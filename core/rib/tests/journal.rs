@@ -68,6 +68,11 @@ fn every_change_is_noted_and_nothing_else() {
     assert_eq!(notes(&mut rib), [(entry(2), false)]);
     assert_eq!(rib.route(source, entry(2), |_| ()), None);
     rib.mark_stale(source, Family::Ipv4);
+    rib.insert(source, entry(1), id, accepted(id));
+    assert_eq!(notes(&mut rib), [(entry(1), false)], "it was stale");
+    rib.insert(source, entry(1), id, accepted(id));
+    assert_eq!(notes(&mut rib), []);
+    rib.mark_stale(source, Family::Ipv4);
     rib.remove_stale(source, Family::Ipv4);
     while rib.work(1) {}
     assert_eq!(notes(&mut rib), [(entry(1), true)]);

@@ -298,6 +298,19 @@ fn what_a_refresh_leaves_out_is_withdrawn() {
 }
 
 #[test]
+fn what_comes_again_in_a_refresh_is_told_to_who_came_meanwhile() {
+    let mut router = Router::new();
+    let (conn, ..) = router.peer(1, PLAIN);
+    let both = [("10.1.0.0/16", 0), ("10.2.0.0/16", 0)];
+    router.say(conn, &update(1, PLAIN, &both, tagged));
+    router.say(conn, &refresh(RefreshSubtype::Begin));
+    let collector = router.collector(ALL);
+    router.say(conn, &update(1, PLAIN, &both, tagged));
+    router.say(conn, &refresh(RefreshSubtype::End));
+    assert_eq!(keys(&router, collector).len(), 6);
+}
+
+#[test]
 fn statistics_count_each_table() {
     let mut router = Router::new();
     let (conn, ..) = router.peer(1, PLAIN);
