@@ -25,7 +25,7 @@ use crate::policy::{
 const WEIGHT: u16 = 0;
 
 /// What is known of the session that routes came by; it outlives the session as long as the routes do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sender {
     /// The peer's AS.
     pub(crate) asn: u32,

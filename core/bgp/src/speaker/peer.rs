@@ -386,7 +386,7 @@ impl Peer {
         let Some(negotiated) = self.main.negotiated().cloned() else {
             return;
         };
-        let ifindex = self.sender.ifindex;
+        let before = self.sender;
         if let Some(conn) = &self.main.conn {
             self.sender = Sender {
                 asn: negotiated.asn,
@@ -395,8 +395,9 @@ impl Peer {
                 ours: conn.addresses.unwrap_or_default(),
             };
         }
-        if self.source.is_some() && ifindex != self.sender.ifindex {
-            // Where kept routes lead is seen from the session.
+        if self.source.is_some() && before != self.sender {
+            // What of kept routes counts, and where they lead, is seen from the session.
+            self.judge_again(shared);
             shared.follow_again();
         }
         self.take_source(shared, &negotiated);

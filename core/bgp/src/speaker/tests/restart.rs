@@ -3,9 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use tapway_model::Family;
+use tapway_bgp_wire::{AsPath, Attributes, EncodeContext, NextHop, UpdateBuilder};
+use tapway_model::{Family, Prefix};
 
 use super::net::*;
+use super::several::{self, NOW, conn, tor};
 use crate::config::GracefulRestart;
 use crate::*;
 
@@ -277,4 +279,36 @@ fn a_link_that_goes_down_takes_what_was_kept() {
     net.link_down(0);
     assert!(net.received(0).is_empty());
     assert!(net.peer(0).restarting_until.is_none());
+}
+
+/// A peer that is back may find us with other addresses: by those it is decided which of its kept routes count.
+#[test]
+fn kept_routes_are_judged_by_the_new_session() {
+    let mut speaker = several::with(1, |_, _| {});
+    let before = LocalAddresses {
+        v4: Some([198, 51, 100, 200].into()),
+        ..addresses(0)
+    };
+    speaker.set_local_addresses(NOW, conn(1), before);
+    let by = NextHop::V4(addresses(0).v4.unwrap());
+    let attributes = Attributes {
+        as_path: AsPath::sequence([asn(1)]),
+        ..Attributes::default()
+    };
+    let mut bytes = Vec::new();
+    let prefix: Prefix = V4.parse().unwrap();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&attributes, by, [prefix])
+        .unwrap();
+    speaker.handle_data(NOW, conn(1), &bytes);
+    let kept = |speaker: &Speaker| {
+        let route = speaker.received(&tor(1)).next().unwrap();
+        (route.stale, route.refused)
+    };
+    assert_eq!(kept(&speaker), (false, None));
+    speaker.handle_closed(NOW, conn(1), "gone");
+    assert_eq!(kept(&speaker), (true, None));
+    // This one has the address that the route leads to as ours.
+    several::accept(&mut speaker, 1, conn(2), [192, 0, 2, 2].into());
+    assert_eq!(kept(&speaker), (true, Some(Refusal::OwnNextHop)));
 }
