@@ -16,19 +16,24 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
 /// Runs the random walks for long: 1,000 seeds of 10,000 steps, and 1,000 fabrics of 200 hypervisors, unless the environment says
 /// otherwise.
 pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
-    let mut walk =
-        cargo("test --release -p tapway-lab --test sim_walk --test sim_fabric -- --nocapture");
-    for (name, value) in [
-        ("TAPWAY_WALK_SEEDS", "1000"),
-        ("TAPWAY_WALK_STEPS", "10000"),
-        ("TAPWAY_FABRIC_SEEDS", "1000"),
-        ("TAPWAY_FABRIC_HYPERVISORS", "200"),
+    for walk in [
+        "test --release -p tapway-bgp --lib received_walk -- --nocapture",
+        "test --release -p tapway-lab --test sim_walk --test sim_fabric -- --nocapture",
     ] {
-        if std::env::var_os(name).is_none() {
-            walk.env(name, value);
+        let mut walk = cargo(walk);
+        for (name, value) in [
+            ("TAPWAY_WALK_SEEDS", "1000"),
+            ("TAPWAY_WALK_STEPS", "10000"),
+            ("TAPWAY_FABRIC_SEEDS", "1000"),
+            ("TAPWAY_FABRIC_HYPERVISORS", "200"),
+        ] {
+            if std::env::var_os(name).is_none() {
+                walk.env(name, value);
+            }
         }
+        run(walk.args(arguments))?;
     }
-    run(walk.args(arguments))
+    Ok(())
 }
 
 /// Measures, side by side with other daemons.

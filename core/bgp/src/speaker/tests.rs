@@ -10,6 +10,7 @@ mod large;
 pub(crate) mod net;
 mod policies;
 mod raw;
+mod received_walk;
 mod reflector;
 mod refresh;
 mod restart;
