@@ -34,9 +34,8 @@ use crate::settings::Settings;
 use crate::sliced::{Budget, Sliced};
 use crate::store::Store;
 use crate::token;
+use crate::writes::Writes;
 
-/// Session bytes written in one turn, about; the rest waits until other input was looked at.
-const WRITES: usize = 512 * 1024;
 /// Kernel batches applied in one turn; the rest waits until other input was looked at.
 const BATCHES: usize = 4;
 /// Notifications taken in one turn.
@@ -141,8 +140,7 @@ pub struct Daemon {
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
     realtime: bool,
-    /// Session bytes written in this turn.
-    written: usize,
+    writes: Writes,
     /// Kernel batches applied in this turn.
     batches: usize,
     /// There is something to do that needs no waiting.
@@ -194,7 +192,7 @@ impl Daemon {
             watchdog,
             next_watchdog: watchdog.map(|i| started + i),
             realtime: parts.realtime,
-            written: 0,
+            writes: Writes::default(),
             batches: 0,
             more: false,
             sliced: Sliced::default(),
@@ -250,7 +248,8 @@ impl Daemon {
 
     fn turn(&mut self, ready: &[Ready]) {
         self.more = false;
-        (self.written, self.batches) = (0, 0);
+        self.writes.begin_turn();
+        self.batches = 0;
         // The kernel first: a lost link must not wait behind a peer's table.
         if ready.iter().any(|r| r.token == token::MONITOR) || self.monitor_due() {
             for _ in 0..LOSSES {
@@ -530,15 +529,11 @@ impl Daemon {
     }
 
     fn transmit(&mut self) {
-        while self.written < WRITES {
-            let Some(transmit) = self.node.poll_transmit(now()) else {
-                return;
-            };
-            self.written += transmit.bytes.len();
-            self.connections
-                .transmit(now(), transmit, &mut self.node, &self.poller);
-        }
-        self.more = true;
+        let (connections, poller) = (&mut self.connections, &self.poller);
+        let all = self.writes.all_written(&mut self.node, |transmit, node| {
+            connections.transmit(now(), transmit, node, poller);
+        });
+        self.more |= !all;
     }
 
     fn request_scan(&mut self) {

@@ -27,3 +27,4 @@ pub mod store;
 pub mod token;
 pub mod views;
 pub mod ways;
+mod writes;
