@@ -16,6 +16,7 @@ mod subject;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -27,12 +28,13 @@ use tally::Tally;
 use tapway_lab::Netns;
 
 const USAGE: &str = "\
-usage: tapway-bench [--quick] [--events N] [--realtime] [--only NAME,NAME] [-o table|json]
+usage: tapway-bench [--quick] [--events N] [--realtime] [--only NAME,NAME] [--base TAPWAYD] [-o table|json]
 
   --quick      50 events instead of 500, two starts instead of five
   --events N   so many events of each kind
   --realtime   run everything before all other programs (chrt -r 1), on a machine that is busy
   --only       a part of: null,tapwayd,bird,frr,gobgp
+  --base       another build of tapwayd to measure as well, and compare with
   -o json      JSON on standard output; tables go to standard error
 
        tapway-bench relay [...]    how fast routes are passed on; see tapway-bench relay --help
@@ -54,6 +56,7 @@ struct Options {
     realtime: bool,
     json: bool,
     only: Vec<String>,
+    base: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -110,6 +113,7 @@ fn options(arguments: &[String]) -> Result<Options> {
         realtime: false,
         json: false,
         only: Vec::new(),
+        base: None,
     };
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -124,6 +128,7 @@ fn options(arguments: &[String]) -> Result<Options> {
                 let names = words.next().context("--only needs names")?;
                 options.only = names.split(',').map(str::to_string).collect();
             }
+            "--base" => options.base = Some(words.next().context("--base needs a program")?.into()),
             "-o" | "--output" => match words.next() {
                 Some("json") => options.json = true,
                 Some("table") => options.json = false,
@@ -164,7 +169,7 @@ fn bench(options: &Options) -> Result<()> {
     };
     let router = Netns::new("router");
     let mut guests = Guests::new()?;
-    let mut subjects = subjects(&router, &mut guests, &options.only)?;
+    let mut subjects = subjects(&router, &mut guests, options)?;
     let mut report = Report {
         machine: footprint::machine(),
         versions: subjects
@@ -216,19 +221,32 @@ fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn subjects(router: &Netns, guests: &mut Guests, only: &[String]) -> Result<Vec<Box<dyn Subject>>> {
+/// The name of the build that tapwayd is compared with.
+const BASE: &str = "base";
+
+fn subjects(
+    router: &Netns,
+    guests: &mut Guests,
+    options: &Options,
+) -> Result<Vec<Box<dyn Subject>>> {
     let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
-    let names = ["null", "tapwayd", "BIRD", "FRR", "GoBGP"];
+    let names = ["null", "tapwayd", BASE, "BIRD", "FRR", "GoBGP"];
     for (number, name) in (0..).zip(names) {
-        if !only.is_empty() && !only.iter().any(|o| o.eq_ignore_ascii_case(name)) {
+        let among = |only: &[String]| only.iter().any(|o| o.eq_ignore_ascii_case(name));
+        let wanted = match &options.base {
+            base if name == BASE => base.is_some(),
+            _ => options.only.is_empty() || among(&options.only),
+        };
+        if !wanted {
             continue;
         }
         let site = Site::new(router, guests, name, number)?;
-        subjects.push(match name {
-            "null" => Box::new(Null::new(site)),
-            "tapwayd" => Box::new(Tapwayd::new(site)?),
-            "BIRD" => Box::new(Bird::new(site)),
-            "FRR" => Box::new(Frr::new(site)),
+        subjects.push(match (name, &options.base) {
+            ("null", _) => Box::new(Null::new(site)),
+            ("tapwayd", _) => Box::new(Tapwayd::new(site, subject::tapwayd_program())?),
+            (BASE, Some(base)) => Box::new(Tapwayd::new(site, base.clone())?),
+            ("BIRD", _) => Box::new(Bird::new(site)),
+            ("FRR", _) => Box::new(Frr::new(site)),
             _ => Box::new(GoBgp::new(site)),
         });
     }
@@ -278,8 +296,10 @@ fn events(
         } else {
             &mut counted
         };
-        for subject in &mut *subjects {
-            subject.round(guests, tally)?;
+        // In turn, as whoever comes after a big one finds the caches cold.
+        for nth in 0..subjects.len() {
+            let subject = (nth + round as usize) % subjects.len();
+            subjects[subject].round(guests, tally)?;
         }
         if round > 0 && round % 100 == 0 {
             eprintln!(

@@ -68,7 +68,7 @@ pub(crate) fn events(lines: &[Line]) -> String {
     for line in lines {
         let _ = writeln!(
             text,
-            "{:<34}{:<9}{:>8}{:>8}{:>10.3}{:>10.3}{:>10.3}{:>8}  {}",
+            "{:<34}{:<9}{:>8}{:>8}{:>10.3}{:>10.3}{:>10.3}{:>8}  {}{}",
             line.event,
             line.daemon,
             line.claims,
@@ -77,6 +77,8 @@ pub(crate) fn events(lines: &[Line]) -> String {
             line.p99_ms,
             line.max_ms,
             line.missed,
+            line.p50_of_base
+                .map_or_else(String::new, |ratio| format!("p50 {ratio:.2} x base  ")),
             verdict(line.p99_ms, line.goal_p99_ms)
         );
     }

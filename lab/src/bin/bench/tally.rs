@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::BASE;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
@@ -36,11 +38,11 @@ impl Event {
     /// What it is to the daemon `name`.
     pub(crate) fn text(self, name: &str) -> &'static str {
         match (self, name) {
-            (Event::Applied, "tapwayd") => "API PUT -> UPDATE",
+            (Event::Applied, "tapwayd" | BASE) => "API PUT -> UPDATE",
             (Event::Applied, "GoBGP") => "API AddPath -> UPDATE",
             (Event::Applied, "null") => "TCP write -> meter",
             (Event::Applied, _) => "kernel route added -> UPDATE",
-            (Event::Removed, "tapwayd") => "API DELETE -> withdraw",
+            (Event::Removed, "tapwayd" | BASE) => "API DELETE -> withdraw",
             (Event::Removed, "GoBGP") => "API DeletePath -> withdraw",
             (Event::Removed, "null") => "TCP write -> meter",
             (Event::Removed, _) => "kernel route removed -> withdraw",
@@ -87,6 +89,9 @@ pub(crate) struct Line {
     pub(crate) p99_ms: f64,
     /// The longest.
     pub(crate) max_ms: f64,
+    /// Of tapwayd: p50 beside that of the other build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_of_base: Option<f64>,
     /// What p99 is to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) goal_p99_ms: Option<f64>,
@@ -104,7 +109,11 @@ impl Tally {
         for event in Event::ALL {
             for daemon in daemons {
                 if let Some(times) = self.times.get(&(event, *daemon)) {
-                    lines.push(line(event, daemon, claims, times));
+                    let base = self
+                        .times
+                        .get(&(event, BASE))
+                        .filter(|_| *daemon == "tapwayd");
+                    lines.push(line(event, daemon, claims, times, base));
                 }
             }
         }
@@ -112,16 +121,28 @@ impl Tally {
     }
 }
 
-fn line(event: Event, daemon: &'static str, claims: u32, times: &[Option<Duration>]) -> Line {
-    let mut seen: Vec<Duration> = times.iter().flatten().copied().collect();
-    seen.sort();
+fn line(
+    event: Event,
+    daemon: &'static str,
+    claims: u32,
+    times: &[Option<Duration>],
+    base: Option<&Vec<Option<Duration>>>,
+) -> Line {
+    let sorted = |times: &[Option<Duration>]| {
+        let mut seen: Vec<Duration> = times.iter().flatten().copied().collect();
+        seen.sort();
+        seen
+    };
+    let seen = sorted(times);
+    let p50_ms = quantile(&seen, 50);
     Line {
         event: event.text(daemon),
         daemon,
         claims,
         events: times.len(),
         missed: times.len() - seen.len(),
-        p50_ms: quantile(&seen, 50),
+        p50_ms,
+        p50_of_base: base.map(|base| p50_ms / quantile(&sorted(base), 50)),
         p99_ms: quantile(&seen, 99),
         max_ms: quantile(&seen, 100),
         goal_p99_ms: event.goal(daemon),

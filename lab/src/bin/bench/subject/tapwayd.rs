@@ -26,14 +26,15 @@ const PROMPT: Duration = Duration::from_secs(20);
 
 /// tapwayd.
 pub(crate) struct Tapwayd {
+    program: PathBuf,
     process: Option<Proc>,
     http: Option<Http>,
     site: Site,
 }
 
 impl Tapwayd {
-    /// Not running yet.
-    pub(crate) fn new(site: Site) -> io::Result<Tapwayd> {
+    /// `program`, not running yet.
+    pub(crate) fn new(site: Site, program: PathBuf) -> io::Result<Tapwayd> {
         let folder = site.path("instances.d");
         let config = format!(
             "[router]\nasn = 64612\nrouter_id = \"192.0.2.11\"\n\
@@ -45,6 +46,7 @@ impl Tapwayd {
         );
         fs::write(site.path("tapway.toml"), config)?;
         Ok(Tapwayd {
+            program,
             process: None,
             http: None,
             site,
@@ -79,7 +81,7 @@ impl Tapwayd {
     }
 
     fn launch(&mut self) -> Instant {
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.site.path("tapway.toml"));
         command.arg("--state-dir").arg(self.site.path("state"));
         command.arg("--socket").arg(self.site.path("tapway.sock"));
@@ -169,7 +171,7 @@ impl Subject for Tapwayd {
     }
 
     fn version(&self) -> String {
-        first_line(&program().to_string_lossy(), "--version")
+        first_line(&self.program.to_string_lossy(), "--version")
     }
 }
 
