@@ -314,11 +314,16 @@ impl Group {
                     true => new.fresh.insert(net),
                     false => _ = new.fresh.remove(net),
                 }
+                if old.unheard.contains(net) {
+                    new.unheard.insert(net);
+                }
                 new.touch(net, old.gone.contains(net));
             }
         }
         for (net, withdrawn) in missed {
             new.fresh.remove(net);
+            new.unheard.remove(net);
+            new.haunt(net, self.sent.get(net).all());
             new.ghosts
                 .extend(withdrawn.filter(|id| *id > 0).map(|id| (net, id)));
             new.touch(net, !self.sent.has(net));

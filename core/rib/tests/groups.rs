@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tapway_bgp_wire::{
-    Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, NlriEntry, RawAttributes,
+    Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, NlriEntry, PerFamily,
+    RawAttributes,
 };
 use tapway_model::{Family, Prefix};
 use tapway_rib::{
@@ -23,6 +24,25 @@ fn hop() -> NextHop {
     NextHop::V4(Ipv4Addr::new(192, 0, 2, 1))
 }
 
+fn entry(n: u32, path_id: u32) -> NlriEntry {
+    NlriEntry {
+        prefix: prefix(n),
+        path_id,
+    }
+}
+
+fn config(paths: Paths) -> GroupConfig {
+    GroupConfig {
+        family: Family::Ipv4,
+        encode: EncodeContext {
+            add_path: PerFamily::from_fn(|_| paths != Paths::Best),
+            ..EncodeContext::default()
+        },
+        paths,
+        backlog: BACKLOG,
+    }
+}
+
 struct Fixture {
     rib: Rib,
     group: GroupId,
@@ -32,13 +52,12 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Fixture {
+        Fixture::with(Paths::Best)
+    }
+
+    fn with(paths: Paths) -> Fixture {
         let mut rib = Rib::new([3; 16]);
-        let group = rib.add_group(GroupConfig {
-            family: Family::Ipv4,
-            encode: EncodeContext::default(),
-            paths: Paths::Best,
-            backlog: BACKLOG,
-        });
+        let group = rib.add_group(config(paths));
         Fixture {
             rib,
             group,
@@ -51,6 +70,10 @@ impl Fixture {
     }
 
     fn announce(&mut self, prefixes: impl IntoIterator<Item = u32>, med: u32) {
+        self.announce_paths(prefixes.into_iter().map(|n| (n, 0)), med);
+    }
+
+    fn announce_paths(&mut self, paths: impl IntoIterator<Item = (u32, u32)>, med: u32) {
         let attributes = Attributes {
             med: Some(med),
             ..Attributes::default()
@@ -58,20 +81,19 @@ impl Fixture {
         let mut block = Vec::new();
         attributes.encode(true, &mut block);
         let id = self.rib.intern(RawAttributes::new(&block), hop());
-        for n in prefixes {
+        for (n, path_id) in paths {
             let import = Import::Accepted {
                 attributes: id,
                 weight: 0,
             };
             self.rib
-                .insert(SourceId::LOCAL, NlriEntry::from(prefix(n)), id, import);
+                .insert(SourceId::LOCAL, entry(n, path_id), id, import);
         }
         self.rib.release(id);
     }
 
     fn withdraw(&mut self, n: u32) {
-        self.rib
-            .withdraw(SourceId::LOCAL, NlriEntry::from(prefix(n)));
+        self.rib.withdraw(SourceId::LOCAL, entry(n, 0));
     }
 
     fn next(&mut self, member: MemberId) -> Option<Chunk> {
@@ -168,6 +190,81 @@ fn a_slow_member_holds_up_nobody_and_costs_no_memory() {
     assert!(f.rib.is_in_step(slow));
 }
 
+/// What comes and goes while somebody does not read costs nothing: it is nothing to be told.
+#[test]
+fn what_a_slow_member_never_heard_of_is_not_kept_for_it() {
+    let mut f = Fixture::new();
+    let (fast, slow) = (f.join(), f.join());
+    f.announce(0..200_000, 0);
+    f.drain(fast);
+    assert!(!f.rib.is_in_step(slow));
+    let before = f.rib.len(Family::Ipv4);
+    for round in 0..100 {
+        let some = 1_000_000 + round * 1000..1_001_000 + round * 1000;
+        f.announce(some.clone(), 0);
+        f.drain(fast);
+        some.for_each(|n| f.withdraw(n));
+        f.drain(fast);
+    }
+    while f.rib.work(1) {}
+    assert_eq!(f.rib.len(Family::Ipv4), before);
+    let pending = f.rib.pending(slow);
+    assert!(pending <= 200_100, "{pending} to be told");
+}
+
+/// The same of several routes to one prefix: only those are withdrawn that were told.
+#[test]
+fn paths_that_a_slow_member_never_heard_of_are_not_kept_for_it() {
+    let mut f = Fixture::with(Paths::All);
+    let (fast, slow) = (f.join(), f.join());
+    f.announce_paths((0..1000).map(|n| (n, 1)), 0);
+    f.drain(fast);
+    f.drain(slow);
+    f.announce(1000..3000, 0);
+    f.drain(fast);
+    assert!(f.rib.is_in_step(fast));
+    // Each path comes before the one before it goes, so that each has another identifier.
+    for path_id in 2..500 {
+        f.announce_paths([(7, path_id)], path_id);
+        f.drain(fast);
+        f.rib.withdraw(SourceId::LOCAL, entry(7, path_id - 1));
+        f.drain(fast);
+    }
+    assert!(!f.rib.is_in_step(slow));
+    let sent = f.drain(slow);
+    let withdrawn: u32 = sent.iter().map(|c| c.withdrawn).sum();
+    assert_eq!(withdrawn, 1, "the one path that it had");
+    let announced: u32 = sent.iter().map(|c| c.announced).sum();
+    assert_eq!(announced, 2001);
+}
+
+/// What a member has read, and will read the withdraw of, counts as told when it goes to another group meanwhile.
+#[test]
+fn what_is_withdrawn_behind_a_members_back_goes_along_to_another_group() {
+    let mut f = Fixture::new();
+    let fast = f.join();
+    f.announce(0..250, 0);
+    f.drain(fast);
+    let (ahead, behind) = (f.join(), f.join());
+    f.announce([5000], 0);
+    f.drain(fast);
+    for member in [ahead, behind] {
+        let told = (0..3).flat_map(|_| read(&f.next(member).expect("a chunk")).0);
+        assert!(told.collect::<Vec<_>>().contains(&prefix(5000)));
+    }
+    f.withdraw(5000);
+    f.drain(fast);
+    let withdrawn = read(&f.next(ahead).expect("a chunk")).1;
+    assert_eq!(withdrawn, [prefix(5000)]);
+    f.announce([5000], 0);
+    f.drain(fast);
+    let other = f.rib.add_group(config(Paths::Best));
+    let moved = f.rib.transfer(behind, other).expect("a group");
+    f.withdraw(5000);
+    let told = f.drain(moved);
+    assert!(told.iter().any(|c| read(c).1 == [prefix(5000)]));
+}
+
 #[test]
 fn withdraws_overtake() {
     let mut f = Fixture::new();
@@ -249,12 +346,7 @@ fn the_seed_is_not_seen() {
     let run = |seed| {
         let mut f = Fixture::new();
         f.rib = Rib::new([seed; 16]);
-        f.group = f.rib.add_group(GroupConfig {
-            family: Family::Ipv4,
-            encode: EncodeContext::default(),
-            paths: Paths::Best,
-            backlog: BACKLOG,
-        });
+        f.group = f.rib.add_group(config(Paths::Best));
         let member = f.join();
         for n in 0..500 {
             f.announce([n], n % 7);

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::sent::Slot;
 use crate::bits::BitSet;
 use crate::source::SourceId;
 
@@ -67,7 +68,10 @@ pub(super) struct Lane {
     pub(super) fresh: BitSet,
     /// The members were told of nets before, so that such a net is no longer fresh when it changes.
     pub(super) told: bool,
-    /// Where several routes of a net go out: withdrawn ones that the members may have.
+    /// Nets that came after the members had been told all that there was before, and are still to be told: they have nothing of
+    /// these.
+    pub(super) unheard: BitSet,
+    /// Where several routes of a net go out: those that the members may have of nets to look at.
     pub(super) ghosts: BTreeSet<(u32, u16)>,
     /// It has written nothing yet: who begins now may come in.
     pub(super) unread: bool,
@@ -123,6 +127,47 @@ impl Lane {
                 self.dirty.insert(net);
             }
         }
+    }
+
+    /// What is sent of a net changes from `old` to `new`.
+    pub(super) fn changes(&mut self, net: u32, old: &[Slot], new: &[Slot]) {
+        let owed = self.owes(net);
+        let unheard = match owed {
+            true => self.unheard.contains(net) || self.is_first() && self.fresh.contains(net),
+            false => old.is_empty(),
+        };
+        match (unheard, new.is_empty()) {
+            // Nothing is to be told, and nothing of it kept.
+            (true, true) => return self.forget(net),
+            (true, false) if !owed => self.unheard.insert(net),
+            (true, false) => {}
+            (false, _) => {
+                // What they have is what was sent when the net was not to be looked at.
+                let as_sent = self.told && self.fresh.remove(net);
+                if !owed || as_sent {
+                    self.haunt(net, old);
+                }
+            }
+        }
+        self.touch(net, new.is_empty());
+    }
+
+    /// Nobody is to be told of a net.
+    fn forget(&mut self, net: u32) {
+        for bits in [
+            &mut self.gone,
+            &mut self.dirty,
+            &mut self.fresh,
+            &mut self.unheard,
+        ] {
+            bits.remove(net);
+        }
+    }
+
+    /// The members may have these routes, where several of a net go out.
+    pub(super) fn haunt(&mut self, net: u32, slots: &[Slot]) {
+        let several = slots.iter().filter(|slot| slot.out_id > 0);
+        self.ghosts.extend(several.map(|slot| (net, slot.out_id)));
     }
 
     /// The number after the last entry.

@@ -36,6 +36,8 @@ impl Group {
             had.nets.extend(&lane.gone);
             had.nets.extend(&lane.dirty);
         }
+        lane.unheard.iter().for_each(|net| _ = had.nets.remove(net));
+        // What it has not read of may be of a time before that.
         for (net, withdrawn) in lane.unread_from(member.cursor).flat_map(|e| &e.nets) {
             had.nets.insert(*net);
             had.paths

@@ -164,14 +164,7 @@ impl Group {
             return;
         }
         for (_, lane) in self.lanes.range_mut(MAIN + 1..) {
-            if lane.told {
-                lane.fresh.remove(net);
-            }
-            lane.touch(net, new.is_empty());
-            let gone = old
-                .iter()
-                .filter(|o| o.out_id > 0 && new.iter().all(|n| n.out_id != o.out_id));
-            lane.ghosts.extend(gone.map(|o| (net, o.out_id)));
+            lane.changes(net, old, new);
         }
     }
 
@@ -189,7 +182,7 @@ impl Group {
             && let Some(id) = lane.take()
         {
             left -= 1;
-            let fresh = lane.fresh.remove(id);
+            let fresh = lane.fresh.remove(id) | lane.unheard.remove(id);
             let slots = self.sent.get(id);
             let slots = slots.all();
             if slots

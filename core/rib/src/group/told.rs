@@ -1,5 +1,6 @@
 //! What a member was told, for those who ask.
 
+use super::lane::Lane;
 use super::sent::Slot;
 use super::{Group, MAIN};
 use crate::group::out::Out;
@@ -11,7 +12,9 @@ impl Group {
             return;
         };
         let lane = self.lanes.get(&member.lane);
-        if lane.is_some_and(|lane| lane.is_first() && lane.fresh.contains(net)) {
+        let unheard =
+            |lane: &Lane| lane.unheard.contains(net) || lane.is_first() && lane.fresh.contains(net);
+        if lane.is_some_and(unheard) {
             return;
         }
         for slot in self.sent.get(net).all() {
@@ -48,11 +51,9 @@ impl Group {
             return 0;
         };
         let routes = self.sent.routes();
-        let new = match lane.is_first() {
-            // How many routes of these nets there are is not kept.
-            true => lane.fresh.len() * routes / self.sent.len().max(1),
-            false => 0,
-        };
+        let fresh = if lane.is_first() { lane.fresh.len() } else { 0 };
+        // How many routes of these nets there are is not kept.
+        let new = (fresh + lane.unheard.len()) * routes / self.sent.len().max(1);
         let own = member.source.and_then(|source| self.senders.get(&source));
         routes.saturating_sub(new + own.copied().unwrap_or_default())
     }
