@@ -23,7 +23,7 @@ use core::time::Duration;
 
 use tapway_bgp::{BestReader, Farewell, MonitoredSession, Report, Speaker, Table};
 use tapway_bgp_wire::{
-    AfiSafi, Capabilities, Capability, Frame, MAX_LEN_EXTENDED, MessageType, Open,
+    AfiSafi, Capabilities, Capability, ExtendedNextHop, Frame, MAX_LEN_EXTENDED, MessageType, Open,
 };
 use tapway_model::{Family, Instant, PeerName};
 
@@ -307,6 +307,11 @@ impl Session {
             capabilities: Capabilities(vec![
                 family(Family::Ipv4),
                 family(Family::Ipv6),
+                // Unnumbered peers have no other next hops for IPv4.
+                Capability::ExtendedNextHop(vec![ExtendedNextHop {
+                    nlri: AfiSafi::IPV4_UNICAST,
+                    next_hop_afi: AFI_IPV6,
+                }]),
                 Capability::FourOctetAs(self.loc_rib.asn),
             ]),
         }
@@ -366,6 +371,8 @@ impl Session {
     }
 }
 
+/// AFI of IPv6, as a next hop (RFC 8950).
+const AFI_IPV6: u16 = 2;
 /// The name of the one table that there is (RFC 9069 §5.2.1).
 const TABLE_NAME: &[u8] = b"global";
 

@@ -236,7 +236,12 @@ impl Worker {
 
     fn connect_to(&mut self, remote: SocketAddr) -> io::Result<TcpStream> {
         let local = self.config.local_address;
-        let fd = tcp::tcp_connect(local, remote, &TcpOptions::default())?;
+        // What the kernel has taken and the collector's has not counts, too.
+        let options = TcpOptions {
+            user_timeout: Some(STALLED),
+            ..TcpOptions::default()
+        };
+        let fd = tcp::tcp_connect(local, remote, &options)?;
         let stream = TcpStream::from(fd);
         self.poller.add(&stream, SOCKET, Interest::WRITE)?;
         let deadline = Instant::now() + CONNECT;
@@ -396,5 +401,46 @@ impl Unsent {
             Err(error) if is_later(&error) => Ok(0),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::net::sockopt::tcp_user_timeout;
+    use tapway_bmp::{Server, Tables};
+    use tapway_model::CollectorName;
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_gives_up_a_collector_that_acknowledges_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let waker = Arc::new(Waker::new().unwrap());
+        let mut worker = Worker {
+            config: CollectorConfig {
+                name: CollectorName::new("noc").unwrap(),
+                server: Server {
+                    host: at.ip().to_string(),
+                    port: at.port(),
+                },
+                local_address: None,
+                tables: Tables::default(),
+                statistics: None,
+                retry: Duration::from_secs(1),
+                buffer: 1 << 20,
+            },
+            poller: poller(&waker).unwrap(),
+            waker: waker.clone(),
+            stop: Arc::new(AtomicBool::new(false)),
+            loop_waker: waker,
+            tell: sync_channel(1).0,
+        };
+        let (stream, remote) = worker.connect().unwrap();
+        assert_eq!(remote, at);
+        let milliseconds = tcp_user_timeout(&stream).unwrap();
+        assert_eq!(u128::from(milliseconds), STALLED.as_millis());
     }
 }

@@ -49,6 +49,10 @@ fn a_session_begins_with_who_we_are_and_who_is_there() {
         (up.sent_open, tlvs[0].value),
         (up.received_open, &b"global"[..])
     );
+    // All that its UPDATEs may need (RFC 9069 §5.3), IPv6 next hops of IPv4 routes among it.
+    let open = tapway_bgp_wire::Open::decode(&up.sent_open[19..]).unwrap();
+    let hops = |c: &Capability| matches!(c, Capability::ExtendedNextHop(all) if all.len() == 1);
+    assert!(open.capabilities.0.iter().any(hops), "{open:?}");
     let ends = messages[3..].iter().filter(|m| {
         matches!(m, Message::RouteMonitoring(_, update) if update.len() == 23 || update.len() == 29)
     });
