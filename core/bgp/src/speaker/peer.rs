@@ -412,6 +412,8 @@ impl Peer {
         for family in Family::ALL {
             self.back(shared, now, family, &negotiated);
         }
+        // What comes in the same breath comes after it.
+        self.note_state(shared, now);
     }
 
     /// What it is to us, when it is in another AS or not.

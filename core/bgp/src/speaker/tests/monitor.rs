@@ -1,0 +1,40 @@
+//! What monitors hear, and in which order.
+
+use alloc::vec::Vec;
+
+use tapway_bgp_wire::{EncodeContext, UpdateBuilder, encode_keepalive};
+use tapway_model::Prefix;
+
+use super::raw::{Raw, from_peer, hop};
+use crate::*;
+
+#[test]
+fn a_session_is_up_before_what_comes_in_the_same_breath() {
+    let mut raw = Raw::new(|_| {});
+    raw.speaker.set_monitor(Wants {
+        received: true,
+        sessions: true,
+        states: true,
+        ..Wants::default()
+    });
+    raw.open(|_| {});
+    while raw.speaker.poll_report().is_some() {}
+    let mut bytes = Vec::new();
+    encode_keepalive(&mut bytes);
+    let prefix: Prefix = "203.0.113.1/32".parse().unwrap();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&from_peer(), hop("198.51.100.2"), [prefix])
+        .unwrap();
+    raw.feed(&bytes);
+    let reports: Vec<Report> = core::iter::from_fn(|| raw.speaker.poll_report()).collect();
+    let words = reports.iter().map(|report| match report {
+        Report::Up(_) => "up",
+        Report::State { from, to, .. } => {
+            assert_eq!((*from, *to), (State::OpenConfirm, State::Established));
+            "state"
+        }
+        Report::Received { .. } => "update",
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(words.collect::<Vec<_>>(), ["up", "state", "update"]);
+}
