@@ -37,9 +37,9 @@ use super::request::{ApiReply, ApiRequest, CheckedPolicy};
 use crate::policy_test;
 use crate::settings::{invalid, read_policy};
 
-/// The most watchers at a time.
-/// How long a dump of the RIB may take.
+/// How long the answer of a dump of the RIB is waited for.
 const DUMP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(600);
+/// The most watchers at a time.
 const MAX_WATCHERS: usize = 32;
 /// The longest message to a peer in bytes (RFC 9003 §2).
 const MAX_MESSAGE: usize = 255;

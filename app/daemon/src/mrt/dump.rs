@@ -149,11 +149,15 @@ fn write(path: &Path, parts: &Receiver<Part>, waker: &Waker) -> io::Result<ApiRe
 }
 
 fn write_beside(beside: &Path, parts: &Receiver<Part>, waker: &Waker) -> io::Result<u64> {
+    // Left by a run that ended in the midst of it; or somebody else's link, in a folder where all may write.
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     let mut file = options
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o640)
         .open(beside)?;
     loop {
@@ -168,5 +172,28 @@ fn write_beside(beside: &Path, parts: &Receiver<Part>, waker: &Waker) -> io::Res
             }
             Err(_) => return Err(io::Error::other("the daemon is stopping")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn somebody_elses_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("rib.mrt"), folder.path().join("other"));
+        fs::write(&other, "precious").unwrap();
+        let beside = format!("{}.{}.part", path.display(), std::process::id());
+        symlink(&other, &beside).unwrap();
+        let (to, parts) = sync_channel(CHUNKS);
+        to.send(Part::Bytes(b"routes".to_vec())).unwrap();
+        to.send(Part::End(1)).unwrap();
+        write(&path, &parts, &Waker::new().unwrap()).unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
+        assert_eq!(fs::read(&path).unwrap(), b"routes");
+        assert!(!path.is_symlink() && !Path::new(&beside).exists());
     }
 }
