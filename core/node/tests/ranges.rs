@@ -482,6 +482,10 @@ fn a_range_is_not_for_guests() {
         // Nobody else is meant, whatever the address.
         assert_eq!(dial(&mut node, NOW, 1, "198.51.100.77", ETH0), None);
         assert_eq!(up(&node), ["edge@198.51.100.77"]);
+        // Nor is a guest let in by the address of a member.
+        let remote = SocketAddr::new("198.51.100.77".parse().unwrap(), 4001);
+        assert_eq!(node.admit(NOW, remote, TAP0), Err(Vec::new()));
+        assert_eq!(node.admit(NOW, remote, ETH0), Ok(()));
     }
 }
 

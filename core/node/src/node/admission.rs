@@ -50,9 +50,7 @@ impl Node {
         let Some(peer) = member(template, at) else {
             return Ok(());
         };
-        if self.ranged.peers.contains_key(&peer.name) {
-            return Ok(());
-        }
+        // Also where a member is: a guest is not let in by its address.
         if let Some(where_from) = self.guests_way(arrived) {
             let text = format!(
                 "{} is refused: it came in {where_from}, and guests are no peers of the fabric",
@@ -60,6 +58,9 @@ impl Node {
             );
             self.tell_refused(now, name, "peer.range-guest", text);
             return Err(Vec::new());
+        }
+        if self.ranged.peers.contains_key(&peer.name) {
+            return Ok(());
         }
         if let Some(message) = self.ranged.disabled.get(&name) {
             let message = message.as_deref().unwrap_or("");
