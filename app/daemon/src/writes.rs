@@ -1,7 +1,8 @@
 //! How much is written to peers in one turn of the loop.
 //!
 //! The speaker hands out bytes for one peer after another, a batch to each: who is told a million routes holds up no other
-//! peer. And when a turn has written its share, the rest waits until all other input was looked at.
+//! peer. And when a turn has written its share, the rest waits until all other input was looked at; but what is withdrawn goes
+//! out before the kernel forgets it, so those who are owed withdraws are written to beyond the share.
 
 use tapway_bgp::Transmit;
 use tapway_node::Node;
@@ -10,6 +11,8 @@ use crate::daemon::now;
 
 /// Session bytes written in one turn, about: the last batch may go beyond it.
 const SHARE: usize = 512 * 1024;
+/// The same while somebody is owed a withdraw. These come first in what each peer is told.
+const WITH_WITHDRAWS: usize = 8 * SHARE;
 
 /// What was written in this turn.
 #[derive(Debug, Default)]
@@ -33,6 +36,12 @@ impl Writes {
             let Some(transmit) = node.poll_transmit(now()) else {
                 return true;
             };
+            self.bytes += transmit.bytes.len();
+            write(transmit, node);
+        }
+        while self.bytes < WITH_WITHDRAWS
+            && let Some(transmit) = node.poll_withdraw(now())
+        {
             self.bytes += transmit.bytes.len();
             write(transmit, node);
         }

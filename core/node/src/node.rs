@@ -309,7 +309,7 @@ impl Node {
         self.turn(now);
     }
 
-    /// The next thing to do. Drain [`Node::poll_transmit`] before each call: bytes that withdraw must be
+    /// The next thing to do. Drain [`Node::poll_withdraw`] before each call: bytes that withdraw must be
     /// on their way before the kernel changes that they announce.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
         loop {
@@ -349,6 +349,11 @@ impl Node {
     /// Bytes for a connection.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.speaker.poll_transmit(now)
+    }
+
+    /// The same for peers that are to be told that something is gone; there is nothing when [`Node::poll_transmit`] has nothing.
+    pub fn poll_withdraw(&mut self, now: Instant) -> Option<Transmit> {
+        self.speaker.poll_withdraw(now)
     }
 
     /// When to call [`Node::handle_timeout`], if nothing happens before.

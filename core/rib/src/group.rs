@@ -380,6 +380,16 @@ impl Group {
         }
     }
 
+    /// Whether a member is still to be told that something is gone.
+    pub(crate) fn owes_withdraws(&self, number: u32) -> bool {
+        let main_is_to_look = |main: &Lane| !main.gone.is_empty();
+        self.members.get(&number).is_some_and(|member| {
+            let lane = self.lanes.get(&member.lane);
+            self.lanes.get(&MAIN).is_some_and(main_is_to_look)
+                || lane.is_some_and(|lane| lane.owes_withdraws(member.cursor))
+        })
+    }
+
     /// Bytes that wait to be read.
     pub(crate) fn waiting(&self) -> usize {
         self.lanes.values().map(Lane::waiting).sum()

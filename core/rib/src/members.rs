@@ -166,6 +166,14 @@ impl Rib {
         })
     }
 
+    /// Whether a member is still to be told that a prefix is gone. Such are looked at before all others.
+    pub fn owes_withdraws(&self, member: MemberId) -> bool {
+        with!(self, member.group.family, |table, _sh| {
+            let group = table.groups.get(&member.group.number);
+            group.is_some_and(|g| g.owes_withdraws(member.number))
+        })
+    }
+
     /// Routes that a member was told; while it is told its first ones, about so many.
     pub fn told_count(&self, member: MemberId) -> usize {
         with!(self, member.group.family, |table, _sh| {

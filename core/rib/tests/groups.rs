@@ -279,6 +279,30 @@ fn withdraws_overtake() {
 }
 
 #[test]
+fn who_is_owed_a_withdraw_is_known() {
+    let mut f = Fixture::new();
+    let (fast, late) = (f.join(), f.join());
+    f.announce(0..300, 1);
+    f.drain(fast);
+    f.next(late);
+    assert!(!f.rib.owes_withdraws(fast) && !f.rib.owes_withdraws(late));
+    f.announce(300..900, 1);
+    f.withdraw(7);
+    assert!(f.rib.owes_withdraws(fast) && f.rib.owes_withdraws(late));
+    // It comes first, and the rest is no withdraw.
+    assert_eq!(read(&f.next(fast).expect("a chunk")).1, [prefix(7)]);
+    assert!(!f.rib.owes_withdraws(fast) && f.rib.pending(fast) > 0);
+    // What waits before it is read first.
+    let mut read_until = 0;
+    while f.rib.owes_withdraws(late) {
+        let withdrawn = read(&f.next(late).expect("a chunk")).1;
+        assert_eq!(withdrawn.is_empty(), f.rib.owes_withdraws(late));
+        read_until += 1;
+    }
+    assert_eq!(read_until, 3);
+}
+
+#[test]
 fn a_flapping_prefix_starves_none() {
     let mut f = Fixture::new();
     let member = f.join();

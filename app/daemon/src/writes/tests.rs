@@ -127,6 +127,7 @@ struct Turn {
     bytes: usize,
     all_written: bool,
     routes: BTreeMap<ConnId, Vec<Prefix>>,
+    withdrawn: BTreeMap<ConnId, Vec<Prefix>>,
     keepalives: BTreeMap<ConnId, usize>,
 }
 
@@ -135,25 +136,34 @@ fn turn(writes: &mut Writes, node: &mut Node) -> Turn {
     writes.begin_turn();
     // As often as there is input in one turn; all of it shares.
     for _ in 0..3 {
-        turn.all_written = writes.all_written(node, |transmit, _| {
-            turn.bytes += transmit.bytes.len();
+        turn.write(writes, node);
+    }
+    turn
+}
+
+impl Turn {
+    fn write(&mut self, writes: &mut Writes, node: &mut Node) {
+        self.all_written = writes.all_written(node, |transmit, _| {
+            self.bytes += transmit.bytes.len();
             let cx = DecodeContext::default();
             let mut rest = &transmit.bytes[..];
             while let Some((len, frame)) = Frame::next(rest, cx.max_len()).unwrap() {
                 match frame.decode(&cx).unwrap() {
                     Message::Update(update) => {
                         let prefixes = update.reach().flat_map(|r| r.nlri.iter());
-                        let routes = turn.routes.entry(transmit.conn).or_default();
+                        let routes = self.routes.entry(transmit.conn).or_default();
                         routes.extend(prefixes.map(|e| e.prefix));
+                        let prefixes = update.unreach().flat_map(|n| n.iter());
+                        let withdrawn = self.withdrawn.entry(transmit.conn).or_default();
+                        withdrawn.extend(prefixes.map(|e| e.prefix));
                     }
-                    Message::Keepalive => *turn.keepalives.entry(transmit.conn).or_default() += 1,
+                    Message::Keepalive => *self.keepalives.entry(transmit.conn).or_default() += 1,
                     _ => {}
                 }
                 rest = &rest[len..];
             }
         });
     }
-    turn
 }
 
 #[test]
@@ -199,4 +209,33 @@ fn a_peer_with_a_large_table_holds_up_nobody() {
         assert!(turn.bytes >= SHARE, "{} bytes", turn.bytes);
     }
     assert_eq!((told, turns), (TABLE as usize, 3));
+}
+
+#[test]
+fn withdraws_go_out_also_when_the_share_is_used_up() {
+    let (mut node, mut writes, start) = (node(), Writes::default(), now());
+    let speaker = node.speaker_mut();
+    let peers = [LARGE].into_iter().chain(OTHERS);
+    peers.clone().for_each(|peer| come(speaker, start, peer));
+    let gone: Prefix = "203.0.113.1/32".parse().unwrap();
+    announce(speaker, start, gone, None);
+    assert!(turn(&mut writes, &mut node).all_written);
+    let speaker = node.speaker_mut();
+    for n in 0..TABLE {
+        let addr = Ipv6Addr::from((0x2001_0db8 << 96) + u128::from(n));
+        announce(speaker, start, Prefix::host(addr.into()), Some(LARGE));
+    }
+    let mut turn = turn(&mut writes, &mut node);
+    assert!(!turn.all_written && turn.withdrawn.values().all(Vec::is_empty));
+    // In the same turn.
+    let id = AnnouncementId {
+        domain: Domain::MAIN,
+        prefix: gone,
+    };
+    assert!(node.speaker_mut().withdraw(start, &id));
+    turn.write(&mut writes, &mut node);
+    for peer in peers {
+        assert_eq!(turn.withdrawn[&conn(peer)], [gone], "{peer}");
+    }
+    assert!(!turn.all_written && turn.bytes < SHARE + 4 * BATCH);
 }

@@ -420,6 +420,16 @@ impl Speaker {
 
     /// Bytes to write next, peers in turn. Nothing for a connection that is blocked.
     pub fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
+        self.transmit_to(|_, _| true)
+    }
+
+    /// The same for those peers alone that are still to be told that something is gone: withdraws are soon done also where much is
+    /// to be announced.
+    pub fn poll_withdraw(&mut self, _now: Instant) -> Option<Transmit> {
+        self.transmit_to(Peer::owes_withdraws)
+    }
+
+    fn transmit_to(&mut self, whom: impl Fn(&Peer, &Shared) -> bool) -> Option<Transmit> {
         let served = self.served.clone();
         let after = served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         for whole_round in [false, true] {
@@ -428,7 +438,9 @@ impl Speaker {
                 .peers
                 .range_mut::<PeerName, _>((from, Bound::Unbounded))
             {
-                if let Some(transmit) = peer.transmit(&mut self.shared) {
+                if whom(peer, &self.shared)
+                    && let Some(transmit) = peer.transmit(&mut self.shared)
+                {
                     self.served = Some(name.clone());
                     return Some(transmit);
                 }

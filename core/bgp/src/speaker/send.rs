@@ -215,6 +215,15 @@ impl Peer {
         next
     }
 
+    /// Whether it is still to be told that something is gone.
+    pub(super) fn owes_withdraws(&self, shared: &Shared) -> bool {
+        let members = Family::ALL.map(|family| self.outbound[family].member);
+        members
+            .into_iter()
+            .flatten()
+            .any(|member| shared.rib.owes_withdraws(member))
+    }
+
     /// Queues the withdrawal of all that the peer has, before the session is shut down.
     pub(crate) fn withdraw_all(&mut self, shared: &Shared) {
         let Some(conn) = self.main.conn.as_mut() else {

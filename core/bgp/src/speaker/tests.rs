@@ -9,6 +9,7 @@ mod hostile;
 mod large;
 mod monitor;
 pub(crate) mod net;
+mod order;
 mod policies;
 mod raw;
 mod received_walk;

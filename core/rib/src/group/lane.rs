@@ -82,6 +82,8 @@ pub(super) struct Lane {
     gone_at: u32,
     dirty_at: u32,
     queue: VecDeque<Entry>,
+    /// The number after the last entry that withdraws something.
+    withdrawn: u64,
     /// The number of the first entry in the queue.
     first: u64,
     bytes: usize,
@@ -182,6 +184,9 @@ impl Lane {
 
     pub(super) fn push(&mut self, chunk: Chunk, to: To, nets: Box<[(u32, Option<u16>)]>) {
         self.bytes += chunk.bytes.len();
+        if chunk.withdrawn > 0 {
+            self.withdrawn = self.end() + 1;
+        }
         let left = self.members;
         self.queue.push_back(Entry {
             chunk,
@@ -226,6 +231,11 @@ impl Lane {
         }
         self.members -= 1;
         self.pop(freed);
+    }
+
+    /// Whether something is still to be withdrawn for a reader: to be looked at, or written from `cursor` on.
+    pub(super) fn owes_withdraws(&self, cursor: u64) -> bool {
+        !self.gone.is_empty() || cursor < self.withdrawn
     }
 
     /// What waits from `cursor` on.
