@@ -11,7 +11,7 @@ use crate::daemon::now;
 
 /// Session bytes written in one turn, about: the last batch may go beyond it.
 const SHARE: usize = 512 * 1024;
-/// The same while somebody is owed a withdraw. These come first in what each peer is told.
+/// The same while somebody is owed a withdraw.
 const WITH_WITHDRAWS: usize = 8 * SHARE;
 
 /// What was written in this turn.
@@ -39,11 +39,18 @@ impl Writes {
             self.bytes += transmit.bytes.len();
             write(transmit, node);
         }
+        // Withdraws come first in each batch: who is owed more of them after one may wait, too.
+        let mut first = None;
         while self.bytes < WITH_WITHDRAWS
             && let Some(transmit) = node.poll_withdraw(now())
         {
+            let round_over = first == Some(transmit.conn);
+            first.get_or_insert(transmit.conn);
             self.bytes += transmit.bytes.len();
             write(transmit, node);
+            if round_over {
+                break;
+            }
         }
         false
     }
