@@ -5,10 +5,13 @@
 //!  loop <--cannot be written; can again-- thread
 //! ```
 //!
-//! What cannot be written, or does not fit into what may wait, is lost and counted. A file always ends with a whole record.
+//! What cannot be written, or does not fit into what may wait, is lost and counted. A write that fails leaves a file that ends with
+//! a whole record. One that does not, as a run before ended in the midst of it, is left alone: behind that nobody could
+//! read anything.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -71,6 +74,7 @@ impl Recorder {
         let writer = Writer {
             config: config.clone(),
             file: None,
+            last: None,
             failing: None,
             tell,
             loop_waker,
@@ -221,6 +225,8 @@ impl Recorder {
 struct Writer {
     config: MrtConfig,
     file: Option<Current>,
+    /// The file that was written to last.
+    last: Option<PathBuf>,
     failing: Option<String>,
     tell: SyncSender<Result<(), String>>,
     loop_waker: Arc<Waker>,
@@ -280,8 +286,16 @@ impl Writer {
                 let start = Duration::from_secs(interval * seconds);
                 let name = self.config.file.at(start);
                 let again = begun.filter(|b| b.interval == interval);
-                let opened = open(&name, again.map(|b| b.path), self.config.max_size, size)
+                let wanted = Wanted {
+                    name: &name,
+                    full: again.map(|b| b.path),
+                    whole: self.last.as_deref(),
+                    limit: self.config.max_size,
+                    size,
+                };
+                let opened = open(&wanted)
                     .map_err(|(path, e)| format!("cannot open {}: {e}", path.display()))?;
+                self.last = Some(opened.path.clone());
                 none.insert(Current { interval, ..opened })
             }
         };
@@ -301,13 +315,24 @@ impl Writer {
     }
 }
 
-/// Opens the first of `name`, `name.1`, `name.2` and so on that has room, and that is not before the one that was full.
-fn open(
-    name: &Path,
+/// Where a chunk is to go.
+struct Wanted<'a> {
+    name: &'a Path,
+    /// The file that was full.
     full: Option<PathBuf>,
+    /// One that is known to end with a whole record.
+    whole: Option<&'a Path>,
     limit: Option<u64>,
+    /// The chunk's length.
     size: u64,
-) -> Result<Current, (PathBuf, io::Error)> {
+}
+
+/// Opens the first of `name`, `name.1`, `name.2` and so on that has room and ends with a whole record, and that is not before
+/// the one that was full.
+fn open(wanted: &Wanted<'_>) -> Result<Current, (PathBuf, io::Error)> {
+    let Wanted {
+        name, full, size, ..
+    } = wanted;
     if let Some(folder) = name.parent() {
         fs::create_dir_all(folder).map_err(|e| (folder.to_path_buf(), e))?;
     }
@@ -332,8 +357,11 @@ fn open(
         let opened = OpenOptions::new().append(true).create(true).open(&path);
         let file = opened.map_err(|e| (path.clone(), e))?;
         let length = file.metadata().map_err(|e| (path.clone(), e))?.len();
-        let has_room = limit.is_none_or(|limit| length == 0 || length + size <= limit);
-        if has_room {
+        let has_room = |limit| length == 0 || length + size <= limit;
+        let known = wanted.whole == Some(&path);
+        if wanted.limit.is_none_or(has_room)
+            && (known || ends_whole(&path, length).map_err(|e| (path.clone(), e))?)
+        {
             return Ok(Current {
                 file,
                 path,
@@ -342,6 +370,21 @@ fn open(
             });
         }
     }
+}
+
+/// Whether a file of this length is made of whole records: a header of 12 octets has the length of the rest last (RFC 6396 §2).
+fn ends_whole(path: &Path, length: u64) -> io::Result<bool> {
+    if length == 0 {
+        return Ok(true);
+    }
+    let file = File::open(path)?;
+    let mut at = 0;
+    while at + 12 <= length {
+        let mut rest = [0; 4];
+        file.read_exact_at(&mut rest, at + 8)?;
+        at += 12 + u64::from(u32::from_be_bytes(rest));
+    }
+    Ok(at == length)
 }
 
 #[cfg(test)]

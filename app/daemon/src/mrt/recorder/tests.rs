@@ -154,6 +154,24 @@ fn a_file_that_is_full_has_a_next_one() {
 }
 
 #[test]
+fn a_file_that_ends_in_the_midst_of_a_record_is_left_alone() {
+    let mut bed = Bed::new("up", None);
+    bed.record(1);
+    let path = bed.folder.path().join("up");
+    // Nobody but us would write there; but a run may have ended in the midst of it.
+    let config = bed.recorder.config().clone();
+    for torn in [RECORD - 1, 11] {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(torn).unwrap();
+        let waker = Arc::new(Waker::new().unwrap());
+        bed.recorder = Recorder::start(config.clone(), waker).unwrap();
+        bed.record(2);
+        assert_eq!(bed.files()[0], ("up".to_owned(), torn));
+    }
+    assert_eq!(bed.files()[1..], files(&[("up.1", 2 * RECORD)]));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_costs_records_and_mends() {
     let mut bed = Bed::new("sub/up", None);
     let folder = bed.folder.path().join("sub");
