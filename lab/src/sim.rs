@@ -14,4 +14,4 @@ mod world;
 
 pub use dice::Dice;
 pub use watch::Watch;
-pub use world::{HOST_ADDR, ROUTER_ADDR, World, WorldConfig, instance, prefix};
+pub use world::{HOST_ADDR, Other, ROUTER_ADDR, World, WorldConfig, instance, prefix};

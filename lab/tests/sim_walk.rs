@@ -85,6 +85,7 @@ fn walks_come_to_rest_as_the_model_says() {
             "step: restart unchanged",
             "step: messages lost",
             "step: source dies",
+            "prefixes at other routers",
         ] {
             assert!(
                 tally.get(what).is_some_and(|times| *times > 100),

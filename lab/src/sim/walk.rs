@@ -6,6 +6,7 @@
 
 mod content;
 mod meddle;
+mod others;
 mod rest;
 mod step;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tapway_model::{Domain, Instant, Prefix};
 
 use super::model::{Due, Model};
-use super::{Dice, World, WorldConfig};
+use super::{Dice, Other, World, WorldConfig};
 
 /// Steps that are shown when a walk fails.
 const SHOWN: usize = 30;
@@ -79,6 +80,8 @@ struct Walk {
     world: World,
     model: Model,
     router_announces_default: bool,
+    /// The routers beside the first one.
+    others: Vec<Other>,
     /// What is due now.
     due: Due,
     /// The session was up then.
@@ -138,12 +141,15 @@ impl Walk {
             seed: dice.roll(u64::MAX),
             networks: content::networks(&mut dice),
             router_announces_default: dice.once_in(2),
+            others: content::others(),
+            policies: content::policies(),
             ..WorldConfig::default()
         };
         // The world starts its daemon and lets some time pass.
         let start = Instant::from_nanos(1_000_000_000);
         let mut model = Model::new(start, &config.networks, &config.sources);
         let router_announces_default = config.router_announces_default;
+        let others = config.others.clone();
         let mut world = World::new(config);
         world.watch.unrouted = content::unrouted();
         model.pass_time(world.now);
@@ -154,6 +160,7 @@ impl Walk {
             world,
             model,
             router_announces_default,
+            others,
             router_forgot: false,
             tally: Tally::new(),
             faults: Vec::new(),

@@ -38,7 +38,7 @@ pub struct Watch {
     pub announced: u64,
     /// Prefixes withdrawn in UPDATEs.
     pub withdrawn: u64,
-    /// Which, since it was last emptied.
+    /// Which, from the first router, since it was last emptied.
     pub withdrawals: BTreeSet<Prefix>,
 }
 
@@ -110,8 +110,8 @@ impl Watch {
         }
     }
 
-    /// The node sends these bytes.
-    pub(super) fn sent(&mut self, kernel: &Kernel, conn: ConnId, mut bytes: &[u8]) {
+    /// The node sends these bytes, to the first router or another one.
+    pub(super) fn sent(&mut self, kernel: &Kernel, conn: ConnId, to_first: bool, mut bytes: &[u8]) {
         let session = DecodeContext {
             four_octet_asn: true,
             extended_message: true,
@@ -135,7 +135,9 @@ impl Watch {
             let told = self.told.entry(conn).or_default();
             for prefix in update.unreach().flat_map(|nlri| nlri.iter()) {
                 told.remove(&prefix.prefix);
-                self.withdrawals.insert(prefix.prefix);
+                if to_first {
+                    self.withdrawals.insert(prefix.prefix);
+                }
                 self.withdrawn += 1;
             }
             let mut reached = Vec::new();

@@ -1,14 +1,15 @@
 //! [`World`]: the pieces, wired together.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach, SpeakerConfig,
+    AddPaths, GracefulRestart, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Policy, Reach,
+    SpeakerConfig,
 };
-use tapway_bgp::{ConnId, Endpoint, Speaker, StartKind};
+use tapway_bgp::{ConnId, Speaker};
 use tapway_fib::sim::Kernel;
 use tapway_fib::{Address, Change, IfIndex, Object};
 use tapway_intent::{OrderRecord, Record as IntentRecord, SourceEvent};
@@ -22,6 +23,10 @@ use tapway_node::{Event, Listen, Node, NodeConfig, Record, Restored, Start};
 use super::Watch;
 
 mod engine;
+mod routers;
+
+pub use routers::Other;
+use routers::Router;
 
 /// The hypervisor's address on the link to the router.
 pub const HOST_ADDR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 11);
@@ -43,6 +48,10 @@ pub struct WorldConfig {
     pub networks: Vec<Network>,
     /// The router announces an IPv4 default route, which goes to the hypervisor's kernel.
     pub router_announces_default: bool,
+    /// Routers beside the first one.
+    pub others: Vec<Other>,
+    /// Policies of the hypervisor.
+    pub policies: Vec<Policy>,
 }
 
 impl Default for WorldConfig {
@@ -56,16 +65,21 @@ impl Default for WorldConfig {
             .into(),
             networks: Vec::new(),
             router_announces_default: false,
+            others: Vec::new(),
+            policies: Vec::new(),
         }
     }
 }
 
+/// A router by its place, and its end of a connection.
+type RouterConn = (usize, ConnId);
+
 #[derive(Clone, Debug)]
 enum Packet {
     ToHost(ConnId, Vec<u8>),
-    ToRouter(ConnId, Vec<u8>),
+    ToRouter(RouterConn, Vec<u8>),
     HostClosed(ConnId),
-    RouterClosed(ConnId),
+    RouterClosed(RouterConn),
 }
 
 /// What a disk holds that keeps every record in order.
@@ -76,7 +90,7 @@ struct Kept {
     sysctls: BTreeMap<String, String>,
 }
 
-/// A hypervisor, its kernel and disk, and its router.
+/// A hypervisor, its kernel and disk, and its routers.
 pub struct World {
     config: WorldConfig,
     /// The virtual time.
@@ -84,10 +98,11 @@ pub struct World {
     /// The hypervisor's kernel: other programs are played by its methods; call [`World::settle`] after.
     pub kernel: Kernel,
     node: Option<Node>,
-    router: Speaker,
+    /// The first one comes first.
+    routers: Vec<Router>,
     packets: BTreeMap<(Instant, u64), Packet>,
     serial: u64,
-    pairs: BTreeMap<ConnId, ConnId>,
+    pairs: BTreeMap<ConnId, RouterConn>,
     eth0: IfIndex,
     kept: Kept,
     unkept: VecDeque<Record>,
@@ -128,7 +143,7 @@ impl World {
             kernel.set_sysctl(path, "0");
         }
         let mut world = World {
-            router: router(&config),
+            routers: routers::all(&config),
             watch: Watch::new(&config.networks),
             config,
             now: Instant::from_nanos(1_000_000_000),
@@ -280,45 +295,15 @@ impl World {
         self.kernel.link(self.eth0).is_some_and(|l| l.carrier)
     }
 
-    /// The router resets its session with a NOTIFICATION.
-    pub fn reset_session(&mut self) {
-        self.router.reset_hard(self.now, &peer("hv"), None);
-        self.settle();
-    }
-
-    /// What the router has from the hypervisor and does not only keep for the restart.
-    pub fn fresh(&self) -> BTreeSet<Prefix> {
-        self.router
-            .received(&peer("hv"))
-            .filter(|r| !r.stale)
-            .map(|r| r.prefix)
-            .collect()
-    }
-
-    /// What the router has from the hypervisor, stale or not.
-    pub fn received(&self) -> BTreeSet<Prefix> {
-        self.router
-            .received(&peer("hv"))
-            .map(|r| r.prefix)
-            .collect()
-    }
-
-    /// Whether the session is up.
-    pub fn is_established(&self) -> bool {
-        self.router
-            .peers()
-            .any(|p| p.state == tapway_bgp::State::Established)
-    }
-
     /// The router announces these too, or withdraws them.
     pub fn router_has(&mut self, prefixes: impl IntoIterator<Item = Prefix>, announced: bool) {
         for prefix in prefixes {
             let mut announcement = default_route();
             announcement.id.prefix = prefix;
             if announced {
-                self.router.announce(self.now, announcement);
+                self.routers[0].speaker.announce(self.now, announcement);
             } else {
-                self.router.withdraw(self.now, &announcement.id);
+                self.routers[0].speaker.withdraw(self.now, &announcement.id);
             }
         }
         self.settle();
@@ -335,9 +320,9 @@ impl World {
         self.settle();
     }
 
-    /// The router.
+    /// The first router.
     pub fn router(&self) -> &Speaker {
-        &self.router
+        &self.routers[0].speaker
     }
 
     /// Our routes in the kernel, by prefix.
@@ -355,12 +340,8 @@ impl World {
             protocol: 112,
             listen: Listen::Never,
             networks: self.config.networks.clone(),
-            peers: [(
-                peer("tor"),
-                peer_config("tor", IpAddr::V4(ROUTER_ADDR), 65000, false),
-            )]
-            .into(),
-            policies: Vec::new(),
+            peers: routers::peers(&self.config),
+            policies: self.config.policies.clone(),
             sources: self.config.sources.clone(),
             withdraw_without_carrier: true,
             seeds: self.config.seed.into(),
@@ -389,38 +370,6 @@ impl Kept {
             }
         }
     }
-}
-
-fn router(world: &WorldConfig) -> Speaker {
-    let now = Instant::from_nanos(1_000_000_000);
-    let mut router = Speaker::new(
-        speaker_config(65000, ROUTER_ADDR),
-        world.seed ^ 0x5eed,
-        StartKind::Cold,
-    );
-    let mut config = peer_config("hv", IpAddr::V4(HOST_ADDR), 64612, true);
-    config.import = policy("all");
-    config.export = policy(if world.router_announces_default {
-        "claims"
-    } else {
-        "none"
-    });
-    router.set_peer(now, config);
-    if world.router_announces_default {
-        router.announce(now, default_route());
-        router.set_restart_done(now);
-    }
-    let remote = SocketAddr::from((HOST_ADDR, 179));
-    router.set_peer_endpoint(
-        now,
-        &peer("hv"),
-        Some(Endpoint {
-            remote,
-            local: None,
-            ifindex: 1,
-        }),
-    );
-    router
 }
 
 fn default_route() -> tapway_bgp::Announcement {

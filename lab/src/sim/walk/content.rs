@@ -1,15 +1,24 @@
 //! What a walk is about: a few networks, interfaces, prefixes and instances, so that they meet often.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use tapway_bgp::config::{Match, Policy, Rule, Set, Verdict};
 use tapway_model::spec::{ClaimSpec, GuestBgpSpec, InstanceSpec, NicSpec};
-use tapway_model::{Domain, Instance, Network, NetworkName, Prefix};
+use tapway_model::{Domain, Instance, Network, NetworkName, PolicyName, Prefix};
 
-use crate::sim::{Dice, prefix};
+use crate::sim::{Dice, Other, prefix};
 
 /// The router's name on the hypervisor.
 pub(super) const ROUTER: &str = "tor";
+/// A second router: the hypervisor calls it, and sends it what a policy says.
+pub(super) const ANOTHER: &str = "another";
+/// A third one: it calls the hypervisor, which knows it by its range.
+const RACK: &str = "rack";
+/// What the second router may be sent by: everything it may see, or all but one network and marked.
+pub(super) const EXPORTS: [&str; 2] = ["claims", "but-blue"];
+/// The mark.
+pub(super) const MED: u32 = 7;
 /// Interfaces of guests.
 pub(super) const INTERFACES: [&str; 7] = ["tap0", "tap1", "tap2", "tap3", "tap4", "tap5", "br0"];
 
@@ -68,11 +77,13 @@ pub(super) fn networks(dice: &mut Dice) -> Vec<Network> {
     let gateway = |text: &str| text.parse::<IpAddr>().expect("an address");
     let mut fenced = named("fenced");
     fenced.allow = ["203.0.113.0/29", "2001:db8::/47"].map(prefix).to_vec();
+    let peers = [ROUTER, RACK].map(|name| name.parse().expect("a plain name"));
+    fenced.peers = Some(peers.to_vec());
     let mut blue = named("blue");
     blue.domain = Domain(90);
     blue.gateway = vec![gateway("10.0.0.1"), gateway("fe80::1")];
     let mut hidden = named("hidden");
-    hidden.peers = Some(vec!["another".parse().expect("a plain name")]);
+    hidden.peers = Some(vec![ANOTHER.parse().expect("a plain name")]);
     if dice.once_in(2) {
         hidden.domain = Domain(91);
     }
@@ -80,6 +91,59 @@ pub(super) fn networks(dice: &mut Dice) -> Vec<Network> {
     bridged.bridge = Some("br0".parse().expect("a plain name"));
     bridged.gateway = vec![gateway("203.0.113.14"), gateway("2001:db8:1::fe")];
     vec![fenced, blue, hidden, bridged]
+}
+
+/// The routers beside the first one.
+pub(super) fn others() -> Vec<Other> {
+    let other = |name: &str, last, asn, range: Option<&str>| Other {
+        name: name.parse().expect("a plain name"),
+        addr: Ipv4Addr::new(198, 51, 100, last),
+        asn,
+        export: export(EXPORTS[0]),
+        range: range.map(prefix),
+    };
+    vec![
+        other(ANOTHER, 2, 65_002, None),
+        other(RACK, 130, 65_003, Some("198.51.100.128/25")),
+    ]
+}
+
+/// The name of a policy.
+pub(super) fn export(name: &str) -> PolicyName {
+    PolicyName::new(name).expect("a plain name")
+}
+
+/// The policies of the hypervisor.
+pub(super) fn policies() -> Vec<Policy> {
+    let blue = Match {
+        networks: vec![NetworkName::new("blue").expect("a plain name")],
+        ..Match::default()
+    };
+    let mark = Set {
+        med: Some(MED),
+        ..Set::default()
+    };
+    let rule = |matches, set, action| Rule {
+        matches,
+        set,
+        call: None,
+        action,
+    };
+    vec![Policy {
+        name: export(EXPORTS[1]),
+        rules: vec![
+            rule(blue, Set::default(), Verdict::Reject),
+            rule(Match::default(), mark, Verdict::Accept),
+        ],
+    }]
+}
+
+/// Whether such a policy passes what is announced in a network, and with which MED.
+pub(super) fn passes(policy: &PolicyName, network: &NetworkName) -> Option<Option<u32>> {
+    match policy.as_str() {
+        "claims" => Some(None),
+        _ => (network.as_str() != "blue").then_some(Some(MED)),
+    }
 }
 
 /// The name of an instance.

@@ -32,7 +32,9 @@ impl Walk {
         }
         self.pass(REST);
         for _ in 0..3 {
-            if !self.world.has_uplink() || !self.world.is_established() {
+            let routers = 0..=self.others.len();
+            let up = |router| self.world.is_established_with(router);
+            if !self.world.has_uplink() || !routers.into_iter().all(up) {
                 self.pass(LONG_REST);
             }
         }
@@ -57,6 +59,7 @@ impl Walk {
         self.compare_kernel(&due);
         self.compare_states();
         self.compare_router(&due);
+        self.compare_others();
         self.compare_explanations(&due);
         if !self.faults.is_empty() {
             let scene = self.scene();
@@ -225,9 +228,12 @@ impl Walk {
             }
             let has_it = (explanation.steps.iter())
                 .any(|step| step.stage == Stage::Peer && step.verdict == Verdict::Ok);
-            if has_it && !(up && due.seen_prefixes().contains(&prefix)) {
+            if has_it
+                && !(up && due.seen_prefixes().contains(&prefix))
+                && !self.is_due_at_another(&prefix)
+            {
                 self.fault(format!(
-                    "{prefix} is not at the router, explained: {explanation:#?}"
+                    "{prefix} is at no router, explained: {explanation:#?}"
                 ));
             }
         }

@@ -68,7 +68,8 @@ impl Walk {
                 self.world.kill();
                 ("the daemon is killed".to_owned(), Keeps::AtTheEnd)
             }
-            80..83 => (self.disk(), Keeps::AtTheEnd),
+            80..82 => (self.disk(), Keeps::AtTheEnd),
+            82 => (self.change_others(), Keeps::Throughout),
             83..95 => (self.wait(), Keeps::AtTheEnd),
             95..100 => (self.rest(), Keeps::AtTheEnd),
             _ => ("nothing".to_owned(), Keeps::Throughout),

@@ -1,6 +1,6 @@
 //! Time, and what happens with it: packets, the kernel, the disk, and what the node and the router ask for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tapway_bgp::{Action as BgpAction, ConnId, ConnInfo, LocalAddresses};
@@ -8,7 +8,7 @@ use tapway_fib::{Change, KernelEvent, Object, Outcome, Sysctl};
 use tapway_model::Instant;
 use tapway_node::{Action, Node, Report};
 
-use super::{DELAY, HOST_ADDR, Packet, ROUTER_ADDR, World};
+use super::{DELAY, HOST_ADDR, Packet, Router, RouterConn, World};
 
 impl World {
     /// Lets `time` pass.
@@ -29,7 +29,9 @@ impl World {
     pub fn settle(&mut self) {
         loop {
             let mut moved = self.drain_host();
-            moved |= self.drain_router();
+            for at in 0..self.routers.len() {
+                moved |= self.drain_router(at);
+            }
             if !self.disk_stuck {
                 while let Some(record) = self.unkept.pop_front() {
                     self.kept.take(record);
@@ -43,14 +45,11 @@ impl World {
 
     fn next_moment(&self) -> Option<Instant> {
         let packet = self.packets.keys().next().map(|(at, _)| *at);
-        [
-            packet,
-            self.node.as_ref().and_then(Node::poll_timeout),
-            self.router.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [packet, self.node.as_ref().and_then(Node::poll_timeout)]
+            .into_iter()
+            .chain(self.routers.iter().map(|r| r.speaker.poll_timeout()))
+            .flatten()
+            .min()
     }
 
     fn fire(&mut self) {
@@ -69,16 +68,22 @@ impl World {
         {
             node.handle_timeout(now);
         }
-        if self.router.poll_timeout().is_some_and(|at| at <= now) {
-            self.router.handle_timeout(now);
+        for router in &mut self.routers {
+            if router.speaker.poll_timeout().is_some_and(|at| at <= now) {
+                router.speaker.handle_timeout(now);
+            }
         }
     }
 
     fn deliver(&mut self, packet: Packet) {
         let now = self.now;
         match packet {
-            Packet::ToRouter(conn, bytes) => self.router.handle_data(now, conn, &bytes),
-            Packet::RouterClosed(conn) => self.router.handle_closed(now, conn, "closed"),
+            Packet::ToRouter((at, conn), bytes) => {
+                self.routers[at].speaker.handle_data(now, conn, &bytes);
+            }
+            Packet::RouterClosed((at, conn)) => {
+                self.routers[at].speaker.handle_closed(now, conn, "closed");
+            }
             Packet::ToHost(conn, bytes) => {
                 if let Some(node) = &mut self.node {
                     node.handle_data(now, conn, &bytes);
@@ -101,8 +106,10 @@ impl World {
         loop {
             while let Some(transmit) = node.poll_transmit(self.now) {
                 moved = true;
+                let router = self.pairs.get(&transmit.conn);
+                let to_first = router.is_some_and(|(at, _)| *at == 0);
                 self.watch
-                    .sent(&self.kernel, transmit.conn, &transmit.bytes);
+                    .sent(&self.kernel, transmit.conn, to_first, &transmit.bytes);
                 if let Some(router) = self.pairs.get(&transmit.conn) {
                     self.send(Packet::ToRouter(*router, transmit.bytes));
                 }
@@ -141,7 +148,9 @@ impl World {
             }
             Action::Transmit => {}
             Action::Scan => self.scan(node),
-            Action::Bgp(BgpAction::Connect { conn, .. }) => self.connect(node, conn),
+            Action::Bgp(BgpAction::Connect { conn, remote, .. }) => {
+                self.connect(node, conn, remote);
+            }
             Action::Bgp(BgpAction::Close { conn, farewell }) => {
                 self.watch.closed(Some(conn));
                 if let Some(router) = self.pairs.remove(&conn) {
@@ -173,74 +182,112 @@ impl World {
         outcome
     }
 
-    fn connect(&mut self, node: &mut Node, conn: ConnId) {
-        let up = self
-            .kernel
-            .link(self.eth0)
-            .is_some_and(|l| l.up && l.carrier);
-        if !up {
+    fn is_reachable(&self) -> bool {
+        let uplink = self.kernel.link(self.eth0);
+        uplink.is_some_and(|l| l.up && l.carrier)
+    }
+
+    /// The hypervisor calls a router.
+    fn connect(&mut self, node: &mut Node, conn: ConnId, remote: SocketAddr) {
+        let called = |router: &Router| IpAddr::V4(router.addr) == remote.ip();
+        let at = self.routers.iter().position(called);
+        let Some(at) = at.filter(|_| self.is_reachable()) else {
             return node.handle_connect_failed(self.now, conn, "no route to host");
-        }
+        };
         self.serial += 1;
-        let router = ConnId::Incoming(self.serial);
-        self.pairs.insert(conn, router);
-        let host_end = SocketAddr::from((HOST_ADDR, 40_000));
-        let router_end = SocketAddr::from((ROUTER_ADDR, 179));
-        node.handle_connected(
-            self.now,
-            conn,
-            ConnInfo {
-                local: host_end,
-                remote: router_end,
-                ifindex: self.eth0,
-            },
-        );
-        self.router.handle_accepted(
-            self.now,
-            router,
-            ConnInfo {
-                local: router_end,
-                remote: host_end,
-                ifindex: 1,
-            },
-        );
+        let theirs = ConnId::Incoming(self.serial);
+        self.pairs.insert(conn, (at, theirs));
+        let ours = ConnInfo {
+            local: SocketAddr::from((HOST_ADDR, 40_000)),
+            remote,
+            ifindex: self.eth0,
+        };
+        node.handle_connected(self.now, conn, ours);
+        let seen = self.ends_at_router(ours);
+        let router = &mut self.routers[at].speaker;
+        router.handle_accepted(self.now, theirs, seen);
+        self.tell_address(at, theirs);
+    }
+
+    /// A router calls the hypervisor.
+    fn call(&mut self, at: usize, theirs: ConnId) {
+        let now = self.now;
+        let ours = ConnInfo {
+            local: SocketAddr::from((HOST_ADDR, 179)),
+            remote: SocketAddr::from((self.routers[at].addr, 40_000)),
+            ifindex: self.eth0,
+        };
+        let reachable = self.is_reachable();
+        let node = self.node.as_mut().filter(|_| reachable);
+        let admitted = node.and_then(|node| {
+            node.admit(now, ours.remote, ours.ifindex).ok()?;
+            Some(node)
+        });
+        let Some(node) = admitted else {
+            let router = &mut self.routers[at].speaker;
+            return router.handle_connect_failed(now, theirs, "connection refused");
+        };
+        self.serial += 1;
+        let conn = ConnId::Incoming(self.serial);
+        self.pairs.insert(conn, (at, theirs));
+        node.handle_accepted(now, conn, ours);
+        let seen = self.ends_at_router(ours);
+        let router = &mut self.routers[at].speaker;
+        router.handle_connected(now, theirs, seen);
+        self.tell_address(at, theirs);
+    }
+
+    /// The ends of a connection as the router sees them.
+    fn ends_at_router(&self, host: ConnInfo) -> ConnInfo {
+        ConnInfo {
+            local: host.remote,
+            remote: host.local,
+            ifindex: 1,
+        }
+    }
+
+    fn tell_address(&mut self, at: usize, conn: ConnId) {
+        let router = &mut self.routers[at];
         let addresses = LocalAddresses {
-            v4: Some(ROUTER_ADDR),
+            v4: Some(router.addr),
             v6_global: None,
             v6_link_local: None,
         };
-        self.router.set_local_addresses(self.now, router, addresses);
+        let speaker = &mut router.speaker;
+        speaker.set_local_addresses(self.now, conn, addresses);
     }
 
-    fn drain_router(&mut self) -> bool {
+    fn drain_router(&mut self, at: usize) -> bool {
         let mut moved = false;
         loop {
-            while let Some(transmit) = self.router.poll_transmit(self.now) {
+            while let Some(transmit) = self.routers[at].speaker.poll_transmit(self.now) {
                 moved = true;
-                if let Some(host) = self.host_of(transmit.conn) {
+                if let Some(host) = self.host_of((at, transmit.conn)) {
                     self.send(Packet::ToHost(host, transmit.bytes));
                 }
             }
-            let Some(action) = self.router.poll_action() else {
+            let Some(action) = self.routers[at].speaker.poll_action() else {
                 break;
             };
             moved = true;
-            if let BgpAction::Close { conn, farewell } = action
-                && let Some(host) = self.host_of(conn)
-            {
-                self.pairs.remove(&host);
-                self.send(Packet::ToHost(host, farewell));
-                self.send(Packet::HostClosed(host));
+            match action {
+                BgpAction::Connect { conn, .. } => self.call(at, conn),
+                BgpAction::Close { conn, farewell } => {
+                    if let Some(host) = self.host_of((at, conn)) {
+                        self.pairs.remove(&host);
+                        self.send(Packet::ToHost(host, farewell));
+                        self.send(Packet::HostClosed(host));
+                    }
+                }
+                _ => {}
             }
         }
         moved
     }
 
-    fn host_of(&self, router: ConnId) -> Option<ConnId> {
-        self.pairs
-            .iter()
-            .find(|(_, r)| **r == router)
-            .map(|(h, _)| *h)
+    fn host_of(&self, router: RouterConn) -> Option<ConnId> {
+        let mut pairs = self.pairs.iter();
+        pairs.find(|(_, r)| **r == router).map(|(h, _)| *h)
     }
 
     pub(super) fn send(&mut self, packet: Packet) {
