@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use tapway_lab::{Netns, Proc, wait_for};
-use tempfile::TempDir;
+use tapway_lab::Recorder;
 
 use super::fabric::{Fabric, OLD, SOON, Transport, WEB, all, old, wait_kernel, wait_routes};
 
@@ -26,7 +25,7 @@ fn no_route_and_no_packet_is_lost(program: &'static str, transport: Transport) {
     fabric.wait_reachable();
     let pings = fabric.pings();
     pings.wait_answered(10);
-    let changes = Changes::follow(&fabric.host);
+    let changes = Recorder::start(&fabric.host, &["route", "address"]);
 
     tapwayd.kill();
     tapwayd.delete("old");
@@ -50,46 +49,11 @@ fn no_route_and_no_packet_is_lost(program: &'static str, transport: Transport) {
     wait_kernel(&fabric.host, "default proto 112", 2);
     pings.wait_answered(30);
     pings.assert_none_lost();
-    let moved = changes.lines();
+    let moved = changes.end(&fabric.host);
     let moved: Vec<&String> = moved
         .iter()
         .filter(|line| WATCHED.iter().any(|w| line.contains(w)))
         .filter(|line| !line.contains("tap1"))
         .collect();
     assert!(moved.is_empty(), "the restart changed: {moved:#?}");
-}
-
-/// What the kernel tells of routes and addresses.
-struct Changes {
-    monitor: Proc,
-    _folder: TempDir,
-}
-
-impl Changes {
-    fn follow(ns: &Netns) -> Changes {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let mut command = ns.command("ip");
-        command.args(["-oneline", "monitor", "route", "address"]);
-        let monitor = Proc::spawn("ip monitor", &mut command, &folder.path().join("log"));
-        // It follows once it tells of a change.
-        let mut n = 0;
-        wait_for(SOON, "ip monitor follows", || {
-            n += 1;
-            ns.ip(&format!("address add 127.1.0.{n}/32 dev lo"));
-            let said = monitor.log();
-            if said.contains("127.1.0.") {
-                Ok(())
-            } else {
-                Err(said)
-            }
-        });
-        Changes {
-            monitor,
-            _folder: folder,
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.monitor.log().lines().map(str::to_string).collect()
-    }
 }

@@ -4,72 +4,14 @@ use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use serde_json::json;
-use tapway_lab::{Netns, Proc, Tapwayd, wait_for};
+use tapway_lab::{Netns, Recorder, Tapwayd, wait_for};
 
 use crate::bed::{Bed, SOON};
 
-/// `ip monitor`, from its start to [`Recorder::end`].
-struct Recorder {
-    process: Proc,
-    marks: u8,
-    _folder: tempfile::TempDir,
-}
-
-impl Recorder {
-    fn start(ns: &Netns) -> Recorder {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let mut command = ns.command("ip");
-        command.args([
-            "-details",
-            "-timestamp",
-            "monitor",
-            "link",
-            "address",
-            "route",
-            "rule",
-            "neigh",
-            "netconf",
-            "nexthop",
-        ]);
-        let process = Proc::spawn("ip monitor", &mut command, &folder.path().join("log"));
-        let mut recorder = Recorder {
-            process,
-            marks: 0,
-            _folder: folder,
-        };
-        recorder.mark(ns);
-        recorder
-    }
-
-    /// Changes something of nobody's and waits until it is recorded: all before it is, too.
-    fn mark(&mut self, ns: &Netns) {
-        self.marks += 1;
-        let mark = format!("240.99.0.{}", self.marks);
-        wait_for(SOON, "the recorder hears", || {
-            // Again and again: at first it may not listen yet.
-            ns.try_exec(&format!("ip route add blackhole {mark}"));
-            ns.try_exec(&format!("ip route del blackhole {mark}"));
-            if self.process.log().contains(&mark) {
-                Ok(())
-            } else {
-                Err("nothing")
-            }
-        });
-    }
-
-    /// All that was recorded but the marks.
-    fn end(mut self, ns: &Netns) -> Vec<String> {
-        self.mark(ns);
-        let log = self.process.log();
-        let mut lines = Vec::new();
-        for line in log.lines().map(str::trim) {
-            if !line.is_empty() && !line.starts_with("Timestamp") && !line.contains("240.99.0.") {
-                lines.push(line.to_string());
-            }
-        }
-        lines
-    }
-}
+/// What nobody may touch.
+const RECORDED: [&str; 7] = [
+    "link", "address", "route", "rule", "neigh", "netconf", "nexthop",
+];
 
 fn everything(bed: &Bed) -> String {
     [
@@ -125,7 +67,7 @@ fn restart_is_silent(how: impl FnOnce(&mut Bed)) {
         .map(|p| bed.host.read_sysctl(p))
     };
     assert_eq!(sysctls(), ["1", "1"]);
-    let recorder = Recorder::start(&bed.host);
+    let recorder = Recorder::start(&bed.host, &RECORDED);
     how(&mut bed);
     bed.tapwayd.wait_established(SOON);
     bed.announces(&ANNOUNCED);
@@ -177,7 +119,7 @@ fn a_stop_leaves_the_kernel_alone() {
 #[test]
 fn the_recorder_sees_what_is_touched() {
     let bed = busy();
-    let recorder = Recorder::start(&bed.host);
+    let recorder = Recorder::start(&bed.host, &RECORDED);
     bed.tapwayd.delete("tap1");
     bed.announces(&ANNOUNCED[..3]);
     bed.wired_in("90", &[]);
