@@ -40,8 +40,9 @@ impl Node {
         if !self.settled && self.intent.settled(now) {
             self.settled = true;
             let peers = self.config.peers.values();
-            let ranges =
-                peers.filter(|p| matches!(p.address, PeerAddress::Range(_)) && !p.disabled);
+            let ranges = peers.filter(|p| {
+                matches!(p.address, PeerAddress::Range(_)) && !self.is_range_disabled(&p.name)
+            });
             self.speaker.set_ranges(ranges.cloned().collect());
             self.speaker.set_restart_done(now);
             let text = "the grace of every source is over; End-of-RIB may be sent";
