@@ -1,6 +1,7 @@
 //! Whoever listens to the speaker: collectors, and files. What they are told comes last in a turn, and nothing waits for them.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapway_api::mrt::MrtDump;
@@ -23,6 +24,8 @@ const LAST_RECORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Monitors {
     pub(crate) collectors: Collectors,
     pub(crate) recorder: Option<Recorder>,
+    /// Of the recorder before: it may still write.
+    retired: Option<JoinHandle<()>>,
     dumping: Option<Dumping>,
     loop_waker: Arc<Waker>,
 }
@@ -42,6 +45,7 @@ impl Monitors {
         Monitors {
             collectors,
             recorder: None,
+            retired: None,
             dumping: None,
             loop_waker,
         }
@@ -104,12 +108,19 @@ impl Daemon {
     pub(crate) fn set_monitors(&mut self, configs: Vec<CollectorConfig>, mrt: Option<MrtConfig>) {
         let speaker = self.node.speaker_mut();
         self.monitors.collectors.set(time(), configs, speaker);
-        let recorder = &mut self.monitors.recorder;
+        let Monitors {
+            recorder,
+            retired,
+            loop_waker,
+            ..
+        } = &mut self.monitors;
         if recorder.as_ref().map(Recorder::config) != mrt.as_ref() {
             // What the old one was given is still written.
-            *recorder = None;
+            if let Some(old) = recorder.take() {
+                *retired = Some(old.retire());
+            }
             if let Some(config) = mrt {
-                match Recorder::start(config, self.monitors.loop_waker.clone()) {
+                match Recorder::start(config, retired.take(), loop_waker.clone()) {
                     Ok(started) => *recorder = Some(started),
                     Err(error) => {
                         tracing::error!(%error, "no thread to record messages; read the configuration again to try again");

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tapway_bgp::{Report, Wants};
@@ -36,6 +37,7 @@ const WAITING: usize = 16 << 20;
 pub struct Recorder {
     config: MrtConfig,
     to: Sender<Chunk>,
+    thread: JoinHandle<()>,
     said: Receiver<Result<(), String>>,
     shared: Arc<Shared>,
     /// Not handed over yet.
@@ -62,11 +64,15 @@ struct Chunk {
 }
 
 impl Recorder {
-    /// Begins to record.
+    /// Begins to record; nothing is written before the thread of one that recorded `before` has ended.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(config: MrtConfig, loop_waker: Arc<Waker>) -> io::Result<Recorder> {
+    pub fn start(
+        config: MrtConfig,
+        before: Option<JoinHandle<()>>,
+        loop_waker: Arc<Waker>,
+    ) -> io::Result<Recorder> {
         let (to, from_loop) = channel();
         // Changes from bad to good and back: the newest ones matter, and those that do not fit are told with the next chunk.
         let (tell, said) = sync_channel(8);
@@ -80,12 +86,19 @@ impl Recorder {
             loop_waker,
             shared: shared.clone(),
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("mrt".to_owned())
-            .spawn(move || writer.run(&from_loop))?;
+            .spawn(move || {
+                // Two that write to one file would tear each other's records. Its panic was told.
+                if let Some(before) = before {
+                    let _ = before.join();
+                }
+                writer.run(&from_loop);
+            })?;
         Ok(Recorder {
             config,
             to,
+            thread,
             said,
             shared,
             out: Vec::new(),
@@ -190,6 +203,11 @@ impl Recorder {
             records,
         });
         events
+    }
+
+    /// Records no more. The thread that still writes what it was given, and then ends.
+    pub fn retire(self) -> JoinHandle<()> {
+        self.thread
     }
 
     /// Lets the thread write what it was given, and waits for that until then.

@@ -1,5 +1,6 @@
 //! Files of records: names, rotation, sizes, and disks that take nothing.
 
+use rustix::fs::FileType;
 use tapway_bgp::{ConnInfo, State};
 use tapway_model::{Instant, PeerName};
 
@@ -51,7 +52,7 @@ impl Bed {
         let waker = Arc::new(Waker::new().unwrap());
         Bed {
             folder,
-            recorder: Recorder::start(config, waker).unwrap(),
+            recorder: Recorder::start(config, None, waker).unwrap(),
             kinds: Vec::new(),
         }
     }
@@ -140,7 +141,7 @@ fn a_file_that_is_full_has_a_next_one() {
     // Another start goes on where there is room.
     let config = bed.recorder.config().clone();
     let waker = Arc::new(Waker::new().unwrap());
-    bed.recorder = Recorder::start(config, waker).unwrap();
+    bed.recorder = Recorder::start(config, None, waker).unwrap();
     bed.record(6);
     bed.record(7);
     let all = [
@@ -164,7 +165,7 @@ fn a_file_that_ends_in_the_midst_of_a_record_is_left_alone() {
         let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(torn).unwrap();
         let waker = Arc::new(Waker::new().unwrap());
-        bed.recorder = Recorder::start(config.clone(), waker).unwrap();
+        bed.recorder = Recorder::start(config.clone(), None, waker).unwrap();
         bed.record(2);
         assert_eq!(bed.files()[0], ("up".to_owned(), torn));
     }
@@ -210,6 +211,33 @@ fn the_last_records_are_written_before_the_daemon_ends() {
 }
 
 #[test]
+fn a_recorder_waits_for_the_one_before_it() {
+    let mut old = Bed::new("pipe", None);
+    let pipe = old.folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
+    // Its thread cannot open this before somebody reads.
+    old.recorder.report(at(1), 65000, &change());
+    old.recorder.flush(at(1));
+    let mut new = Bed::new("up", None);
+    let (config, waker) = (
+        new.recorder.config().clone(),
+        Arc::new(Waker::new().unwrap()),
+    );
+    new.recorder = Recorder::start(config, Some(old.recorder.retire()), waker).unwrap();
+    new.recorder.report(at(1), 65000, &change());
+    new.recorder.flush(at(1));
+    // Another one writes in the meantime, from its start on.
+    let mut other = Bed::new("up", None);
+    (0..100).for_each(|_| other.record(1));
+    assert_eq!((new.recorder.written(), new.recorder.lost()), (0, 0));
+    let read = fs::read(&pipe).unwrap();
+    assert_eq!(read.len() as u64, RECORD);
+    new.record(2);
+    assert_eq!(new.files(), files(&[("up", 2 * RECORD)]));
+}
+
+#[test]
 fn a_full_disk_is_told_and_waits_for_nobody() {
     let mut bed = Bed::new("up", None);
     // Every write to it fails as on a full disk.
@@ -237,7 +265,7 @@ fn what_may_wait_is_bounded() {
         max_size: None,
         sent: false,
     };
-    let mut recorder = Recorder::start(config, Arc::new(Waker::new().unwrap())).unwrap();
+    let mut recorder = Recorder::start(config, None, Arc::new(Waker::new().unwrap())).unwrap();
     let mut kinds = Vec::new();
     for _ in 0..2 * WAITING as u64 / (RECORD * 1000) {
         for _ in 0..1000 {
