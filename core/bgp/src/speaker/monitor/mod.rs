@@ -26,6 +26,7 @@ use super::action::ConnInfo;
 use super::event::DownReason;
 use super::peer::Peer;
 use super::shared::Shared;
+use crate::config::PeerAsn;
 use crate::session::fsm::State;
 
 pub use best::{Best, BestReader};
@@ -353,9 +354,14 @@ impl Peer {
         }
         let last = self.watched.session.as_ref();
         let ends = self.main.conn.as_ref().and_then(|c| c.info);
+        let configured = match self.config.asn {
+            PeerAsn::Number(asn) => Some(asn),
+            PeerAsn::Internal => Some(shared.config.asn),
+            PeerAsn::External => None,
+        };
         shared.monitor.push(Report::State {
             peer: self.config.name.clone(),
-            asn: last.map(|s| s.asn),
+            asn: last.map(|s| s.asn).or(configured),
             ends: ends.or(last.map(|s| s.ends)),
             from,
             to,

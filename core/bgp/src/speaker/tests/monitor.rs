@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use tapway_bgp_wire::{EncodeContext, UpdateBuilder, encode_keepalive};
 use tapway_model::Prefix;
 
+use super::net::asn;
 use super::raw::{Raw, from_peer, hop};
 use crate::*;
 
@@ -18,7 +19,14 @@ fn a_session_is_up_before_what_comes_in_the_same_breath() {
         ..Wants::default()
     });
     raw.open(|_| {});
-    while raw.speaker.poll_report().is_some() {}
+    // Known from its configuration, before it was ever up.
+    match raw.speaker.poll_report() {
+        Some(Report::State { asn: of, to, .. }) => {
+            assert_eq!((of, to), (Some(asn(1)), State::OpenConfirm));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(raw.speaker.poll_report(), None);
     let mut bytes = Vec::new();
     encode_keepalive(&mut bytes);
     let prefix: Prefix = "203.0.113.1/32".parse().unwrap();
