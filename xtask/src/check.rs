@@ -14,6 +14,7 @@ pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::load()?;
     let results = [
         step("format", || run(&mut cargo("fmt --all --check"))),
+        step("merges", || merges(&workspace)),
         step("architecture", || architecture(&workspace)),
         step("core without std", || bare(&workspace)),
         step("clippy", || {
@@ -37,6 +38,32 @@ pub(crate) fn check() -> Result<()> {
     }
     eprintln!("all checks passed");
     Ok(())
+}
+
+/// No file has what a merge leaves where it could not decide.
+fn merges(workspace: &Workspace) -> Result<()> {
+    let mut list = command("git ls-files");
+    let files = output(list.current_dir(&workspace.root))
+        .context("the list of files comes from git; is this a clone?")?;
+    let mut faults = Vec::new();
+    for file in files.lines() {
+        let Ok(text) = std::fs::read_to_string(workspace.root.join(file)) else {
+            // Not text, or removed and not committed yet.
+            continue;
+        };
+        faults.extend(markers(&text).map(|line| format!("{file}:{line}: the mark of a merge")));
+    }
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Lines, from 1, that a merge has left as marks.
+fn markers(text: &str) -> impl Iterator<Item = usize> {
+    let marks = ["<", ">"].map(|sign| sign.repeat(7) + " ");
+    let lines = (1..).zip(text.lines());
+    lines.filter_map(move |(n, line)| marks.iter().any(|m| line.starts_with(m)).then_some(n))
 }
 
 fn architecture(workspace: &Workspace) -> Result<()> {
@@ -86,4 +113,19 @@ fn fuzz(workspace: &Workspace) -> Result<()> {
     }
     run(cargo("fmt --check --manifest-path").arg(&manifest))?;
     run(cargo("check --quiet --all-targets --manifest-path").arg(&manifest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_merges_are_found() {
+        let side = "<".repeat(7);
+        let text = format!(
+            "a\n{side} HEAD\nb\n=======\nc\n{} 1234567 (Text)\n {side} no\n",
+            ">".repeat(7)
+        );
+        assert_eq!(markers(&text).collect::<Vec<_>>(), [2, 6]);
+    }
 }
