@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use serde_json::{Value, json};
-use tapway_api::peer::Origin;
+use tapway_api::peer::{Origin, PeerDetail};
 use tapway_lab::{Tapwayd, wait_for};
 
 use super::fabric::{Fabric, SOON, Transport, WEB, wait_routes};
@@ -62,16 +62,72 @@ fn applied_kept_and_removed(program: &'static str, transport: Transport) {
     assert!(tapwayd.peers().is_empty());
 }
 
+/// The same of a policy: what it sets is seen at the peer at once, after a restart, and changed without a new session; one
+/// that is in use stays.
+#[test]
+fn policies_are_applied_kept_and_removed() {
+    let fabric = Fabric::new("bird", Transport::Ipv4);
+    let peer = fabric.start_peer(fabric.neighbor());
+    let mut config = fabric.config(json!({}));
+    let mut tor = config["peer"]["tor"].take();
+    config["peer"] = json!({});
+    tor["export"] = json!("marks");
+    let marks = |community: &str| {
+        let rule = json!({"set": {"communities": [community]}, "call": "claims"});
+        json!({"policy": {"marks": {"rules": [rule]}}})
+    };
+    let marked = |community: &str| {
+        peer.wait_until("host", SOON, community, &mut |v| {
+            let has = |p: &&str| v.route(p).communities == [community];
+            v.established && v.has_exactly(&WEB) && !v.any_stale() && WEB.iter().all(|p| has(&p))
+        });
+    };
+    let mut tapwayd = Tapwayd::prepare(&fabric.host, config);
+    tapwayd.put(&super::fabric::web());
+    tapwayd.restart(&fabric.host);
+
+    apply_file(&tapwayd, "policy", &marks("64612:1"));
+    apply(&tapwayd, &tor);
+    marked("64612:1");
+    tapwayd.kill();
+    tapwayd.restart(&fabric.host);
+    marked("64612:1");
+    let sessions = |tapwayd: &Tapwayd| {
+        let detail: PeerDetail = tapwayd.json(&["peer", "show", "tor"]);
+        detail.session.expect("it is up").established_count
+    };
+    let before = sessions(&tapwayd);
+    apply_file(&tapwayd, "policy", &marks("64612:2"));
+    marked("64612:2");
+    assert_eq!(sessions(&tapwayd), before, "without a new session");
+
+    let refused = tapwayd.tapway(&["policy", "remove", "marks"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("tor"), "{refused:?}");
+    marked("64612:2");
+    done(&tapwayd, &["peer", "remove", "tor"]);
+    done(&tapwayd, &["policy", "remove", "marks"]);
+    tapwayd.kill();
+    tapwayd.restart(&fabric.host);
+    let left = tapwayd.tapway(&["policy", "show", "marks"]);
+    assert_eq!(left.code, 1, "{left:?}");
+}
+
 #[track_caller]
 fn apply(tapwayd: &Tapwayd, tor: &Value) {
+    apply_file(tapwayd, "peer", &json!({"peer": {"tor": tor}}));
+}
+
+#[track_caller]
+fn apply_file(tapwayd: &Tapwayd, what: &str, content: &Value) {
     let mut file = tempfile::Builder::new()
         .suffix(".json")
         .tempfile()
         .expect("a temporary file");
-    write!(file, "{}", json!({"peer": {"tor": tor}})).expect("a temporary file");
+    write!(file, "{content}").expect("a temporary file");
     done(
         tapwayd,
-        &["peer", "apply", "-f", &file.path().to_string_lossy()],
+        &[what, "apply", "-f", &file.path().to_string_lossy()],
     );
 }
 
