@@ -2,7 +2,8 @@
 //!
 //! [`Speaker`] is one value. It owns no socket, clock, file or thread: the shell tells it what happened
 //! (`handle_*`), what it should be (`set_*`, `announce`, `withdraw`), and asks what to do (`poll_*`).
-//! Drain [`Speaker::poll_transmit`] and [`Speaker::poll_action`] until both say `None`, then sleep until
+//! Answer [`Speaker::poll_next_hop`], if it was asked to ask, with [`Speaker::set_next_hops`];
+//! drain [`Speaker::poll_transmit`] and [`Speaker::poll_action`] until both say `None`, then sleep until
 //! [`Speaker::poll_timeout`]. The same inputs give the same outputs.
 //!
 //! * [`config`]: what the speaker is told to be
@@ -38,6 +39,7 @@ pub use speaker::monitor::{
     Best, BestReader, DumpedRoute, Farewell, InTables, MonitoredSession, Report, Source, Table,
     TableCounts, Wants,
 };
+pub use speaker::next_hops::{NextHopAnswer, NextHopNews};
 pub use tapway_bgp_wire::{
     AsPath, AsSegment, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin,
     SegmentKind,

@@ -48,13 +48,16 @@ const FREE: usize = 1024;
 impl Rib {
     /// Whether there is something to do for [`Rib::work`].
     pub fn has_work(&self) -> bool {
-        !self.jobs.is_empty()
+        !self.jobs.is_empty() || !self.moves.is_empty()
     }
 
     /// Does a part of what is to be done: about `pages` times 1,024 prefixes, each of which takes some 20 to 200
     /// microseconds. True: there is more.
     pub fn work(&mut self, pages: usize) -> bool {
         for _ in 0..pages {
+            if self.move_step() {
+                continue;
+            }
             let Some(job) = self.jobs.pop_front() else {
                 break;
             };
@@ -82,15 +85,12 @@ impl Rib {
 
     fn decide_step(&mut self, owner: Owner, family: Family, page: u32, force: bool) -> Option<Job> {
         let Some(page) = self.next_page(family, owner, page) else {
-            // A next hop serves both families.
-            return (family == Family::Ipv4 && !matches!(owner, Owner::Source(_))).then_some(
-                Job::Decide {
-                    owner,
-                    family: Family::Ipv6,
-                    page: 0,
-                    force,
-                },
-            );
+            return (family == Family::Ipv4 && owner == Owner::All).then_some(Job::Decide {
+                owner,
+                family: Family::Ipv6,
+                page: 0,
+                force,
+            });
         };
         self.decide_page(family, owner, page, force);
         Some(Job::Decide {

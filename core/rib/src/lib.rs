@@ -24,6 +24,7 @@ mod job;
 mod journal;
 mod key;
 mod members;
+mod moves;
 mod next_hops;
 mod rib;
 mod route;

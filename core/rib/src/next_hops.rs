@@ -1,6 +1,7 @@
 //! Next hops: which there are, whether and how far away they can be reached (RFC 4271 §9.1.2.1).
 //!
-//! Validity and metric are inputs. A next hop that nobody has spoken of yet cannot be reached.
+//! Validity and metric are inputs. A next hop that nobody has spoken of yet cannot be reached, unless
+//! [`Rib::begin_next_hops`](crate::Rib::begin_next_hops) says otherwise.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -17,8 +18,12 @@ pub enum NextHopEvent {
     Forget(NextHop),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct NextHops {
+    /// What holds of one that nobody has spoken of yet.
+    begin: Option<u32>,
+    /// Of which it is told that there are routes by them.
+    told: fn(NextHop) -> bool,
     by_addr: BTreeMap<NextHop, u32>,
     hops: Slab<Hop>,
     events: VecDeque<NextHopEvent>,
@@ -33,7 +38,24 @@ struct Hop {
     metric: Option<u32>,
 }
 
+impl Default for NextHops {
+    fn default() -> NextHops {
+        NextHops {
+            begin: None,
+            told: |_| true,
+            by_addr: BTreeMap::new(),
+            hops: Slab::default(),
+            events: VecDeque::new(),
+        }
+    }
+}
+
 impl NextHops {
+    /// How next hops begin that come from now on.
+    pub(crate) fn begin(&mut self, metric: Option<u32>, told: fn(NextHop) -> bool) {
+        (self.begin, self.told) = (metric, told);
+    }
+
     /// The number of a next hop, with one reference more.
     pub(crate) fn hold(&mut self, next_hop: NextHop) -> u32 {
         if let Some(id) = self.by_addr.get(&next_hop) {
@@ -45,10 +67,12 @@ impl NextHops {
         let id = self.hops.insert(Hop {
             next_hop,
             refs: 1,
-            metric: None,
+            metric: self.begin,
         });
         self.by_addr.insert(next_hop, id);
-        self.events.push_back(NextHopEvent::Track(next_hop));
+        if (self.told)(next_hop) {
+            self.events.push_back(NextHopEvent::Track(next_hop));
+        }
         id
     }
 
@@ -62,6 +86,9 @@ impl NextHops {
             let next_hop = hop.next_hop;
             self.hops.remove(id);
             self.by_addr.remove(&next_hop);
+            if !(self.told)(next_hop) {
+                return;
+            }
             // One that nobody has asked for yet needs no word.
             match self.events.back() {
                 Some(NextHopEvent::Track(last)) if *last == next_hop => {
@@ -83,6 +110,11 @@ impl NextHops {
         let id = *self.by_addr.get(&next_hop)?;
         let hop = self.hops.get_mut(id)?;
         (core::mem::replace(&mut hop.metric, metric) != metric).then_some(id)
+    }
+
+    /// The number of a next hop.
+    pub(crate) fn number(&self, next_hop: NextHop) -> Option<u32> {
+        self.by_addr.get(&next_hop).copied()
     }
 
     pub(crate) fn poll(&mut self) -> Option<NextHopEvent> {

@@ -1,6 +1,6 @@
 //! The RIB: both families, what they share, and the work that is left.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use tapway_bgp_wire::{NextHop, NlriEntry, RawAttributes};
@@ -11,6 +11,7 @@ use crate::decide::{Candidate, Rules};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::key::Key6;
+use crate::moves::Moves;
 use crate::next_hops::{NextHopEvent, NextHops};
 use crate::source::{Counts, SourceId, SourceInfo, Sources};
 use crate::table::sweep::{Judged, Owner};
@@ -25,6 +26,7 @@ pub struct Rib {
     pub(crate) v4: Table<u64>,
     pub(crate) v6: Table<Key6>,
     pub(crate) jobs: VecDeque<Job>,
+    pub(crate) moves: Moves,
 }
 
 /// The table of a family, and what it shares with the other one.
@@ -68,6 +70,7 @@ impl Rib {
             v4: Table::new(Family::Ipv4),
             v6: Table::new(Family::Ipv6),
             jobs: VecDeque::new(),
+            moves: Moves::default(),
         }
     }
 
@@ -283,15 +286,37 @@ impl Rib {
 
     /// Says how far a next hop is; `None`: it cannot be reached. [`Rib::work`] decides again about its routes.
     pub fn set_next_hop(&mut self, next_hop: NextHop, metric: Option<u32>) {
-        let Some(hop) = self.shared.hops.set(next_hop, metric) else {
-            return;
-        };
-        let owner = Owner::Hop(hop);
-        // Mostly one that has just come, and no route is by it yet.
-        let used = |rib: &mut Rib, family| rib.next_page(family, owner, 0).is_some();
-        if Family::ALL.into_iter().any(|family| used(self, family)) {
-            self.replace_decide(owner, false);
+        if let Some(hop) = self.shared.hops.set(next_hop, metric) {
+            self.decide_hop(hop);
         }
+    }
+
+    /// The way to a next hop is another, at the same distance: where best routes are followed, [`Rib::work`] lets the prefixes
+    /// with routes by it count as changed.
+    pub fn next_hop_moved(&mut self, next_hop: NextHop) {
+        if let Some(hop) = self.shared.hops.number(next_hop) {
+            self.decide_hop(hop);
+        }
+    }
+
+    fn decide_hop(&mut self, hop: u32) {
+        // Mostly one that has just come, and no route is by it yet.
+        let used = |rib: &mut Rib, family| rib.next_page_by(family, hop, 0).is_some();
+        if Family::ALL.into_iter().any(|family| used(self, family)) {
+            self.moves.add(hop);
+        }
+    }
+
+    /// How next hops begin that come from now on: so far away until somebody says where they are, `None` being out of reach;
+    /// and [`Rib::poll_next_hop`] tells those that `told` picks.
+    pub fn begin_next_hops(&mut self, metric: Option<u32>, told: fn(NextHop) -> bool) {
+        self.shared.hops.begin(metric, told);
+    }
+
+    /// How far a next hop is; `None`: it cannot be reached, or no block has it.
+    pub fn next_hop_metric(&self, next_hop: NextHop) -> Option<u32> {
+        let hops = &self.shared.hops;
+        hops.number(next_hop).and_then(|hop| hops.metric(hop))
     }
 
     /// A next hop to be looked after, or no longer.
@@ -376,6 +401,14 @@ impl Rib {
 
     pub(crate) fn next_page(&mut self, family: Family, owner: Owner, from: u32) -> Option<u32> {
         with!(self, family, |table, _sh| table.next_page(owner, from))
+    }
+
+    pub(crate) fn next_page_by(&mut self, family: Family, hop: u32, from: u32) -> Option<u32> {
+        with!(self, family, |table, _sh| table.next_page_by(hop, from))
+    }
+
+    pub(crate) fn decide_by(&mut self, family: Family, hops: &BTreeSet<u32>, page: u32) {
+        with!(self, family, |table, sh| table.decide_by(sh, hops, page));
     }
 
     pub(crate) fn decide_page(&mut self, family: Family, owner: Owner, page: u32, force: bool) {

@@ -211,6 +211,11 @@ pub struct ReceivedRoute {
     pub cluster_list: Vec<Ipv4Addr>,
     /// Why it does not count; `None`: accepted.
     pub refused: Option<Refusal>,
+    /// The metric of its next hop after import; `None`: refused, or the next hop cannot be reached, and then it is not
+    /// eligible (RFC 4271 §9.1.2.1).
+    pub metric: Option<u32>,
+    /// Its next hop after import, where that is another one.
+    pub used_next_hop: Option<NextHop>,
     /// The decision process has chosen it for its prefix.
     pub best: bool,
     /// Kept from before the peer's restart, or until its refresh is over.

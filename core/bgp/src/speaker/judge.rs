@@ -202,7 +202,6 @@ impl<'a> Judge<'a> {
     ) -> Taken {
         let next_hop = reach.next_hop;
         let received = rib.intern(raw, next_hop);
-        answer_next_hops(rib);
         let mut made = Made::default();
         let refused = self.path(raw, next_hop).is_some();
         let each = !refused && self.import.traits().prefixes;
@@ -265,7 +264,6 @@ impl Made {
             None => received,
             Some((block, next_hop)) => {
                 let id = rib.intern(RawAttributes::new(&block), next_hop);
-                answer_next_hops(rib);
                 self.0.push((changes.clone(), id));
                 id
             }
@@ -300,16 +298,6 @@ fn changed(
     let mut block = Vec::new();
     attributes.encode(true, &mut block);
     Some((block, after))
-}
-
-/// Next hops of sessions on our links can be used as long as the session lives, and those of others are not followed: all
-/// are as near as any.
-pub(crate) fn answer_next_hops(rib: &mut Rib) {
-    while let Some(event) = rib.poll_next_hop() {
-        if let tapway_rib::NextHopEvent::Track(next_hop) = event {
-            rib.set_next_hop(next_hop, Some(0));
-        }
-    }
 }
 
 /// Routes that are to be judged again.

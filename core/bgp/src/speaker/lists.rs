@@ -8,7 +8,7 @@ use tapway_bgp_wire::{
     Attributes, DecodeContext, Frame, NextHop, RawAttributes, Update, UpdateBuilder,
 };
 use tapway_model::{Family, Prefix};
-use tapway_rib::{MemberId, RouteView, SourceId, ToldRoute};
+use tapway_rib::{MemberId, Rib, RouteView, SourceId, ToldRoute};
 
 use super::answer::{AdvertisedRoute, ReceivedRoute};
 use super::judge::Judge;
@@ -82,7 +82,10 @@ impl Peer {
         let judge = Judge::of(shared, self);
         let negotiated = self.main.negotiated();
         let add_path = negotiated.is_some_and(|n| n.decode.add_path[family]);
-        move |route| (Some(route.source) == self.source).then(|| received(&judge, add_path, route))
+        move |route| {
+            (Some(route.source) == self.source)
+                .then(|| received(&shared.rib, &judge, add_path, route))
+        }
     }
 
     /// What it sent to one prefix: next hop and attributes.
@@ -189,7 +192,7 @@ pub(crate) fn all<T>(
     })
 }
 
-fn received(judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>) -> ReceivedRoute {
+fn received(rib: &Rib, judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>) -> ReceivedRoute {
     let (raw, next_hop) = (route.received.raw, route.received.next_hop);
     let attributes = raw.decode();
     // Not kept with every route: asked again.
@@ -211,6 +214,13 @@ fn received(judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>) -> Receive
         originator_id: attributes.originator_id,
         cluster_list: attributes.cluster_list,
         refused,
+        metric: route
+            .used
+            .and_then(|used| rib.next_hop_metric(used.next_hop)),
+        used_next_hop: route
+            .used
+            .map(|used| used.next_hop)
+            .filter(|used| *used != next_hop),
         best: route.best,
         stale: route.stale,
     }

@@ -2,7 +2,8 @@
 //!
 //! Every peer is a value of its own ([`peer::Peer`]); what they share, the RIB with it, is in [`shared::Shared`]. An input
 //! finds its peer, the peer runs its state machines, and what comes of it waits in `Shared` to be polled.
-//! Routes come in by `receive` and `judge`, go out by `export`, `groups` and `send`, to the kernel by `install`.
+//! Routes come in by `receive` and `judge`, go out by `export`, `groups` and `send`, to the kernel by `install`; where their
+//! next hops are comes in by `next_hops`.
 
 pub(crate) mod action;
 pub(crate) mod answer;
@@ -16,6 +17,7 @@ mod install;
 mod judge;
 mod lists;
 pub(crate) mod monitor;
+pub(crate) mod next_hops;
 mod peer;
 mod receive;
 mod reflect;

@@ -15,8 +15,9 @@ use super::action::{Action, ConnId, StartKind};
 use super::event::Event;
 use super::export::Origin;
 use super::groups::Groups;
-use super::judge::{Judging, answer_next_hops};
+use super::judge::Judging;
 use super::monitor::Monitor;
+use super::next_hops;
 use crate::config::{Seeds, SpeakerConfig};
 use crate::own::{AnnouncementId, OwnRoutes};
 use crate::policy::Policies;
@@ -74,11 +75,11 @@ impl Shared {
     pub(crate) fn new(config: SpeakerConfig, seeds: Seeds) -> Shared {
         let mut rib = Rib::new(seeds.tables);
         rib.set_rules(rules(&config));
+        next_hops::take_for_near(&mut rib);
         let mut block = Vec::new();
         Attributes::default().encode(true, &mut block);
         let next_hop = NextHop::V4(Ipv4Addr::UNSPECIFIED);
         let own_block = rib.intern(RawAttributes::new(&block), next_hop);
-        answer_next_hops(&mut rib);
         Shared {
             config,
             jitter: Jitter::new(seeds.jitter),

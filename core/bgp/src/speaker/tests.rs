@@ -9,6 +9,7 @@ mod hostile;
 mod large;
 mod monitor;
 pub(crate) mod net;
+mod next_hops;
 mod order;
 mod policies;
 mod raw;

@@ -3,7 +3,6 @@
 use tapway_model::Instant;
 
 use super::Speaker;
-use super::judge::answer_next_hops;
 
 /// Pages of about 1,024 prefixes in a slice.
 pub(super) const SLICE: usize = 8;
@@ -24,7 +23,6 @@ impl Speaker {
             self.shared.judging.extend(next);
         }
         if self.shared.rib.has_work() || left < pages {
-            answer_next_hops(&mut self.shared.rib);
             self.shared.rib.work(pages);
         }
     }

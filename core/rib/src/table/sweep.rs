@@ -1,5 +1,6 @@
 //! Work on many routes of one owner, a page of nets at a time.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use tapway_bgp_wire::{NextHop, NlriEntry, RawAttributes};
@@ -42,8 +43,6 @@ pub(crate) enum Owner {
     All,
     /// Those of a source.
     Source(SourceId),
-    /// Those by a next hop.
-    Hop(u32),
 }
 
 impl<K: Key> Table<K> {
@@ -52,26 +51,43 @@ impl<K: Key> Table<K> {
         match owner {
             Owner::All => (from * PAGE < self.nets.end()).then_some(from),
             Owner::Source(source) => self.by_source.next(source.0, from),
-            Owner::Hop(hop) => self.by_hop.next(hop, from),
         }
+    }
+
+    /// The next page from `from` on with routes by a next hop.
+    pub(crate) fn next_page_by(&mut self, hop: u32, from: u32) -> Option<u32> {
+        self.by_hop.next(hop, from)
     }
 
     /// Decides again about the nets of a page that have routes of an owner.
     pub(crate) fn decide_page(&mut self, sh: &mut Shared, owner: Owner, page: u32, force: bool) {
+        self.decide_where(sh, page, force, |_, route| match owner {
+            Owner::All => true,
+            Owner::Source(source) => route.source == source,
+        });
+    }
+
+    /// Decides again about the nets of a page that have routes by some of these next hops.
+    pub(crate) fn decide_by(&mut self, sh: &mut Shared, hops: &BTreeSet<u32>, page: u32) {
+        self.decide_where(sh, page, false, |sh, route| {
+            let used = route.used.and_then(|used| sh.attributes.get(used));
+            used.is_some_and(|entry| hops.contains(&entry.hop))
+        });
+    }
+
+    fn decide_where(
+        &mut self,
+        sh: &mut Shared,
+        page: u32,
+        force: bool,
+        which: impl Fn(&Shared, &Route) -> bool,
+    ) {
         let ids: Vec<u32> = self.nets.page(page).collect();
         for id in ids {
             let Some(net) = self.nets.get(id) else {
                 continue;
             };
-            let of_owner = |route: &Route| match owner {
-                Owner::All => true,
-                Owner::Source(source) => route.source == source,
-                Owner::Hop(hop) => route
-                    .used
-                    .and_then(|used| sh.attributes.get(used))
-                    .is_some_and(|e| e.hop == hop),
-            };
-            if net.routes.all().iter().any(of_owner) {
+            if net.routes.all().iter().any(|route| which(sh, route)) {
                 let before = Best::of(&net.routes);
                 self.settle(sh, id, before, force);
             }
