@@ -251,6 +251,20 @@ pub enum KernelEvent {
     Absent(Object),
 }
 
+/// What another program did to a route of the kernel's. Only of use to whoever must know where the kernel sends packets: the
+/// reconciler is not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteNews {
+    /// It is there, or another than before.
+    Present(Route),
+    /// It is gone.
+    Absent(Route),
+    /// Something changed that routes depend on.
+    Changed,
+    /// What happened was too much to be told.
+    Lost,
+}
+
 /// The address `fe80::/10` part of rule 7: whether an address is IPv6 link-local.
 pub fn is_link_local(addr: &IpAddr) -> bool {
     matches!(addr, IpAddr::V6(a) if is_link_local_v6(a))

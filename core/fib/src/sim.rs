@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::IpAddr;
 
 use tapway_model::{Family, IfName, Prefix};
@@ -36,6 +37,11 @@ pub const EADDRNOTAVAIL: i32 = 99;
 pub const ENETDOWN: i32 = 100;
 /// Network is unreachable: the gateway is not on-link.
 pub const ENETUNREACH: i32 = 101;
+/// No route to host: an `unreachable` route.
+pub const EHOSTUNREACH: i32 = 113;
+
+/// `RT_TABLE_MAIN`
+const TABLE_MAIN: u32 = 254;
 
 /// A network namespace of a small Linux.
 #[derive(Clone, Debug)]
@@ -461,6 +467,30 @@ impl Kernel {
         }));
         lines.push(KernelEvent::ScanEnd);
         lines
+    }
+
+    /// Which route packets to `addr` would take, as `ip route get fibmatch` says it: the longest prefix of table main, the
+    /// smallest metric. `None`: an address of this host.
+    ///
+    /// # Errors
+    /// The kernel's `errno` when they are refused.
+    pub fn lookup(&self, addr: IpAddr) -> Result<Option<Route>, i32> {
+        if self.addresses().any(|own| own.addr == addr) {
+            return Ok(None);
+        }
+        let routes = self.objects.values().filter_map(|object| match object {
+            Object::Route(route) => Some(route),
+            _ => None,
+        });
+        let taken = routes
+            .filter(|route| route.table == TABLE_MAIN && route.prefix.contains_addr(&addr))
+            .max_by_key(|route| (route.prefix.len(), Reverse(route.metric)));
+        match taken {
+            None => Err(ENETUNREACH),
+            Some(route) if route.kind == RouteKind::Unreachable => Err(EHOSTUNREACH),
+            Some(route) if route.kind != RouteKind::Unicast => Err(EINVAL),
+            Some(route) => Ok(Some(route.clone())),
+        }
     }
 
     /// The link with this index.

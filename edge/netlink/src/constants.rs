@@ -29,6 +29,7 @@ pub(crate) const RTNLGRP_IPV6_ROUTE: u32 = 11;
 pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
 pub(crate) const RTNLGRP_IPV4_NETCONF: u32 = 24;
 pub(crate) const RTNLGRP_IPV6_NETCONF: u32 = 25;
+pub(crate) const RTNLGRP_NEXTHOP: u32 = 32;
 
 pub(crate) const AF_UNSPEC: u8 = 0;
 pub(crate) const AF_INET: u8 = 2;

@@ -25,24 +25,6 @@ const PROTOCOL: u32 = 21;
 /// Keeps routes of `protocol`, default routes and routes that replaced another; neighbours but a
 /// bridge's; and everything else.
 pub(crate) fn program(protocol: u8) -> [FilterInstruction; 15] {
-    let load = |code, at| FilterInstruction {
-        code,
-        jt: 0,
-        jf: 0,
-        k: at,
-    };
-    let jump = |code, value, yes, no| FilterInstruction {
-        code,
-        jt: yes,
-        jf: no,
-        k: value,
-    };
-    let end = |bytes| FilterInstruction {
-        code: RETURN,
-        jt: 0,
-        jf: 0,
-        k: bytes,
-    };
     [
         load(LOAD_HALF, TYPE),
         jump(JUMP_EQUAL, half(RTM_NEWROUTE), 5, 0),
@@ -63,6 +45,50 @@ pub(crate) fn program(protocol: u8) -> [FilterInstruction; 15] {
         end(u32::MAX),
         end(0),
     ]
+}
+
+/// Of the groups of routes and nexthop objects: all but routes of `protocol` and default routes.
+pub(crate) fn of_others(protocol: u8) -> [FilterInstruction; 9] {
+    [
+        load(LOAD_HALF, TYPE),
+        jump(JUMP_EQUAL, half(RTM_NEWROUTE), 1, 0),
+        jump(JUMP_EQUAL, half(RTM_DELROUTE), 0, 4),
+        // A route.
+        load(LOAD_BYTE, PROTOCOL),
+        jump(JUMP_EQUAL, u32::from(protocol), 3, 0),
+        load(LOAD_BYTE, DST_LEN),
+        jump(JUMP_EQUAL, 0, 1, 0),
+        // Keep, drop.
+        end(u32::MAX),
+        end(0),
+    ]
+}
+
+const fn load(code: u16, at: u32) -> FilterInstruction {
+    FilterInstruction {
+        code,
+        jt: 0,
+        jf: 0,
+        k: at,
+    }
+}
+
+const fn jump(code: u16, value: u32, yes: u8, no: u8) -> FilterInstruction {
+    FilterInstruction {
+        code,
+        jt: yes,
+        jf: no,
+        k: value,
+    }
+}
+
+const fn end(bytes: u32) -> FilterInstruction {
+    FilterInstruction {
+        code: RETURN,
+        jt: 0,
+        jf: 0,
+        k: bytes,
+    }
 }
 
 /// The program reads two bytes in network order; the kernel wrote them in the host's.

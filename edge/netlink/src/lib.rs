@@ -1,8 +1,9 @@
 //! rtnetlink: the only crate that speaks it.
 //!
-//! Three parts, each with a socket of its own:
+//! Four parts, each with a socket of its own:
 //! [`Writer`] makes changes, many per system call, and says what became of each;
 //! [`Monitor`] tells what changes in the kernel, without what the writer did;
+//! [`RouteWatch`] tells what other programs do to routes, while that matters;
 //! and inside the monitor a scan tells what is there, in slices, after the start and after loss. A
 //! thread lists for it, because the kernel may take long over one system call; nothing else waits.
 //!
@@ -28,10 +29,12 @@ mod lookup;
 mod message;
 mod monitor;
 mod replace;
+mod route_watch;
 mod scan;
 mod watched;
 mod writer;
 
 pub use error::Error;
 pub use monitor::{Monitor, MonitorConfig, Status};
+pub use route_watch::RouteWatch;
 pub use writer::Writer;
