@@ -66,6 +66,10 @@ pub struct Route {
     /// MULTI_EXIT_DISC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub med: Option<u32>,
+    /// How far away the next hop is: the metric of the kernel's route to it, 0 on a link of this host. Absent for what was not
+    /// received, was rejected, or has a next hop that nothing leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
     /// Communities: `64612:90`, or a name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub communities: Vec<String>,
@@ -114,7 +118,7 @@ pub enum RouteState {
     Accepted,
     /// Rejected by the import policy.
     Rejected,
-    /// Unusable: its next hop is unreachable, or our AS is in its path.
+    /// Unusable: nothing leads to its next hop, or our AS is in its path.
     Unusable,
     /// Sent.
     Sent,

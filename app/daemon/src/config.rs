@@ -83,6 +83,8 @@ pub struct RouterConfig {
     pub protocol: u8,
     /// Whether an interface without carrier stops the announcements of its claims.
     pub withdraw_without_carrier: bool,
+    /// Whether the default route leads to next hops of received routes.
+    pub next_hop_via_default: bool,
 }
 
 /// `[source.files]`.

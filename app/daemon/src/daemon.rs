@@ -28,6 +28,7 @@ use crate::goodbye::Goodbye;
 use crate::http::{EventSink, Inbox};
 use crate::listeners::Listeners;
 use crate::monitors::Monitors;
+use crate::next_hops::Routes;
 use crate::priority::Priority;
 use crate::rtr::Rtr;
 use crate::settings::Settings;
@@ -124,10 +125,11 @@ pub struct Daemon {
     pub(crate) started: Instant,
     pub(crate) warm: bool,
     pub(crate) notifier: Notifier,
-    poller: Poller,
+    pub(crate) poller: Poller,
     waker: Arc<Waker>,
     signals: Signals,
     pub(crate) writer: Writer,
+    pub(crate) routes: Routes,
     monitor: Monitor,
     inbox: Inbox,
     pub(crate) connections: Connections,
@@ -176,6 +178,7 @@ impl Daemon {
             waker: parts.waker,
             signals: parts.signals,
             writer: parts.writer,
+            routes: Routes::default(),
             monitor: parts.monitor,
             inbox: parts.inbox,
             connections: Connections::new(),
@@ -265,6 +268,7 @@ impl Daemon {
         for event in ready {
             match event.token {
                 token::MONITOR => {}
+                token::ROUTES => self.read_routes(),
                 token::SIGNALS => self.take_signals(),
                 token::WAKE => {
                     self.waker.clear();
@@ -529,6 +533,8 @@ impl Daemon {
     }
 
     fn transmit(&mut self) {
+        // Nobody is to hear of what only waits for an answer.
+        self.answer_lookups();
         let (connections, poller) = (&mut self.connections, &self.poller);
         let all = self.writes.all_written(&mut self.node, |transmit, node| {
             connections.transmit(now(), transmit, node, poller);
@@ -589,6 +595,7 @@ impl Daemon {
         }
         if self.next_housekeeping <= now {
             self.next_housekeeping = now + HOUSEKEEPING;
+            self.rest_routes();
             if self.listeners.needs_care() {
                 let wanted = self.node.listeners().to_vec();
                 self.listeners.set(&wanted, &self.poller);

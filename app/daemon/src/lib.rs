@@ -15,6 +15,7 @@ pub mod listeners;
 pub mod logging;
 mod monitors;
 pub mod mrt;
+mod next_hops;
 pub mod pid_lock;
 pub mod policy_test;
 mod priority;

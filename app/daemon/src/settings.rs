@@ -203,6 +203,7 @@ impl Settings {
             policies: self.policies_in_force(),
             sources,
             withdraw_without_carrier: self.config.router.withdraw_without_carrier,
+            next_hop_via_default: self.config.router.next_hop_via_default,
             seeds: Seeds {
                 jitter: u64::from(std::process::id()) ^ tapway_sys::clock::now(),
                 tables: tapway_sys::process::random().context("no random numbers to be had")?,

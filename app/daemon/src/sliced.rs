@@ -265,6 +265,7 @@ pub(crate) mod tests {
             policies: Vec::new(),
             sources: BTreeMap::new(),
             withdraw_without_carrier: true,
+            next_hop_via_default: false,
             seeds: 1.into(),
         };
         let start = Start::Cold;

@@ -6,6 +6,8 @@ pub(crate) const MONITOR: u64 = 0;
 pub(crate) const WAKE: u64 = 1;
 /// Signals.
 pub(crate) const SIGNALS: u64 = 2;
+/// What other programs do to routes.
+pub(crate) const ROUTES: u64 = 3;
 /// Listeners: this bit and a number.
 pub(crate) const LISTENER: u64 = 1 << 40;
 /// Connections: this bit and a number.

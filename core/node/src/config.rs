@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub sources: BTreeMap<SourceName, Duration>,
     /// Whether an interface without carrier stops the announcements of its claims.
     pub withdraw_without_carrier: bool,
+    /// Whether the default route leads to next hops of received routes.
+    pub next_hop_via_default: bool,
     /// Seeds the jitter and the hash tables of the speaker; the only randomness there is.
     pub seeds: Seeds,
 }

@@ -187,6 +187,11 @@ impl Node {
             step.detail = unused[1..].iter().map(ToString::to_string).collect();
             return step;
         }
+        if let Some(received) = self.received_around(asked) {
+            step.summary += &format!("; peers send routes to {}", received.prefix);
+            step.detail = received.lines;
+            step.remedy = received.remedy.or(step.remedy);
+        }
         for source in self.intent().sources(now) {
             step.detail.push(match source.state {
                 SourceState::Waiting => {

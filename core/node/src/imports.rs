@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use tapway_bgp::Installable;
 use tapway_bgp::config::Install;
@@ -12,6 +13,9 @@ use crate::wiring::CLAIM_METRIC;
 
 /// The metric of received routes where no default of the host's own is in the way.
 pub const IMPORT_METRIC: u32 = 20;
+
+/// Ways of one route in the kernel at most: as many as paths may share the traffic.
+pub(crate) const MAX_LEGS: usize = 256;
 
 /// What was asked for, so that it can be given back.
 #[derive(Debug, Default)]
@@ -68,19 +72,13 @@ impl Imports {
     }
 
     /// Asks for the routes to a prefix as the speaker sees them now; gives back those it no longer has.
-    pub(crate) fn set(
-        &mut self,
-        prefix: Prefix,
-        routes: &[Installable],
-        protocol: u8,
-        fib: &mut Fib,
-    ) {
+    pub(crate) fn set(&mut self, prefix: Prefix, routes: &[Way], protocol: u8, fib: &mut Fib) {
         let mut keys = Vec::new();
         for object in objects(routes, protocol, fib) {
             keys.push(object.key());
             fib.set_want(object);
         }
-        if routes.iter().any(|route| route.ifindex == 0) {
+        if routes.iter().any(|way| way.by_address) {
             self.by_address.insert(prefix);
         } else {
             self.by_address.remove(&prefix);
@@ -119,61 +117,65 @@ impl Imports {
     }
 }
 
-/// One route for each prefix, table and metric, with a leg for each path.
-fn objects(routes: &[Installable], protocol: u8, fib: &Fib) -> Vec<Object> {
-    let mut grouped: BTreeMap<(Prefix, u32, u32), (BTreeSet<NextHop>, Install)> = BTreeMap::new();
-    for route in routes {
-        let prefix = route.prefix;
-        let Some(index) = interface_of(route, fib) else {
+/// A received route, and the ways that its packets take.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub route: Installable,
+    /// By way of the next hop, or of what the kernel's route to it goes through. None: nothing leads there.
+    pub ways: Vec<NextHop>,
+    /// They follow from our addresses alone.
+    pub by_address: bool,
+}
+
+/// The ways of one route for the kernel: each interface and gateway once.
+type Ways = BTreeMap<(IfIndex, Option<IpAddr>), NextHop>;
+
+/// One route for each prefix, table and metric, with the ways of all paths.
+fn objects(routes: &[Way], protocol: u8, fib: &Fib) -> Vec<Object> {
+    let mut grouped: BTreeMap<(Prefix, u32, u32), (Ways, Install)> = BTreeMap::new();
+    for Way { route, ways, .. } in routes {
+        if ways.is_empty() {
             continue;
-        };
+        }
+        let prefix = route.prefix;
         let metric = route
             .install
             .metric
             .unwrap_or_else(|| metric_behind_own(&prefix, route.install.table, fib));
-        let link_local = is_link_local(&route.next_hop);
-        let foreign_family = Family::of(&route.next_hop) != prefix.family();
-        let hop = NextHop {
-            index,
-            via: Some(route.next_hop),
-            onlink: link_local && foreign_family,
-            weight: 1,
-        };
-        grouped
+        let (all, _) = grouped
             .entry((prefix, route.install.table, metric))
-            .or_insert_with(|| (BTreeSet::new(), route.install.clone()))
-            .0
-            .insert(hop);
+            .or_insert_with(|| (Ways::new(), route.install.clone()));
+        for way in ways {
+            let via = way.via.as_ref();
+            let odd = via.is_some_and(|a| is_link_local(a) && Family::of(a) != prefix.family());
+            let key = (way.index, way.via);
+            if all.len() < MAX_LEGS || all.contains_key(&key) {
+                let leg = all.entry(key).or_insert_with(|| way.clone());
+                leg.onlink |= odd;
+                leg.weight = leg.weight.max(way.weight);
+            }
+        }
     }
-    let route = |((prefix, table, metric), (hops, install)): (
-        (Prefix, u32, u32),
-        (BTreeSet<NextHop>, Install),
-    )| {
-        Object::Route(Route {
-            table,
-            prefix,
-            metric,
-            kind: RouteKind::Unicast,
-            scope: 0,
-            next_hops: hops.into_iter().collect(),
-            prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
-            protocol,
-        })
-    };
+    let route =
+        |((prefix, table, metric), (ways, install)): ((Prefix, u32, u32), (Ways, Install))| {
+            let mut next_hops: Vec<NextHop> = ways.into_values().collect();
+            if let [only] = &mut next_hops[..] {
+                // The kernel keeps no weight of a single one.
+                only.weight = 1;
+            }
+            next_hops.sort();
+            Object::Route(Route {
+                table,
+                prefix,
+                metric,
+                kind: RouteKind::Unicast,
+                scope: 0,
+                next_hops,
+                prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
+                protocol,
+            })
+        };
     grouped.into_iter().map(route).collect()
-}
-
-/// The interface of a next hop: the session's, or the one whose subnet it is in.
-fn interface_of(route: &Installable, fib: &Fib) -> Option<IfIndex> {
-    if route.ifindex != 0 {
-        return Some(route.ifindex);
-    }
-    fib.links()
-        .flat_map(|link| fib.addresses(link.index))
-        .map(|(a, _)| a)
-        .filter(|a| Prefix::truncated(a.addr, a.len).contains_addr(&route.next_hop))
-        .max_by_key(|a| a.len)
-        .map(|a| a.index)
 }
 
 /// Behind every default that the host has of its own in this table.

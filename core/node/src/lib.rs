@@ -2,8 +2,8 @@
 //!
 //! [`Node`] joins [`tapway_intent`] (who owns what), [`tapway_fib`] (what the kernel holds) and
 //! [`tapway_bgp`] (what the network is told). The shell calls `handle_*` with what happened and the time,
-//! then drains [`Node::poll_transmit`], [`Node::poll_action`] and [`Node::poll_report`], then sleeps until
-//! [`Node::poll_timeout`]. The same value runs in the daemon, in simulation and in replay.
+//! answers [`Node::poll_lookups`], drains [`Node::poll_transmit`], [`Node::poll_action`] and
+//! [`Node::poll_report`], then sleeps until [`Node::poll_timeout`]. The same value runs in the daemon, in simulation and in replay.
 //!
 //! The order that the design asks for lives here: a claim is announced when the kernel has confirmed
 //! its route, and withdrawn before the route goes.
@@ -17,7 +17,9 @@ mod describe;
 mod explain;
 mod forwarding;
 mod imports;
+mod next_hops;
 mod node;
+mod received;
 mod speech;
 mod subnets;
 mod uplink;
@@ -29,6 +31,7 @@ pub use config::{Listen, Listener, NodeConfig, PeerKey};
 pub use describe::describe;
 pub use explain::{Explanation, Stage, Step, Verdict};
 pub use imports::IMPORT_METRIC;
+pub use next_hops::{Lookup, Reached, Unresolved};
 pub use node::{Node, Restored, Start};
 pub use way::Way;
 pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate, LAST_RESORT_METRIC};

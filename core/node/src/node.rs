@@ -4,6 +4,7 @@ use crate::action::{Action, Event, Level, Report};
 use crate::config::{Listener, NodeConfig};
 use crate::forwarding::Forwarding;
 use crate::imports::Imports;
+use crate::next_hops::NextHops;
 use crate::node::ranges::Ranged;
 use crate::node::scans::Scans;
 use crate::wiring::{ClaimId, Claims, Gate, Rules};
@@ -57,6 +58,7 @@ pub enum Start {
 mod admission;
 mod claims;
 mod commands;
+mod next_hops;
 mod nics;
 mod questions;
 mod ranges;
@@ -73,7 +75,8 @@ pub struct Node {
     pub(crate) fib: Fib,
     pub(crate) speaker: Speaker,
     pub(crate) claims: Claims,
-    imports: Imports,
+    pub(crate) imports: Imports,
+    pub(crate) next_hops: NextHops,
     /// Prefixes whose received routes are to be looked at, though the speaker says nothing new of them.
     imports_due: BTreeSet<Prefix>,
     /// There are more than the last turn took.
@@ -145,6 +148,7 @@ impl Node {
             fib,
             claims: Claims::default(),
             imports: Imports::default(),
+            next_hops: NextHops::default(),
             imports_due: BTreeSet::new(),
             imports_left: false,
             clock: now,
@@ -176,6 +180,8 @@ impl Node {
             reports: VecDeque::new(),
             config,
         };
+        node.speaker.follow_next_hops();
+        node.next_hops.via_default = node.config.next_hop_via_default;
         node.imports.adopt(&mut node.fib);
         node.index_networks(now);
         // That there are links is no news before anybody claims anything.
@@ -244,6 +250,7 @@ impl Node {
     pub fn handle_kernel(&mut self, now: Instant, events: impl IntoIterator<Item = KernelEvent>) {
         for event in events {
             self.note_scan(now, &event);
+            self.note_ways(now, &event);
             self.fib.handle_event(now, event);
         }
         self.turn(now);
@@ -252,6 +259,7 @@ impl Node {
     /// What became of a batch.
     pub fn handle_outcomes(&mut self, now: Instant, batch: BatchId, outcomes: &[Outcome]) {
         self.fib.handle_outcomes(now, batch, outcomes);
+        self.next_hops.ask_hidden(now);
         self.turn(now);
     }
 
@@ -367,6 +375,7 @@ impl Node {
                 .any(|f| self.imports.holds(f))
                 .then_some(self.held_until),
             self.imports_left.then_some(self.clock),
+            self.next_hops.poll_timeout(self.clock),
             self.next_forgotten(),
         ]
         .into_iter()

@@ -9,6 +9,7 @@ use tapway_model::{Family, Prefix};
 use crate::uplink::Unfit;
 
 /// The subnets of all interfaces, or of one: made once for many questions.
+#[derive(Debug)]
 pub(crate) struct Subnets {
     all: BTreeSet<(Prefix, IfIndex)>,
     /// The prefix lengths among them.
@@ -44,6 +45,11 @@ impl Subnets {
                 .range((prefix, IfIndex::MIN)..=(prefix, IfIndex::MAX));
             on.last().map(|(_, index)| *index)
         })
+    }
+
+    /// The interfaces that have any.
+    pub(crate) fn interfaces(&self) -> BTreeSet<IfIndex> {
+        self.all.iter().map(|(_, index)| *index).collect()
     }
 
     /// Whether this interface has a subnet with `addr` in it.

@@ -123,6 +123,7 @@ fn node_in(kernel: &Kernel, peers: Vec<PeerConfig>, restored: Restored) -> Node 
         policies: vec![],
         sources: BTreeMap::from([(SourceName::new("api").unwrap(), SECOND)]),
         withdraw_without_carrier: true,
+        next_hop_via_default: false,
         seeds: 1.into(),
     };
     Node::new(NOW, config, restored, kernel.scan(), Start::Cold)

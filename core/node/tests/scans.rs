@@ -29,6 +29,7 @@ fn node() -> Node {
         policies: vec![],
         sources: BTreeMap::new(),
         withdraw_without_carrier: true,
+        next_hop_via_default: false,
         seeds: 1.into(),
     };
     let scan = Kernel::new().scan();

@@ -344,6 +344,7 @@ impl World {
             policies: self.config.policies.clone(),
             sources: self.config.sources.clone(),
             withdraw_without_carrier: true,
+            next_hop_via_default: false,
             seeds: self.config.seed.into(),
         }
     }

@@ -14,6 +14,7 @@ mod kernel;
 mod last_resort;
 mod log;
 mod networks;
+mod next_hops;
 mod overrun;
 mod ranges;
 mod restart;

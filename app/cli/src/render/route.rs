@@ -46,6 +46,8 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
         notes.extend(route.stale.then(|| "stale".to_owned()));
         notes.extend(route.reason.clone());
         notes.extend(reflected(route));
+        let far = route.metric.filter(|metric| *metric > 0);
+        notes.extend(far.map(|metric| format!("metric {metric} to the next hop")));
         table.row([
             mark.into(),
             match route.path_id {

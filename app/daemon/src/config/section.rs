@@ -49,6 +49,7 @@ pub(super) struct RouterSection {
     graceful_restart: Option<Switch<GracefulRestartSpec>>,
     protocol: Option<i64>,
     withdraw_without_carrier: Option<bool>,
+    next_hop_via_default: Option<bool>,
     state_dir: Option<String>,
     cluster_id: Option<String>,
 }
@@ -98,6 +99,7 @@ impl RouterSection {
             graceful_restart: graceful_restart(self.graceful_restart.as_ref())?,
             protocol: protocol(self.protocol).map_err(|e| wrong("protocol", e))?,
             withdraw_without_carrier: self.withdraw_without_carrier.unwrap_or(true),
+            next_hop_via_default: self.next_hop_via_default.unwrap_or(false),
         };
         let state_dir = path(self.state_dir.as_deref(), "/var/lib/tapway", "state_dir")?;
         Ok((config, state_dir))

@@ -64,6 +64,7 @@ impl RouterConfig {
             "graceful_restart": value(&graceful),
             "protocol": self.protocol,
             "withdraw_without_carrier": self.withdraw_without_carrier,
+            "next_hop_via_default": self.next_hop_via_default,
         });
         if let Some(id) = self.router_id {
             shown["router_id"] = json!(id);

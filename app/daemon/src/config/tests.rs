@@ -43,6 +43,7 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert_eq!(config.router.protocol, 112);
     assert_eq!(config.router.graceful_restart.unwrap().time.as_secs(), 120);
     assert!(config.router.withdraw_without_carrier);
+    assert!(!config.router.next_hop_via_default);
     assert_eq!(config.state_dir, Path::new("/var/lib/tapway"));
     assert_eq!(config.api.socket, Path::new("/run/tapway/tapway.sock"));
     assert_eq!(config.api_grace, Duration::ZERO);
@@ -85,6 +86,7 @@ listen = ["198.51.100.2", "[2001:db8::2]:1179"]
 graceful_restart = { time = "60s", notification = true }
 protocol = 113
 withdraw_without_carrier = false
+next_hop_via_default = true
 state_dir = "/srv/tapway"
 
 [peer.tor1]

@@ -74,6 +74,7 @@ impl Bed {
             policies: self.settings.policies_in_force(),
             sources: BTreeMap::new(),
             withdraw_without_carrier: true,
+            next_hop_via_default: false,
             seeds: 1.into(),
         }
     }

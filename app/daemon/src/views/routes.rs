@@ -252,7 +252,11 @@ fn rpki(node: &Node, route: &ReceivedRoute) -> Option<RpkiState> {
 
 fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
     let (state, reason) = match &route.refused {
-        None => (RouteState::Accepted, None),
+        None => match node.why_not_eligible(route) {
+            None => (RouteState::Accepted, None),
+            Some((why, None)) => (RouteState::Unusable, Some(why)),
+            Some((why, Some(remedy))) => (RouteState::Unusable, Some(format!("{why}; {remedy}"))),
+        },
         Some(Refusal::Policy { policy, rule }) => {
             let by = rule.map_or_else(
                 || "no rule accepts it".to_owned(),
@@ -279,6 +283,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         origin: origin(route.origin).to_owned(),
         local_pref: route.local_pref,
         med: route.med,
+        metric: route.metric,
         communities: route
             .communities
             .iter()
@@ -292,8 +297,8 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         rpki: rpki(node, route),
         owner: None,
         state,
-        best: installed || route.best,
-        installed,
+        best: (installed && route.metric.is_some()) || route.best,
+        installed: installed && route.metric.is_some(),
         stale: route.stale,
         reason,
         age_s: None,
@@ -337,6 +342,7 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
         origin: origin(route.origin).to_owned(),
         local_pref: route.local_pref,
         med: route.med,
+        metric: None,
         communities: route
             .communities
             .iter()
@@ -372,6 +378,7 @@ fn own(announcement: &Announcement) -> Route {
         origin: "igp".to_owned(),
         local_pref: None,
         med: None,
+        metric: None,
         communities: Vec::new(),
         large_communities: Vec::new(),
         extended_communities: Vec::new(),

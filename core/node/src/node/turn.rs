@@ -3,6 +3,7 @@
 use super::Node;
 use crate::action::{Action, Level, Record, Report};
 use crate::describe::{EBUSY, describe, key_subject, refusal};
+use crate::imports::Way;
 use crate::wiring::ClaimId;
 use alloc::format;
 use alloc::vec::Vec;
@@ -25,6 +26,7 @@ impl Node {
                 moved = true;
             }
             moved |= self.take_bgp(now);
+            moved |= self.take_next_hops(now);
             if !moved {
                 break;
             }
@@ -80,6 +82,7 @@ impl Node {
                         self.refresh(id, now);
                     }
                     self.uplinks_dirty = true;
+                    self.next_hops.stale = true;
                 }
             }
         }
@@ -153,6 +156,7 @@ impl Node {
             Notice::AddressesChanged(index) => {
                 let matters = self.matters_to_peers(index);
                 self.uplinks_dirty |= matters;
+                self.next_hops.stale |= matters || self.next_hops.depend_on(index);
                 if matters {
                     self.imports_due.extend(self.imports.by_address());
                 }
@@ -162,6 +166,8 @@ impl Node {
             }
             Notice::ForeignDefaultChanged(family) => {
                 self.update_forwarding();
+                // It counts, or it is the reason why a next hop does not.
+                self.next_hops.ask_all(now);
                 // Behind the host's own default is where ours goes.
                 self.imports_due.insert(Prefix::default_of(family));
             }
@@ -209,6 +215,7 @@ impl Node {
             LinkChange::Changed(_) => return,
         };
         self.uplinks_dirty |= self.matters_to_peers(index);
+        self.next_hops.stale |= self.next_hops.depend_on(index);
         if names.iter().any(|name| !self.nic_interfaces.contains(name)) {
             self.imports_due.extend(self.imports.by_address());
         }
@@ -254,6 +261,10 @@ impl Node {
 
     /// Takes changes of received routes to the kernel, so many in a turn that it stays short.
     fn take_imports(&mut self, now: Instant) {
+        // What nobody knows the way of yet would be taken out, only to be put back at once.
+        if self.next_hops.waits() && !self.stopping {
+            return;
+        }
         let mut left = IMPORTS;
         while left > 0
             && let Some(prefix) = self.next_import()
@@ -293,6 +304,17 @@ impl Node {
                 self.update_forwarding();
             }
         }
+        let routes: Vec<Way> = routes
+            .into_iter()
+            .map(|route| {
+                let (ways, by_address) = self.ways(&route);
+                Way {
+                    route,
+                    ways,
+                    by_address,
+                }
+            })
+            .collect();
         self.imports
             .set(prefix, &routes, self.config.protocol, &mut self.fib);
     }

@@ -31,6 +31,7 @@ impl Node {
                 changed.push((peer.name.clone(), endpoint));
             }
         }
+        self.next_hops.stale |= !changed.is_empty();
         for (name, endpoint) in &changed {
             self.endpoints.insert(name.clone(), endpoint.clone());
         }

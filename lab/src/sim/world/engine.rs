@@ -4,11 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tapway_bgp::{Action as BgpAction, ConnId, ConnInfo, LocalAddresses};
-use tapway_fib::{Change, KernelEvent, Object, Outcome, Sysctl};
+use tapway_fib::{Change, KernelEvent, Object, Outcome, RouteNews, Sysctl};
 use tapway_model::Instant;
 use tapway_node::{Action, Node, Report};
 
 use super::{DELAY, HOST_ADDR, Packet, Router, RouterConn, World};
+
+/// What is to be known of an event by whoever must know where the kernel sends packets.
+fn route_news(event: &KernelEvent) -> Option<RouteNews> {
+    match event {
+        KernelEvent::Present(Object::Route(route)) => Some(RouteNews::Present(route.clone())),
+        KernelEvent::Absent(Object::Route(route)) => Some(RouteNews::Absent(route.clone())),
+        KernelEvent::Overrun => Some(RouteNews::Lost),
+        _ => None,
+    }
+}
 
 impl World {
     /// Lets `time` pass.
@@ -104,6 +114,12 @@ impl World {
             return false;
         };
         loop {
+            while let Some(asked) = node.poll_lookups(self.now) {
+                moved = true;
+                let kernel = &self.kernel;
+                let answers = asked.into_iter().map(|addr| (addr, kernel.lookup(addr)));
+                node.handle_lookups(self.now, answers);
+            }
             while let Some(transmit) = node.poll_transmit(self.now) {
                 moved = true;
                 let router = self.pairs.get(&transmit.conn);
@@ -127,6 +143,7 @@ impl World {
                 moved = true;
                 self.watch.heard(&event);
                 let lost = event == KernelEvent::Overrun;
+                node.handle_routes(self.now, route_news(&event));
                 node.handle_kernel(self.now, [event]);
                 if lost {
                     self.scan(&mut node);

@@ -1,0 +1,90 @@
+//! The kernel's answers about next hops of received routes.
+
+use std::net::IpAddr;
+
+use tapway_fib::RouteNews;
+use tapway_netlink::RouteWatch;
+use tapway_node::{Level, Lookup};
+use tapway_sys::poll::Interest;
+
+use crate::daemon::{Daemon, event, now};
+use crate::token;
+
+/// Rounds of questions in one go; the node puts some hundred into one.
+const ROUNDS: usize = 4;
+/// Changes of routes taken in one turn.
+const CHANGES: usize = 1024;
+/// `EIO` in linux/errno-base.h: an error without a number of its own.
+const EIO: i32 = 5;
+
+/// What other programs do to routes, as far as somebody wants to know.
+#[derive(Default)]
+pub(crate) struct Routes {
+    watch: Option<RouteWatch>,
+    news: Vec<RouteNews>,
+    /// It could not be opened, which was told.
+    refused: bool,
+}
+
+impl Daemon {
+    /// Asks the kernel what the node wants to know of next hops.
+    pub(crate) fn answer_lookups(&mut self) {
+        for _ in 0..ROUNDS {
+            let Some(asked) = self.node.poll_lookups(now()) else {
+                return;
+            };
+            // Before the question, so that no change is missed after it.
+            self.follow_routes();
+            let answers: Vec<(IpAddr, Lookup)> = asked
+                .into_iter()
+                .map(|addr| {
+                    let answer = self.writer.lookup(addr, None);
+                    (addr, answer.map_err(|e| e.raw_os_error().unwrap_or(EIO)))
+                })
+                .collect();
+            self.node.handle_lookups(now(), answers);
+        }
+        self.more = true;
+    }
+
+    fn follow_routes(&mut self) {
+        if self.routes.watch.is_some() || self.routes.refused {
+            return;
+        }
+        let opened = RouteWatch::open(self.settings.protocol());
+        let watched = opened.map_err(|e| e.to_string()).and_then(|watch| {
+            let added = self.poller.add(&watch, token::ROUTES, Interest::READ);
+            added.map(|()| watch).map_err(|e| e.to_string())
+        });
+        match watched {
+            Ok(watch) => self.routes.watch = Some(watch),
+            Err(error) => {
+                self.routes.refused = true;
+                let text = format!(
+                    "routes of other programs cannot be followed: {error}; next hops are looked up again with every scan"
+                );
+                self.tell(event("next-hop.unwatched", Level::Warning, "kernel", text));
+            }
+        }
+    }
+
+    /// Takes what other programs did to routes, a part in each turn.
+    pub(crate) fn read_routes(&mut self) {
+        let Routes { watch, news, .. } = &mut self.routes;
+        let Some(open) = watch else { return };
+        if let Err(error) = open.read(CHANGES, news) {
+            tracing::error!(%error, "routes of other programs cannot be followed; beginning again");
+            *watch = None;
+            news.push(RouteNews::Lost);
+        }
+        self.node.handle_routes(now(), self.routes.news.drain(..));
+    }
+
+    /// Listens no longer when nobody wants to know.
+    pub(crate) fn rest_routes(&mut self) {
+        if !self.node.follows_routes() {
+            self.routes.watch = None;
+            self.routes.refused = false;
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Next hops of received routes: the speaker asks, our addresses or the kernel answer.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use tapway_bgp::config::Reach;
+use tapway_bgp::{Installable, NextHopAnswer, NextHopNews};
+use tapway_fib::{KernelEvent, Key, NextHop, Object, RouteNews, is_link_local};
+use tapway_model::Instant;
+
+use super::Node;
+use crate::next_hops::{Lookup, Moved, Near, Reached, Unresolved, Whose, on_link};
+use crate::subnets::Subnets;
+use crate::uplink::Unfit;
+
+impl Node {
+    /// Addresses to ask the kernel for, by which route it would send to them; to be answered with [`Node::handle_lookups`]. To
+    /// be drained after every input, before [`Node::poll_transmit`] and [`Node::poll_action`]: peers and kernel should not
+    /// hear of what only waits for an answer. Before the first question is put, whoever asks must listen to what other
+    /// programs do to routes ([`Node::handle_routes`]), as long as [`Node::follows_routes`] says so.
+    pub fn poll_lookups(&mut self, now: Instant) -> Option<Vec<IpAddr>> {
+        let some = self.next_hops.questions(now);
+        (!some.is_empty()).then_some(some)
+    }
+
+    /// The kernel's answers.
+    pub fn handle_lookups(
+        &mut self,
+        now: Instant,
+        answers: impl IntoIterator<Item = (IpAddr, Lookup)>,
+    ) {
+        let mut all = Vec::new();
+        for (addr, answer) in answers {
+            let whose = match &answer {
+                Ok(Some(route)) if route.protocol == self.config.protocol => {
+                    let key = Key::Route(route.table, route.prefix, route.metric);
+                    match self.imports.has(&key) {
+                        true => Whose::Received,
+                        false => Whose::Claim,
+                    }
+                }
+                _ => Whose::Foreign,
+            };
+            let moved = self.next_hops.answer(now, addr, answer, whose, &self.fib);
+            all.extend(moved.map(|moved| (addr, moved)));
+        }
+        self.tell_next_hops(now, all);
+        self.turn(now);
+    }
+
+    /// Whether it matters what other programs do to routes: some next hop is known by the kernel's.
+    pub fn follows_routes(&self) -> bool {
+        self.next_hops.asks()
+    }
+
+    /// What other programs did to routes; those of ours are passed over.
+    pub fn handle_routes(&mut self, now: Instant, news: impl IntoIterator<Item = RouteNews>) {
+        let mut all = Vec::new();
+        for news in news {
+            match &news {
+                RouteNews::Present(route) | RouteNews::Absent(route)
+                    if route.protocol == self.config.protocol => {}
+                _ => all.extend(self.next_hops.heard(now, news, &self.fib)),
+            }
+        }
+        self.clock = now;
+        if !all.is_empty() {
+            self.tell_next_hops(now, all);
+            self.turn(now);
+        }
+    }
+
+    /// Where a next hop of received routes is, or why nothing leads there; `None`: no route has it, or it is not known yet.
+    pub fn next_hop(&self, addr: &IpAddr) -> Option<&Result<Reached, Unresolved>> {
+        self.next_hops.get(addr)?.found.as_ref()
+    }
+
+    /// Takes what the speaker wants to know.
+    pub(super) fn take_next_hops(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        let mut all = Vec::new();
+        while let Some(news) = self.speaker.poll_next_hop() {
+            moved = true;
+            match news {
+                NextHopNews::Track(addr) => {
+                    self.learn_near();
+                    let found = self.next_hops.track(addr, &self.fib);
+                    all.extend(found.map(|moved| (addr, moved)));
+                }
+                NextHopNews::Forget(addr) => self.next_hops.forget(&addr),
+            }
+        }
+        if core::mem::take(&mut self.next_hops.stale) {
+            self.next_hops.set_near(None);
+            for addr in self.next_hops.addrs() {
+                self.learn_near();
+                let found = self.next_hops.look(addr, &self.fib);
+                all.extend(found.map(|moved| (addr, moved)));
+            }
+            self.next_hops.ask_all(now);
+        }
+        moved |= !all.is_empty();
+        self.tell_next_hops(now, all);
+        moved
+    }
+
+    fn tell_next_hops(&mut self, now: Instant, moved: Vec<(IpAddr, Moved)>) {
+        if moved.is_empty() {
+            return;
+        }
+        let ways = |found: &Result<Reached, Unresolved>| found.clone().ok().map(|r| r.ways);
+        let answer = |(next_hop, (before, found)): (IpAddr, Moved)| NextHopAnswer {
+            next_hop,
+            metric: found.as_ref().ok().map(|reached| reached.metric),
+            moved: before.is_some_and(|before| ways(&before) != ways(&found)),
+        };
+        self.speaker
+            .set_next_hops(now, moved.into_iter().map(answer));
+    }
+
+    /// What our addresses and peers tell of next hops, unless that is known.
+    fn learn_near(&mut self) {
+        if self.next_hops.near().is_some() {
+            return;
+        }
+        let unfit = Unfit {
+            gateways: &self.gateways,
+        };
+        let direct = |name| {
+            let peer = self.peer_config(name)?;
+            (!matches!(peer.reach, Reach::Multihop(_))).then_some(())
+        };
+        let peers: BTreeMap<_, _> = self
+            .endpoints
+            .iter()
+            .filter_map(|(name, endpoint)| Some((name, endpoint.as_ref().ok()?)))
+            .filter(|(name, endpoint)| endpoint.ifindex != 0 && direct(name).is_some())
+            .map(|(_, endpoint)| (endpoint.remote.ip(), endpoint.ifindex))
+            .collect();
+        let links = self.fib.links().map(|link| link.index);
+        let own = links.flat_map(|index| self.fib.addresses(index));
+        let subnets = Subnets::of(&self.fib, &unfit);
+        let mut interfaces = subnets.interfaces();
+        interfaces.extend(peers.values());
+        let near = Near {
+            own: own.map(|(a, _)| a.addr).collect(),
+            subnets,
+            peers,
+            interfaces,
+        };
+        self.next_hops.set_near(Some(near));
+    }
+
+    /// The kernel's news that ways may depend on, besides those of routes.
+    pub(super) fn note_ways(&mut self, now: Instant, event: &KernelEvent) {
+        match event {
+            KernelEvent::ScanEnd => self.next_hops.ask_all(now),
+            KernelEvent::Present(Object::Rule(rule)) | KernelEvent::Absent(Object::Rule(rule))
+                if rule.protocol != self.config.protocol =>
+            {
+                self.next_hops.ask_all(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The ways that packets of a received route take. Whether they follow from our addresses alone, without word of the next
+    /// hop.
+    pub(super) fn ways(&mut self, route: &Installable) -> (Vec<NextHop>, bool) {
+        self.learn_near();
+        let Some(near) = self.next_hops.near() else {
+            return (Vec::new(), true);
+        };
+        let (addr, index) = (route.next_hop, route.ifindex);
+        if index != 0 && (is_link_local(&addr) || near.is_on(&addr, index)) {
+            return ([on_link(index, addr)].into(), false);
+        }
+        match self.next_hops.get(&addr).map(|hop| &hop.found) {
+            Some(Some(Ok(reached))) => (reached.ways.clone(), false),
+            Some(_) => (Vec::new(), false),
+            None => {
+                let index = near.subnets.interface_of(&addr);
+                let ways = index.map(|index| on_link(index, addr));
+                (ways.into_iter().collect(), true)
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Received routes in words: which counts, and why one does not.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use tapway_bgp::ReceivedRoute;
+use tapway_model::{PeerName, Prefix};
+
+use crate::next_hops::Unresolved;
+use crate::node::Node;
+
+/// What is said of the received routes to one prefix.
+pub(crate) struct Received {
+    /// The prefix: the longest with any.
+    pub prefix: Prefix,
+    /// A line for each route.
+    pub lines: Vec<String>,
+    /// What to do, when none of them is of use.
+    pub remedy: Option<String>,
+}
+
+impl Node {
+    /// Why a received route that import accepted is not eligible (RFC 4271 §9.1.2.1), and what to do about it; `None`: it is.
+    pub fn why_not_eligible(&self, route: &ReceivedRoute) -> Option<(String, Option<String>)> {
+        let (addr, why) = self.unresolved(route)?;
+        let Some(why) = why else {
+            let text = format!("nothing leads to its next hop {addr}");
+            return Some((text, None));
+        };
+        let text = format!("nothing leads to its next hop {addr}: {why}");
+        Some((text, Some(why.remedy(&addr))))
+    }
+
+    fn unresolved(&self, route: &ReceivedRoute) -> Option<(IpAddr, Option<&Unresolved>)> {
+        if route.refused.is_some() || route.metric.is_some() {
+            return None;
+        }
+        let addr = route.used_next_hop.unwrap_or(route.next_hop).addr();
+        let why = self.next_hop(&addr).and_then(|found| found.as_ref().err());
+        Some((addr, why))
+    }
+
+    /// The received routes to the longest prefix around `asked` that has any.
+    pub(crate) fn received_around(&self, asked: Prefix) -> Option<Received> {
+        let around = |len| Prefix::truncated(asked.addr(), len);
+        (0..=asked.len()).rev().find_map(|len| {
+            let routes = self.received_to(around(len));
+            (!routes.is_empty()).then(|| self.in_words(around(len), &routes))
+        })
+    }
+
+    fn received_to(&self, prefix: Prefix) -> Vec<(&PeerName, ReceivedRoute)> {
+        let of = |peer| {
+            let all = self.speaker().received_at(peer, prefix).into_iter();
+            all.map(move |route| (peer, route))
+        };
+        self.peer_names().flat_map(of).collect()
+    }
+
+    fn in_words(&self, prefix: Prefix, routes: &[(&PeerName, ReceivedRoute)]) -> Received {
+        let (mut lines, mut remedy) = (Vec::new(), None);
+        for (peer, route) in routes {
+            let hop = route.used_next_hop.unwrap_or(route.next_hop);
+            let distance = || match route.metric {
+                Some(0) | None => String::new(),
+                Some(metric) => format!(", metric {metric} to the next hop"),
+            };
+            let state = match self.why_not_eligible(route) {
+                Some((why, what)) => {
+                    remedy = remedy.or(what);
+                    format!("not eligible, {why}")
+                }
+                None if route.refused.is_some() => "not accepted by import".to_string(),
+                None if route.best => "best".to_string() + &distance(),
+                None => "not the best".to_string() + &distance(),
+            };
+            lines.push(format!("{peer} sends {prefix} by next hop {hop}: {state}"));
+        }
+        let used = routes.iter().any(|(_, route)| route.metric.is_some());
+        Received {
+            prefix,
+            lines,
+            remedy: remedy.filter(|_| !used),
+        }
+    }
+}
