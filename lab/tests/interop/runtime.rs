@@ -79,7 +79,7 @@ fn policies_are_applied_kept_and_removed() {
     let marked = |community: &str| {
         peer.wait_until("host", SOON, community, &mut |v| {
             let has = |p: &&str| v.route(p).communities == [community];
-            v.established && v.has_exactly(&WEB) && !v.any_stale() && WEB.iter().all(|p| has(p))
+            v.established && v.has_exactly(&WEB) && !v.any_stale() && WEB.iter().all(has)
         });
     };
     let mut tapwayd = Tapwayd::prepare(&fabric.host, config);
