@@ -20,7 +20,7 @@ use crate::netns::Netns;
 const PACE: Duration = Duration::from_millis(10);
 
 /// How long an answer may take before the request counts as lost.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// ICMP header, token, sequence number.
 const REQUEST: usize = 24;
@@ -38,7 +38,7 @@ pub struct Pinger {
 pub struct PingReport {
     /// Requests that were due.
     pub sent: u64,
-    /// Requests without an answer.
+    /// Requests without an answer in time.
     pub lost: Vec<Loss>,
     /// Answers that came twice.
     pub duplicates: u64,
@@ -178,7 +178,10 @@ fn report(record: &Record) -> PingReport {
         if let Some(from) = gap_from {
             longest_gap = longest_gap.max(sent.at - from);
         }
-        match sent.answered {
+        match sent
+            .answered
+            .filter(|answered| *answered - sent.at < PATIENCE)
+        {
             Some(answered) => {
                 slowest = slowest.max(answered - sent.at);
                 gap_from = None;
@@ -338,10 +341,15 @@ mod tests {
     fn gaps_and_losses() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        let row = |n: u64, answered: bool| Sent {
-            at: start + PACE * u32::try_from(n).unwrap(),
-            answered: answered.then(|| start + PACE * u32::try_from(n).unwrap() + ms(1)),
+        let row = |n: u32, answered: Option<Duration>| Sent {
+            at: start + PACE * n,
+            answered: answered.map(|after| start + PACE * n + after),
             refused: None,
+        };
+        let after = |mark| match mark {
+            '1' => Some(ms(1)),
+            'l' => Some(PATIENCE),
+            _ => None,
         };
         for (pattern, lost, gap) in [
             ("", 0, ms(0)),
@@ -350,10 +358,11 @@ mod tests {
             ("1001011", 3, ms(20)),
             ("0001", 3, ms(30)),
             ("1100", 2, ms(20)),
+            ("1l01", 2, ms(20)),
         ] {
             let sent = (0..)
                 .zip(pattern.chars())
-                .map(|(n, c)| row(n, c == '1'))
+                .map(|(n, mark)| row(n, after(mark)))
                 .collect();
             let report = report(&Record {
                 sent,
