@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tapway_api::conflict::Conflict;
+use tapway_api::doctor::{Check, Diagnosis};
 use tapway_api::explain::Explanation;
 use tapway_api::instance::{Claim, InstanceDetail};
 use tapway_api::kernel::{KernelKind, KernelObject};
@@ -181,6 +182,16 @@ impl Bed {
                 last => Err(format!("{problems:?} {last:?}")),
             }
         })
+    }
+
+    /// One of the checks of `doctor`.
+    #[track_caller]
+    pub(crate) fn check(&self, name: &str) -> Check {
+        let diagnosis: Diagnosis = self.tapwayd.json(&["doctor"]);
+        let mut checks = diagnosis.checks.into_iter();
+        checks
+            .find(|check| check.name == name)
+            .unwrap_or_else(|| panic!("no check {name}"))
     }
 
     #[track_caller]

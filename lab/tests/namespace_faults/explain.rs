@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
+use tapway_api::doctor::CheckStatus;
 use tapway_api::explain::{LinkState, Stage};
 use tapway_lab::wait_for;
 
@@ -280,6 +281,13 @@ fn somebody_turns_forwarding_off_again_and_again() {
                 Some(Stage::KernelRoute),
                 &["net.ipv4.conf.all.forwarding is not 1"],
             );
+            wait_for(SOON, "the doctor sees it", || {
+                let check = bed.check("forwarding-ipv4");
+                match check.status {
+                    CheckStatus::Failed => Ok(()),
+                    _ => Err(check.summary),
+                }
+            });
         }));
         stop.store(true, Ordering::Relaxed);
         if let Err(panic) = seen {
@@ -291,6 +299,7 @@ fn somebody_turns_forwarding_off_again_and_again() {
     // What the remedy says.
     bed.host.sysctl("net/ipv4/conf/all/forwarding", "1");
     breaks(&bed, A, None, &["1 of 1 peers"]);
+    assert_eq!(bed.check("forwarding-ipv4").status, CheckStatus::Ok);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod bed;
 mod bulk;
+mod doctor;
 mod explain;
 mod gtsm;
 mod imports;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tapway_api::doctor::{CheckStatus, Diagnosis};
+use tapway_api::doctor::CheckStatus;
 use tapway_api::problem::ProblemKind;
 use tapway_lab::wait_for;
 
@@ -42,11 +42,7 @@ fn it_starts_without_a_state_directory_and_keeps_all_once_there_is_one() {
     assert!(!status.healthy);
     let concerned = |c: &String| c.starts_with("nothing is kept across restarts: ");
     assert!(status.concerns.iter().any(concerned), "{status:?}");
-    let state_check = |bed: &Bed| {
-        let diagnosis: Diagnosis = bed.tapwayd.json(&["doctor"]);
-        let mut checks = diagnosis.checks.into_iter();
-        checks.find(|c| c.name == "state").expect("a check").status
-    };
+    let state_check = |bed: &Bed| bed.check("state").status;
     assert_eq!(state_check(&bed), CheckStatus::Failed);
 
     // It takes the directory up by itself.
