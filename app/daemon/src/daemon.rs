@@ -235,6 +235,7 @@ impl Daemon {
             self.advertiser.poll_timeout(),
             self.connections.poll_timeout(),
             self.next_scan,
+            self.routes.rests_until,
             self.monitor_timeout(),
             self.next_watchdog,
             self.monitors.collectors.poll_timeout(),
@@ -582,6 +583,7 @@ impl Daemon {
     }
 
     fn housekeeping(&mut self, now: Instant) {
+        self.wake_routes(now);
         self.advertiser.send_due(now, self.node.fib());
         self.connections.handle_timeout(now);
         if self.next_scan.is_some_and(|at| at <= now) {

@@ -1,8 +1,10 @@
 //! The kernel's answers about next hops of received routes.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tapway_fib::RouteNews;
+use tapway_model::Instant;
 use tapway_netlink::RouteWatch;
 use tapway_node::{Level, Lookup};
 use tapway_sys::poll::Interest;
@@ -14,6 +16,8 @@ use crate::token;
 const ROUNDS: usize = 4;
 /// Changes of routes taken in one turn.
 const CHANGES: usize = 1024;
+/// From one look at them to the next: somebody who changes many wakes the loop no more often than this.
+const REST: Duration = Duration::from_millis(10);
 /// `EIO` in linux/errno-base.h: an error without a number of its own.
 const EIO: i32 = 5;
 
@@ -24,6 +28,8 @@ pub(crate) struct Routes {
     news: Vec<RouteNews>,
     /// It could not be opened, which was told.
     refused: bool,
+    /// The socket is not looked at before.
+    pub(crate) rests_until: Option<Instant>,
 }
 
 impl Daemon {
@@ -72,19 +78,45 @@ impl Daemon {
     pub(crate) fn read_routes(&mut self) {
         let Routes { watch, news, .. } = &mut self.routes;
         let Some(open) = watch else { return };
-        if let Err(error) = open.read(CHANGES, news) {
-            tracing::error!(%error, "routes of other programs cannot be followed; beginning again");
-            *watch = None;
-            news.push(RouteNews::Lost);
+        match open.read(CHANGES, news) {
+            Ok(true) => {}
+            Ok(false) => {
+                if self
+                    .poller
+                    .modify(&*open, token::ROUTES, Interest::NONE)
+                    .is_ok()
+                {
+                    self.routes.rests_until = Some(now() + REST);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "routes of other programs cannot be followed; beginning again");
+                *watch = None;
+                news.push(RouteNews::Lost);
+            }
         }
         self.node.handle_routes(now(), self.routes.news.drain(..));
+    }
+
+    /// Looks at the socket again when it has rested.
+    pub(crate) fn wake_routes(&mut self, now: Instant) {
+        if self.routes.rests_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.routes.rests_until = None;
+        if let Some(watch) = &self.routes.watch
+            && let Err(error) = self.poller.modify(watch, token::ROUTES, Interest::READ)
+        {
+            tracing::error!(%error, "routes of other programs cannot be followed; beginning again");
+            self.routes.watch = None;
+            self.node.handle_routes(now, [RouteNews::Lost]);
+        }
     }
 
     /// Listens no longer when nobody wants to know.
     pub(crate) fn rest_routes(&mut self) {
         if !self.node.follows_routes() {
-            self.routes.watch = None;
-            self.routes.refused = false;
+            self.routes = Routes::default();
         }
     }
 }

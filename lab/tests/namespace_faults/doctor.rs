@@ -37,8 +37,9 @@ fn it_finds_firewalls_that_drop_what_is_forwarded() {
     let bed = with_a_guest();
     is_well(&bed, "forward-drop");
     bed.host.exec("nft add table inet other");
-    bed.host
-        .exec("nft add chain inet other forwarded { type filter hook forward priority 0; policy drop; }");
+    bed.host.exec(
+        "nft add chain inet other forwarded { type filter hook forward priority 0; policy drop; }",
+    );
     let check = bed.check("forward-drop");
     assert_ne!(check.status, CheckStatus::Ok);
     assert_eq!(check.detail, ["chain forwarded in table inet other"]);
