@@ -35,6 +35,9 @@ pub struct Peer {
     /// Whether we are its route reflector.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub client: bool,
+    /// What we are to it (RFC 9234): `provider`, `route-server`, `route-server-client`, `customer` or `peer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// State of the session.
     pub state: SessionState,
     /// Seconds since it is in this state.

@@ -85,7 +85,7 @@ pub struct Route {
     /// The clusters that have reflected it, nearest first (RFC 4456).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cluster_list: Vec<Ipv4Addr>,
-    /// Other attributes, as text.
+    /// Other attributes, as text: `only to customer 65000` (RFC 9234).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
     /// Whether its origin may announce it; absent for what was not received, and without VRPs.

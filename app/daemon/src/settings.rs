@@ -28,7 +28,7 @@ use tapway_node::NodeConfig;
 use tapway_rpki::CacheConfig;
 
 use crate::args::Args;
-use crate::config::spec::{PeerSpec, client_is_internal};
+use crate::config::spec::{PeerSpec, fits_our_as};
 use crate::config::{
     self, Config, Known, Use, broken_calls, cache_value, collector_value, mrt_value, network_value,
     peer_value, policy_exists, policy_value,
@@ -325,7 +325,7 @@ impl Settings {
             self.config.router.graceful_restart,
             &config::secret_file,
         )?;
-        client_is_internal(&peer, Some(self.config.router.asn))?;
+        fits_our_as(&peer, Some(self.config.router.asn))?;
         let known = self.known();
         let all: Vec<&Policy> = known.defined.iter().collect();
         for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {

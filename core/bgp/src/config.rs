@@ -14,6 +14,8 @@ pub use crate::policy::rule::{
     SetNextHop, Verdict,
 };
 
+pub use crate::role::{PeerRole, Role};
+
 /// The speaker's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpeakerConfig {
@@ -282,6 +284,8 @@ pub struct PeerConfig {
     pub next_hop: PeerNextHop,
     /// While it is in our AS: we are its route reflector (RFC 4456).
     pub client: bool,
+    /// While it is in another AS: what we are to it (RFC 9234).
+    pub role: Option<PeerRole>,
     /// What of the received routes counts.
     pub import: PolicyName,
     /// What is sent.

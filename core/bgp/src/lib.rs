@@ -7,6 +7,7 @@
 //! [`Speaker::poll_timeout`]. The same inputs give the same outputs.
 //!
 //! * [`config`]: what the speaker is told to be
+//! * `role`: what the peer is to us in business, and which routes it may therefore have
 //! * `session`: one connection: state machine, timers, collision, negotiation
 //! * `own`: own routes and their next hops
 //! * [`policy`]: which routes pass, and with which attributes
@@ -20,6 +21,7 @@ extern crate alloc;
 pub mod config;
 mod own;
 pub mod policy;
+mod role;
 mod session;
 mod speaker;
 

@@ -61,6 +61,7 @@ fn peer(name: &str, address: PeerAddress, reach: Reach) -> PeerConfig {
         range: None,
         prefix_limit: 2,
         client: false,
+        role: None,
         graceful_restart: None,
         disabled: false,
     }

@@ -184,6 +184,9 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
     if neighbor.passive {
         line("  passive;".into());
     }
+    if let Some(role) = neighbor.role {
+        line(format!("  local role {}; require roles on;", role.word()));
+    }
     let (hold, keepalive) = neighbor.timers;
     line(format!(
         "  hold time {hold}; keepalive time {keepalive}; connect delay time 1; connect retry time 1; error wait time 1, 2;"
@@ -208,9 +211,12 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
             ""
         };
         // To a client goes what came by BGP too, by the next hop that it has.
-        let what = match neighbor.client {
-            true => "export all;",
-            false => "export where source = RTS_STATIC; next hop self;",
+        let what = match (neighbor.client, neighbor.otc) {
+            (true, _) => "export all;".to_owned(),
+            (false, None) => "export where source = RTS_STATIC; next hop self;".to_owned(),
+            (false, Some(asn)) => format!(
+                "export filter {{ if source != RTS_STATIC then reject; bgp_otc = {asn}; accept; }}; next hop self;"
+            ),
         };
         line(format!(
             "  {word} {{ import all; {what}{extended}{add_paths} }};"
@@ -275,6 +281,7 @@ fn view(protocol: &str, routes: &str) -> PeerView {
             "BGP.local_pref:" => route.local_pref = words.next().and_then(|w| w.parse().ok()),
             "BGP.originator_id:" => route.originator_id = words.next().and_then(|w| w.parse().ok()),
             "BGP.cluster_list:" => route.clusters = words.filter_map(|w| w.parse().ok()).collect(),
+            "BGP.otc:" => route.otc = words.next().and_then(|w| w.parse().ok()),
             "BGP.med:" => route.med = words.next().and_then(|w| w.parse().ok()),
             "BGP.community:" => {
                 route.communities = words

@@ -255,6 +255,9 @@ fn neighbor_lines(text: &mut String, neighbor: &Neighbor) {
     if neighbor.passive {
         line("passive".into());
     }
+    if let Some(role) = neighbor.role {
+        line(format!("local-role {} strict-mode", role.word()));
+    }
     if neighbor.extended_next_hop {
         line("capability extended-nexthop".into());
     }
@@ -321,6 +324,7 @@ fn route(path: &Value) -> RouteInfo {
             .filter_map(|c| Some(c.as_str()?.to_string()))
             .collect(),
         med: number(&path["metric"]),
+        otc: number(&path["otc"]),
         local_pref: number(&path["locPrf"]).or(number(&path["localPref"])),
         originator_id: path["originatorId"].as_str().and_then(|id| id.parse().ok()),
         clusters: list(&path["clusterList"]["list"])

@@ -20,7 +20,7 @@ use tapway_model::Prefix;
 pub use bird::Bird;
 pub use frr::Frr;
 pub use gobgp::GoBgp;
-pub use router::{GracefulRestart, Neighbor, Remote, Router};
+pub use router::{GracefulRestart, Neighbor, Remote, Role, Router};
 
 use crate::netns::Netns;
 use crate::wait::wait_for;
@@ -177,4 +177,6 @@ pub struct RouteInfo {
     pub originator_id: Option<Ipv4Addr>,
     /// CLUSTER_LIST, nearest first (RFC 4456).
     pub clusters: Vec<Ipv4Addr>,
+    /// ONLY_TO_CUSTOMER (RFC 9234); not with GoBGP.
+    pub otc: Option<u32>,
 }

@@ -118,6 +118,28 @@ pub enum GracefulRestart {
     Full,
 }
 
+/// What a router is to a neighbour (RFC 9234).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It sells transit to it.
+    Provider,
+    /// It buys transit from it.
+    Customer,
+    /// Neither.
+    Peer,
+}
+
+impl Role {
+    /// As BIRD and FRR call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Role::Provider => "provider",
+            Role::Customer => "customer",
+            Role::Peer => "peer",
+        }
+    }
+}
+
 /// A neighbour of a [`Router`]. Made by [`Neighbor::at`] or [`Neighbor::link_local`], both families on
 /// one session, short timers, graceful restart as a helper.
 #[derive(Clone, Debug)]
@@ -152,6 +174,10 @@ pub struct Neighbor {
     pub client: bool,
     /// Several paths of a prefix both ways (RFC 7911).
     pub add_paths: bool,
+    /// What this router is to it, which must say its own role, too (RFC 9234). GoBGP knows no roles.
+    pub role: Option<Role>,
+    /// Mark what is originated for customers only, with this AS, role or not (RFC 9234). BIRD alone can.
+    pub otc: Option<u32>,
 }
 
 impl Neighbor {
@@ -200,6 +226,8 @@ impl Neighbor {
             timers: (90, 30),
             client: false,
             add_paths: false,
+            role: None,
+            otc: None,
         }
     }
 
@@ -291,6 +319,20 @@ impl Neighbor {
     #[must_use]
     pub fn add_paths(mut self) -> Neighbor {
         self.add_paths = true;
+        self
+    }
+
+    /// With this role of the router; the neighbour must say the one that belongs to it.
+    #[must_use]
+    pub fn role(mut self, role: Role) -> Neighbor {
+        self.role = Some(role);
+        self
+    }
+
+    /// Marking what is originated for customers only.
+    #[must_use]
+    pub fn otc(mut self, asn: u32) -> Neighbor {
+        self.otc = Some(asn);
         self
     }
 

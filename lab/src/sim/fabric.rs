@@ -180,6 +180,7 @@ impl Fabric {
             },
             next_hop: PeerNextHop::default(),
             client,
+            role: None,
             import: PolicyName::new("all").expect("a plain name"),
             export: PolicyName::new("claims").expect("a plain name"),
             install: None,

@@ -433,6 +433,7 @@ fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig 
         }),
         range: None,
         client: false,
+        role: None,
         prefix_limit: 100_000,
         graceful_restart: Some(graceful_restart()),
         disabled: false,

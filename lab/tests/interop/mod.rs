@@ -91,6 +91,7 @@ mod policy;
 mod ranges;
 mod reflector;
 mod restart;
+mod roles;
 mod rpki;
 mod runtime;
 mod secrets;

@@ -57,12 +57,7 @@ pub(crate) fn show(detail: &PeerDetail, style: Style) -> String {
     }
     lines.push(("address", address(peer)));
     if let Some(asn) = peer.asn {
-        let client = if peer.client {
-            ", our route reflector client"
-        } else {
-            ""
-        };
-        lines.push(("AS", format!("{asn}{client}")));
+        lines.push(("AS", format!("{asn}{}", relation(peer))));
     }
     lines.push(("defined by", word(peer.origin)));
     lines.push((
@@ -120,6 +115,16 @@ pub(crate) fn show(detail: &PeerDetail, style: Style) -> String {
     out.push_str("  configuration\n");
     out.push_str(&settings("    ", &detail.config));
     out
+}
+
+/// What it is to us.
+fn relation(peer: &Peer) -> String {
+    if peer.client {
+        return ", our route reflector client".to_owned();
+    }
+    let role = peer.role.as_deref();
+    let role = role.map(|role| format!(", our role: {role}"));
+    role.unwrap_or_default()
 }
 
 fn address(peer: &Peer) -> String {

@@ -48,6 +48,7 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
         notes.extend(reflected(route));
         let far = route.metric.filter(|metric| *metric > 0);
         notes.extend(far.map(|metric| format!("metric {metric} to the next hop")));
+        notes.extend(route.attributes.iter().cloned());
         table.row([
             mark.into(),
             match route.path_id {

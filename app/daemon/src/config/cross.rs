@@ -8,7 +8,7 @@ use tapway_model::{Network, PolicyName};
 use super::Known;
 use super::places;
 use super::policies::{self, Use};
-use super::spec::{BUILT_IN_POLICIES, client_is_internal, within, wrong};
+use super::spec::{BUILT_IN_POLICIES, fits_our_as, within, wrong};
 
 /// Everything wrong between the sections of one configuration. `us`: our AS, when it is known.
 pub(super) fn check(
@@ -25,7 +25,7 @@ pub(super) fn check(
     errors.retain(|error| !known.broken.contains(&error.key));
     errors.extend(policies::check_peers(policies, known));
     for peer in peers {
-        if let Err(error) = client_is_internal(peer, us) {
+        if let Err(error) = fits_our_as(peer, us) {
             errors.push(within(&format!("peer.{}", peer.name), error));
         }
         for (way, policy) in [(Use::Import, &peer.import), (Use::Export, &peer.export)] {

@@ -28,7 +28,7 @@ pub use bmp::{CollectorSpec, table_words};
 pub(crate) use community::{extended, extended_text, large, large_text, standard, standard_text};
 pub use mrt::MrtSpec;
 pub use network::{NetworkSpec, NextHopSpec};
-pub(crate) use peer::client_is_internal;
+pub(crate) use peer::fits_our_as;
 pub use peer::{
     AddPathsSpec, GracefulRestartSpec, InstallSpec, Password, PeerNextHopSpec, PeerSpec,
     SendPathsSpec, graceful_restart,

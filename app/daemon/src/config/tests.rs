@@ -1,3 +1,4 @@
+mod between_ases;
 mod bmp;
 mod mrt;
 mod policy;
@@ -131,6 +132,8 @@ add_paths = "both"
 address = "192.0.2.98"
 asn = 65002
 next_hop = "unchanged"
+role = "route-server-client"
+role_strict = true
 add_paths = { send = true }
 
 [network.public]
@@ -421,7 +424,6 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "bfd = { interval = \"300ms\" }",
             "6:1: peer.tor1.bfd: this version",
         ),
-        ("role = \"customer\"", "peer.tor1.role: this version"),
         (
             "client = true",
             "6:10: peer.tor1.client: only peers of our own AS, 64612, can be clients, and this one is of AS 65000; remove the key, or write asn = \"internal\"",

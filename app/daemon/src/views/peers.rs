@@ -60,6 +60,7 @@ pub fn peer(node: &Node, now: Instant, config: &PeerConfig, origin: Origin) -> O
             .map(|n| n.asn)
             .or(configured_asn(node, config)),
         client: config.client,
+        role: role(config),
         state: session_state(summary.state),
         state_age_s: super::age(now, summary.since),
         disabled: summary.disabled,
@@ -100,6 +101,7 @@ fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin)
         members: Some(node.members_of(&config.name) as u64),
         asn: configured_asn(node, config),
         client: config.client,
+        role: role(config),
         state: SessionState::Listening,
         state_age_s: 0,
         disabled: node.is_range_disabled(&config.name),
@@ -108,6 +110,10 @@ fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin)
         export: config.export.clone(),
         families: Vec::new(),
     }
+}
+
+fn role(config: &PeerConfig) -> Option<String> {
+    config.role.map(|ours| ours.role.to_string())
 }
 
 fn configured_asn(node: &Node, config: &PeerConfig) -> Option<u32> {
@@ -169,6 +175,7 @@ fn capabilities(n: &NegotiatedSummary) -> Vec<String> {
         say(true, &format!("graceful restart {} s", time.as_secs()));
     }
     say(n.notification_restart, "graceful restart on NOTIFICATION");
+    say(n.role_confirmed, "roles");
     out
 }
 

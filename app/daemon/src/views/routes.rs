@@ -267,7 +267,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
                 Some(format!("import policy {policy}: {by}")),
             )
         }
-        Some(other) => (RouteState::Unusable, Some(refusal(other).to_owned())),
+        Some(other) => (RouteState::Unusable, Some(refusal(other))),
     };
     Route {
         prefix: route.prefix,
@@ -293,7 +293,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         extended_communities: texts(&route.extended_communities, extended_text),
         originator_id: route.originator_id,
         cluster_list: route.cluster_list.clone(),
-        attributes: Vec::new(),
+        attributes: others(route.only_to_customer),
         rpki: rpki(node, route),
         owner: None,
         state,
@@ -305,8 +305,8 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
     }
 }
 
-fn refusal(refusal: &Refusal) -> &'static str {
-    match refusal {
+fn refusal(refusal: &Refusal) -> String {
+    let text = match refusal {
         Refusal::Policy { .. } => "rejected by the import policy",
         Refusal::AsLoop => "our AS is in its AS_PATH",
         Refusal::OwnOriginator => "its ORIGINATOR_ID is our router id: it has come back to us",
@@ -314,9 +314,21 @@ fn refusal(refusal: &Refusal) -> &'static str {
             "our cluster id is in its CLUSTER_LIST: our cluster has reflected it"
         }
         Refusal::FirstAs => "its AS_PATH does not begin with the peer's AS",
+        Refusal::RouteLeak(by) => {
+            return format!(
+                "route leak (RFC 9234): AS {by} gave it to customers only, so it should not come from here"
+            );
+        }
         Refusal::OwnNextHop => "its next hop is this router",
         Refusal::BadNextHop => "its next hop cannot be one",
-    }
+    };
+    text.to_owned()
+}
+
+/// Attributes that have no column of their own.
+fn others(only_to_customer: Option<u32>) -> Vec<String> {
+    let otc = only_to_customer.map(|asn| format!("only to customer {asn}"));
+    otc.into_iter().collect()
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -352,7 +364,7 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
         extended_communities: texts(&route.extended_communities, extended_text),
         originator_id: route.originator_id,
         cluster_list: route.cluster_list.clone(),
-        attributes: Vec::new(),
+        attributes: others(route.only_to_customer),
         rpki: None,
         owner: None,
         state: RouteState::Sent,

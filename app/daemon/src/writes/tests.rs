@@ -58,6 +58,7 @@ fn config(peer: u8) -> PeerConfig {
         add_paths: AddPaths::default(),
         next_hop: PeerNextHop::default(),
         client: false,
+        role: None,
         import: PolicyName::new("none").unwrap(),
         export: PolicyName::new("claims").unwrap(),
         install: None,

@@ -55,6 +55,12 @@ impl<'a> RawAttributes<'a> {
         self.iter().find(|a| a.code == code)
     }
 
+    /// ONLY_TO_CUSTOMER: the AS that it names (RFC 9234 §5).
+    pub fn only_to_customer(&self) -> Option<u32> {
+        let attribute = self.get(AttributeCode::ONLY_TO_CUSTOMER)?;
+        Some(u32::from_be_bytes(attribute.value.try_into().ok()?))
+    }
+
     /// Appends them with exactly this NEXT_HOP, in its place by type code (RFC 4271 §5.1.3), or without any.
     pub fn write_with_next_hop(&self, next_hop: Option<Ipv4Addr>, out: &mut Vec<u8>) {
         let mut next_hop = next_hop;

@@ -99,9 +99,9 @@ impl Capabilities {
         })
     }
 
-    /// The role. Several that differ are for the caller to refuse (RFC 9234 §4.2).
-    pub fn role(&self) -> Option<Role> {
-        self.iter().find_map(|c| match c {
+    /// The roles. Several that differ are for the caller to refuse (RFC 9234 §4.2).
+    pub fn roles(&self) -> impl Iterator<Item = Role> + '_ {
+        self.iter().filter_map(|c| match c {
             Capability::Role(role) => Some(*role),
             _ => None,
         })

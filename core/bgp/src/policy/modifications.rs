@@ -27,6 +27,8 @@ pub struct Modifications {
     pub large_communities: Option<Vec<LargeCommunity>>,
     /// EXTENDED_COMMUNITIES.
     pub extended_communities: Option<Vec<ExtendedCommunity>>,
+    /// ONLY_TO_CUSTOMER: by our role to the peer (RFC 9234 §5), never by a rule.
+    pub only_to_customer: Option<u32>,
     /// The next hop.
     pub next_hop: Option<NextHopChange>,
     /// The way into the kernel.
@@ -57,6 +59,7 @@ impl Modifications {
         }
         attributes.local_pref = self.local_pref.or(attributes.local_pref);
         attributes.med = self.med.or(attributes.med);
+        attributes.only_to_customer = self.only_to_customer.or(attributes.only_to_customer);
         for asn in self.prepend.iter().rev() {
             attributes.as_path.prepend(*asn, 1);
         }

@@ -1,6 +1,6 @@
 //! Our OPEN, and what it and the peer's agree on.
 //!
-//! RFC 4271 §4.2 and 6.2, RFC 5492, 6286, 6793, 2918, 7313, 4724, 8538, 7911, 8654, 8950.
+//! RFC 4271 §4.2 and 6.2, RFC 5492, 6286, 6793, 2918, 7313, 4724, 8538, 7911, 8654, 8950, 9234.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -14,7 +14,8 @@ use tapway_bgp_wire::{
 };
 use tapway_model::Family;
 
-use crate::config::{PeerAsn, PeerConfig};
+use crate::config::{PeerAsn, PeerConfig, Role};
+use crate::role;
 
 /// AFI of IPv6, as a next hop (RFC 8950).
 const AFI_IPV6: u16 = 2;
@@ -70,6 +71,10 @@ pub(crate) struct Negotiated {
     pub(crate) enhanced_refresh: bool,
     /// Graceful restart, when both sides speak it.
     pub(crate) restart: Option<PeerRestart>,
+    /// What we are to the peer; external ones only.
+    pub(crate) role: Option<Role>,
+    /// What the peer says that it is to us.
+    pub(crate) peer_role: Option<wire::Role>,
 }
 
 /// The OPEN for a peer.
@@ -90,6 +95,9 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
     }
     all.push(Capability::ExtendedMessage);
     all.push(Capability::FourOctetAs(us.asn));
+    if let Some(ours) = peer.role.filter(|_| !peer.asn.is_internal(us.asn)) {
+        all.push(Capability::Role(ours.role.into()));
+    }
     if let Some(restart) = peer.graceful_restart {
         all.push(Capability::GracefulRestart(wire::GracefulRestart {
             restarting: us.restarting,
@@ -154,6 +162,12 @@ pub(crate) fn negotiate(
         );
         return Err(NotificationError::new(ErrorCode::BAD_BGP_ID, &[], text));
     }
+    // Roles are between ASes.
+    let our_role = peer.role.filter(|_| !internal);
+    let peer_role = match internal {
+        true => None,
+        false => role::agree(our_role, &theirs.capabilities)?,
+    };
     let decode = DecodeContext::negotiated(&ours.capabilities, &theirs.capabilities, internal);
     if !Family::ALL.iter().any(|f| decode.families[*f]) {
         return Err(unsupported(peer));
@@ -171,6 +185,8 @@ pub(crate) fn negotiate(
         refresh: theirs.capabilities.route_refresh(),
         enhanced_refresh: theirs.capabilities.enhanced_route_refresh(),
         restart: restart(ours, theirs, &decode),
+        role: our_role.map(|ours| ours.role),
+        peer_role,
     })
 }
 

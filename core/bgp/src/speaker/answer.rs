@@ -10,7 +10,7 @@ use tapway_model::{Family, Instant, NetworkName, PeerName, PolicyName, Prefix};
 
 use super::action::{ConnId, ConnInfo};
 use super::event::{DownReason, Notification};
-use crate::config::Install;
+use crate::config::{Install, Role};
 use crate::own::AnnouncementId;
 use crate::session::fsm::State;
 
@@ -90,6 +90,10 @@ pub struct NegotiatedSummary {
     pub notification_restart: bool,
     /// The peer said that it restarted (R bit).
     pub peer_restarted: bool,
+    /// What we are to the peer (RFC 9234).
+    pub role: Option<Role>,
+    /// The peer said the role that belongs to ours.
+    pub role_confirmed: bool,
 }
 
 /// One family of a peer.
@@ -176,6 +180,9 @@ pub enum Refusal {
     OwnCluster,
     /// Its AS_PATH does not begin with the peer's AS.
     FirstAs,
+    /// A route leak (RFC 9234 §5): by ONLY_TO_CUSTOMER this AS gave it to its customers only, and here it comes from a customer, from
+    /// a client of our route server, or from a peer that is not this AS.
+    RouteLeak(u32),
     /// Its next hop is ourselves.
     OwnNextHop,
     /// Its next hop cannot be one: no unicast address, or link-local on a link that is not known.
@@ -209,6 +216,8 @@ pub struct ReceivedRoute {
     pub originator_id: Option<Ipv4Addr>,
     /// CLUSTER_LIST as received, nearest first (RFC 4456).
     pub cluster_list: Vec<Ipv4Addr>,
+    /// ONLY_TO_CUSTOMER as received (RFC 9234).
+    pub only_to_customer: Option<u32>,
     /// Why it does not count; `None`: accepted.
     pub refused: Option<Refusal>,
     /// The metric of its next hop after import; `None`: refused, or the next hop cannot be reached, and then it is not
@@ -249,6 +258,8 @@ pub struct AdvertisedRoute {
     pub originator_id: Option<Ipv4Addr>,
     /// CLUSTER_LIST, nearest first (RFC 4456).
     pub cluster_list: Vec<Ipv4Addr>,
+    /// ONLY_TO_CUSTOMER (RFC 9234).
+    pub only_to_customer: Option<u32>,
 }
 
 /// Where an announcement stands towards a peer.

@@ -131,5 +131,7 @@ fn negotiated(n: &Negotiated) -> NegotiatedSummary {
         peer_restart_families: families(&|f| restart.is_some_and(|r| r.families[f].is_some())),
         notification_restart: restart.is_some_and(|r| r.notification),
         peer_restarted: restart.is_some_and(|r| r.restarted),
+        role: n.role,
+        role_confirmed: n.role.is_some() && n.peer_role.is_some(),
     }
 }

@@ -24,6 +24,7 @@ fn must_reset(old: &PeerConfig, new: &PeerConfig) -> bool {
         || old.reach != new.reach
         || old.add_paths.direction() != new.add_paths.direction()
         || old.graceful_restart != new.graceful_restart
+        || old.role != new.role
 }
 
 impl Peer {

@@ -1,6 +1,6 @@
 //! What goes out: whether a route does, by which next hop, with which attributes.
 //!
-//! RFC 4271 §5 and 9.2, RFC 1997, RFC 4456, RFC 8326 §4. What one peer sent goes to another only where a rule with
+//! RFC 4271 §5 and 9.2, RFC 1997, RFC 4456, RFC 8326 §4, RFC 9234 §5. What one peer sent goes to another only where a rule with
 //! `from = "peer"` accepts it; from an internal peer to another one only if one of them is our client, and then unless a rule
 //! rejects it.
 
@@ -21,6 +21,7 @@ use crate::config::{PeerConfig, PeerNextHop};
 use crate::own::next_hop::{self, Link};
 use crate::own::{Announcement, OwnRoutes};
 use crate::policy::{Context, Modifications, Named, NextHopChange, RouteAttributes, Rpki, Way};
+use crate::role::Egress;
 
 /// LOCAL_PREF of routes that have none (RFC 4271 §5.1.5 leaves the value to us; everybody takes this).
 pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -212,11 +213,11 @@ impl Exporter<'_> {
             return Some(next_hop);
         }
         let external = self.key.relation.is_external();
-        attributes(&changes, self.asn, external, self.draining).encode_with(
-            self.key.encode.four_octet_asn,
-            Some(next_hop),
-            block,
-        );
+        let mut attributes = attributes(&changes, self.asn, external, self.draining);
+        if !self.by_role(&mut attributes) {
+            return None;
+        }
+        attributes.encode_with(self.key.encode.four_octet_asn, Some(next_hop), block);
         self.longest = self.longest.max(block.len());
         self.last = Some((changes, next_hop, block.clone()));
         Some(next_hop)
@@ -256,7 +257,7 @@ impl Exporter<'_> {
         let by = self.received_next_hop(route.prefix.family(), used.next_hop, by, sender, passing);
         let by = by.ok()?;
         let mut attributes = used.raw.decode();
-        if !may_leave(&attributes, self.key.relation) {
+        if !may_leave(&attributes, self.key.relation) || !self.by_role(&mut attributes) {
             return None;
         }
         match passing {
@@ -270,6 +271,21 @@ impl Exporter<'_> {
         attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
         self.longest = self.longest.max(block.len());
         Some(by)
+    }
+
+    /// Marks a route for whom our role asks for it. False: it does not go to such a peer (RFC 9234 §5).
+    fn by_role(&self, attributes: &mut Attributes) -> bool {
+        let Some(role) = self.key.role else {
+            return true;
+        };
+        match role.egress(attributes.only_to_customer) {
+            Egress::Keep => true,
+            Egress::Mark => {
+                attributes.only_to_customer = Some(self.asn);
+                true
+            }
+            Egress::Hold => false,
+        }
     }
 
     /// The next hop of a received route.

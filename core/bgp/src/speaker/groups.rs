@@ -11,7 +11,7 @@ use tapway_rib::{GroupConfig, GroupId, MemberId, Paths, Rib, SourceId};
 use super::peer::Peer;
 use super::reflect::Relation;
 use super::shared::Shared;
-use crate::config::{PeerConfig, SendPaths};
+use crate::config::{PeerConfig, Role, SendPaths};
 use crate::own::next_hop::Link;
 use crate::policy::Policies;
 use crate::session::Session;
@@ -28,6 +28,8 @@ pub(crate) struct GroupKey {
     pub(crate) paths: Paths,
     /// What the peers are to us.
     pub(crate) relation: Relation,
+    /// What we are to them.
+    pub(crate) role: Option<Role>,
     /// The policy.
     pub(crate) export: PolicyName,
     /// What next hops depend on.
@@ -199,6 +201,7 @@ impl Peer {
                 _ => Paths::Best,
             },
             relation: self.relation(negotiated.external),
+            role: negotiated.role,
             export: self.config.export.clone(),
             link,
             peer: by_peer.then(|| name.clone()),

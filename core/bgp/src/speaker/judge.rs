@@ -1,6 +1,6 @@
 //! Whether a received route counts, and what import makes of it.
 //!
-//! RFC 4271 §9.1.1 and 9.1.2, RFC 4456 §8, RFC 8326 §4.2.
+//! RFC 4271 §9.1.1 and 9.1.2, RFC 4456 §8, RFC 8326 §4.2, RFC 9234 §5.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,11 +15,12 @@ use super::action::LocalAddresses;
 use super::answer::Refusal;
 use super::peer::Peer;
 use super::shared::Shared;
-use crate::config::{InstallChange, PeerConfig, SpeakerConfig};
+use crate::config::{InstallChange, PeerConfig, Role, SpeakerConfig};
 use crate::own::next_hop;
 use crate::policy::{
     Context, Modifications, Named, NextHopChange, Policies, RouteAttributes, RouteView, Rpki, Way,
 };
+use crate::role::Ingress;
 
 /// The weight of what peers send.
 const WEIGHT: u16 = 0;
@@ -31,6 +32,8 @@ pub(crate) struct Sender {
     pub(crate) asn: u32,
     /// It is not ours.
     pub(crate) external: bool,
+    /// What we are to it.
+    pub(crate) role: Option<Role>,
     /// The interface; 0: unknown.
     pub(crate) ifindex: u32,
     /// Our addresses.
@@ -83,6 +86,9 @@ impl<'a> Judge<'a> {
         if self.sender.external && as_path.first() != Some(self.sender.asn) {
             return Some(Refusal::FirstAs);
         }
+        if let Ingress::Leak(by) = self.by_role(raw) {
+            return Some(Refusal::RouteLeak(by));
+        }
         let has = |code, id: Ipv4Addr| {
             let attribute = raw.get(code);
             attribute.is_some_and(|a| a.value.as_chunks::<4>().0.contains(&id.octets()))
@@ -99,6 +105,14 @@ impl<'a> Judge<'a> {
             return Some(Refusal::BadNextHop);
         }
         self.is_ours(addr).then_some(Refusal::OwnNextHop)
+    }
+
+    /// What our role to the peer says of routes with these attributes.
+    fn by_role(&self, raw: RawAttributes<'_>) -> Ingress {
+        let Some(role) = self.sender.role else {
+            return Ingress::Keep;
+        };
+        role.ingress(raw.only_to_customer(), self.sender.asn)
     }
 
     fn is_ours(&self, addr: IpAddr) -> bool {
@@ -146,6 +160,9 @@ impl<'a> Judge<'a> {
                 .any(|c| c == Community::GRACEFUL_SHUTDOWN)
         {
             changes.local_pref = Some(0);
+        }
+        if self.by_role(raw) == Ingress::Mark {
+            changes.only_to_customer = Some(self.sender.asn);
         }
         Ok(changes)
     }

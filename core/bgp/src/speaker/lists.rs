@@ -213,6 +213,7 @@ fn received(rib: &Rib, judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>)
         extended_communities: attributes.extended_communities,
         originator_id: attributes.originator_id,
         cluster_list: attributes.cluster_list,
+        only_to_customer: attributes.only_to_customer,
         refused,
         metric: route
             .used
@@ -241,6 +242,7 @@ fn told(route: &ToldRoute<'_>, cx: &DecodeContext, ids: bool) -> AdvertisedRoute
         extended_communities: attributes.extended_communities,
         originator_id: attributes.originator_id,
         cluster_list: attributes.cluster_list,
+        only_to_customer: attributes.only_to_customer,
     }
 }
 

@@ -391,6 +391,7 @@ impl Peer {
             self.sender = Sender {
                 asn: negotiated.asn,
                 external: negotiated.external,
+                role: negotiated.role,
                 ifindex: conn.info.map_or(0, |i| i.ifindex),
                 ours: conn.addresses.unwrap_or_default(),
             };

@@ -17,6 +17,7 @@ mod received_walk;
 mod reflector;
 mod refresh;
 mod restart;
+mod roles;
 mod routes;
 mod rpki;
 mod several;

@@ -282,6 +282,7 @@ fn peer_config(name: PeerName) -> PeerConfig {
         install: None,
         range: None,
         client: false,
+        role: None,
         prefix_limit: 100_000,
         graceful_restart: None,
         disabled: false,

@@ -81,6 +81,7 @@ pub(crate) fn reflector(number: u8) -> PeerConfig {
             prefsrc: None,
         }),
         range: None,
+        role: None,
         prefix_limit: 1_000_000,
         client: false,
         graceful_restart: None,

@@ -1,7 +1,7 @@
 //! `[peer.NAME]`.
 
-mod client;
 mod paths;
+mod relation;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,9 +21,9 @@ use super::network::table;
 use super::policy::policy_name;
 use super::{HIDDEN, each, refuse, wrong};
 use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
-pub(crate) use client::client_is_internal;
 pub(super) use paths::add_paths_spec;
 pub use paths::{AddPathsSpec, PeerNextHopSpec, SendPathsSpec};
+pub(crate) use relation::fits_our_as;
 
 /// A peer, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_strict: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<String>,
@@ -87,8 +91,6 @@ pub struct PeerSpec {
     pub bfd: Option<NotYet>,
     #[serde(skip_serializing)]
     pub local_asn: Option<NotYet>,
-    #[serde(skip_serializing)]
-    pub role: Option<NotYet>,
 }
 
 /// `install = { table = …, metric = …, prefsrc = … }`.
@@ -159,7 +161,6 @@ impl PeerSpec {
                 self.local_asn,
                 "local AS other than the router's",
             ),
-            ("role", self.role, "BGP roles"),
         ])?;
         let address = self.address()?;
         if matches!(address, PeerAddress::Range(_)) && name.as_str().len() > RANGE_NAME {
@@ -197,6 +198,7 @@ impl PeerSpec {
             add_paths: self.add_paths()?,
             next_hop: self.next_hop()?,
             client,
+            role: self.role()?,
             install: self.install(&import)?,
             import,
             export,
@@ -209,7 +211,7 @@ impl PeerSpec {
             address,
             range: None,
         };
-        client_is_internal(&peer, None)?;
+        fits_our_as(&peer, None)?;
         Ok(peer)
     }
 

@@ -60,6 +60,8 @@ impl From<&PeerConfig> for PeerSpec {
             add_paths: add_paths_spec(peer.add_paths),
             next_hop: Some((&peer.next_hop).into()),
             client: Some(peer.client),
+            role: peer.role.map(|ours| ours.role.to_string()),
+            role_strict: peer.role.map(|ours| ours.strict),
             import: Some(peer.import.to_string()),
             export: Some(peer.export.to_string()),
             install: Some(match &peer.install {

@@ -50,6 +50,7 @@ fn node(routes: u32) -> Node {
         install: None,
         range: None,
         client: false,
+        role: None,
         prefix_limit: u32::MAX,
         graceful_restart: None,
         disabled: false,

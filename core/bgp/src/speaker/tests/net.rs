@@ -145,6 +145,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         install: None,
         range: None,
         client: false,
+        role: None,
         prefix_limit: 100_000,
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),

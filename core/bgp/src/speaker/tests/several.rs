@@ -13,7 +13,7 @@ use tapway_bgp_wire::{
 use tapway_model::{Domain, Family, Instant, NetworkName, Prefix};
 
 use super::net::*;
-use crate::config::{AddPaths, Install, PeerAsn, PeerConfig, SendPaths};
+use crate::config::{AddPaths, Install, PeerAsn, PeerConfig, PeerRole, SendPaths};
 use crate::session::open::{Ourselves, our_open};
 use crate::*;
 
@@ -54,7 +54,7 @@ pub(super) fn come(speaker: &mut Speaker, node: usize, peer: PeerConfig) {
     assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
 }
 
-/// The peer connects, with this identifier: AS and add-path are as it is told of them.
+/// The peer connects, with this identifier: AS, add-path and role are as it is told of them.
 pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id: Ipv4Addr) {
     let info = ConnInfo {
         local: at(0, Transport::V4, 179),
@@ -70,6 +70,10 @@ pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id
         receive: config.add_paths.send.is_some(),
         send: config.add_paths.receive.then_some(SendPaths::All),
     };
+    theirs.role = config.role.map(|ours| PeerRole {
+        role: ours.role.counterpart(),
+        strict: false,
+    });
     let them = Ourselves {
         asn: asn(if internal { 0 } else { node }),
         router_id,

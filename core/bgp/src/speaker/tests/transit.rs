@@ -23,7 +23,7 @@ const RESTART: Duration = Duration::from_secs(10);
 const PREFIX: &str = "198.18.1.0/24";
 
 /// Passes everything on, with these changes.
-fn transit(set: Set) -> Policy {
+pub(super) fn transit(set: Set) -> Policy {
     let rule = |matches| Rule {
         matches,
         set: set.clone(),

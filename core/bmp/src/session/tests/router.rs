@@ -100,6 +100,7 @@ fn config(number: u8, export: &str) -> PeerConfig {
         install: None,
         range: None,
         client: false,
+        role: None,
         prefix_limit: 100_000,
         graceful_restart: None,
         disabled: false,
