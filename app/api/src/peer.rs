@@ -96,6 +96,9 @@ pub struct PeerFamily {
     pub received: u64,
     /// Of those, accepted by the import policy.
     pub accepted: u64,
+    /// The limit, when so many prefixes are received that there is a warning of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_limit: Option<u64>,
     /// Routes sent.
     pub advertised: u64,
     /// Received routes kept from the session before this one (graceful restart).

@@ -473,6 +473,7 @@ impl Daemon {
             .chain(sources)
             .chain(listeners)
             .chain(peers)
+            .chain(views::peer_problems(&self.node, now()))
             .chain(views::claim_problems(&self.node))
             .chain(views::kernel_problems(&self.node))
             .chain(self.scan_problem())

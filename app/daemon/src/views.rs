@@ -13,7 +13,7 @@ pub use bmp::collectors;
 pub use claims::{announcements, conflicts, instance, instances};
 pub use explain::explanation;
 pub use kernel::{kernel, plan};
-pub use peers::{peer, peer_detail, peers};
+pub use peers::{peer, peer_detail, peer_problems, peers};
 pub use routes::routes;
 pub use rpki::{answer as rpki_answer, caches as rpki_caches, state as rpki_state};
 pub use sources::{claim_problems, kernel_problems, sources};

@@ -249,6 +249,37 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How many prefixes of one family a peer may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixLimit {
+    /// Beyond so many the session is ended; at least 1.
+    pub max: u32,
+    /// From so many percent of them on it is warned; 1 to 100.
+    pub warning: u8,
+    /// When a session that was ended is tried again, and the peer let in; `None`: after the back-off, as after any error.
+    pub restart: Option<Duration>,
+}
+
+impl PrefixLimit {
+    /// [`PrefixLimit::warning`] where nothing is said.
+    pub const WARNING: u8 = 75;
+
+    /// So many, a warning before, and the back-off after.
+    pub const fn new(max: u32) -> PrefixLimit {
+        PrefixLimit {
+            max,
+            warning: PrefixLimit::WARNING,
+            restart: None,
+        }
+    }
+
+    /// So many are worth a warning: at least 1.
+    pub fn warn_at(&self) -> u32 {
+        let share = u64::from(self.max) * u64::from(self.warning);
+        u32::try_from(share.div_ceil(100)).unwrap_or(self.max)
+    }
+}
+
 /// A fabric peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerConfig {
@@ -292,8 +323,8 @@ pub struct PeerConfig {
     pub export: PolicyName,
     /// Whether and where accepted routes go to the kernel.
     pub install: Option<Install>,
-    /// Received prefixes of one family beyond which the session is ended.
-    pub prefix_limit: u32,
+    /// How many prefixes of one family it may send.
+    pub prefix_limit: PrefixLimit,
     /// Graceful restart for this peer; `None`: off.
     pub graceful_restart: Option<GracefulRestart>,
     /// Administratively down.

@@ -103,6 +103,19 @@ pub(crate) fn bgp_event(event: &tapway_bgp::Event) -> Event {
             peer.to_string(),
             format!("{routes} stale routes of {family} are gone"),
         ),
+        E::NearLimit {
+            peer,
+            family,
+            routes,
+            limit,
+        } => (
+            Level::Warning,
+            "peer.prefix-limit",
+            peer.to_string(),
+            format!(
+                "{routes} of at most {limit} prefixes of {family} are received; beyond that the session ends"
+            ),
+        ),
         E::RefreshRequested { peer, family } => (
             Level::Info,
             "peer.refresh",

@@ -59,7 +59,7 @@ fn peer(name: &str, address: PeerAddress, reach: Reach) -> PeerConfig {
         export: policy("claims"),
         install: None,
         range: None,
-        prefix_limit: 2,
+        prefix_limit: PrefixLimit::new(2),
         client: false,
         role: None,
         graceful_restart: None,
@@ -330,6 +330,24 @@ fn who_was_over_the_limit_is_forgotten_after_a_while() {
     assert_eq!(node.poll_timeout(), None);
 }
 
+#[test]
+fn who_is_kept_away_for_longer_is_remembered_for_as_long() {
+    let hour = 3600 * SECOND;
+    let mut edge = edge();
+    edge.prefix_limit.restart = Some(hour);
+    let mut node = node(vec![edge]);
+    dial(&mut node, NOW, 1, "198.51.100.9", ETH0);
+    exceed(&mut node, NOW, 1, "198.51.100.9");
+    for (conn, at) in [(2, 601 * SECOND), (3, hour - SECOND)] {
+        run_to(&mut node, after(at));
+        let told = dial(&mut node, after(at), conn, "198.51.100.9", ETH0).unwrap();
+        assert_eq!(told.error, ErrorCode::CEASE_REJECTED);
+    }
+    run_to(&mut node, after(hour));
+    assert_eq!(dial(&mut node, after(hour), 4, "198.51.100.9", ETH0), None);
+    assert_eq!(up(&node), ["edge@198.51.100.9"]);
+}
+
 /// Whoever has many addresses cannot keep others out, nor fill more memory than the range may.
 #[test]
 fn those_over_the_limit_make_room_for_others() {
@@ -505,7 +523,7 @@ fn a_reload_does_not_let_a_disabled_range_in() {
     assert_eq!(node.config().peers.get(&n("edge")), Some(&edge()));
     node.set_peer(NOW, edge());
     let other = PeerConfig {
-        prefix_limit: 7,
+        prefix_limit: PrefixLimit::new(7),
         ..edge()
     };
     node.set_peer(NOW, other);

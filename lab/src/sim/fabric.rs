@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach,
-    SendPaths, SpeakerConfig,
+    AddPaths, GracefulRestart, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig, PeerNextHop,
+    PrefixLimit, Reach, SendPaths, SpeakerConfig,
 };
 use tapway_bgp::{
     Action, Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker,
@@ -184,7 +184,7 @@ impl Fabric {
             import: PolicyName::new("all").expect("a plain name"),
             export: PolicyName::new("claims").expect("a plain name"),
             install: None,
-            prefix_limit: u32::MAX,
+            prefix_limit: PrefixLimit::new(u32::MAX),
             graceful_restart: Some(GracefulRestart {
                 time: RESTART,
                 notification: false,

@@ -85,6 +85,7 @@ mod drain;
 mod fabric;
 mod goodbye;
 mod life;
+mod limits;
 mod mrt;
 mod pass_on;
 mod policy;

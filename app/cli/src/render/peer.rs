@@ -153,15 +153,15 @@ fn note(peer: &Peer) -> String {
     if peer.state != SessionState::Established {
         return peer.last_error.clone().unwrap_or_default();
     }
-    let broken: Vec<String> = peer
-        .families
-        .iter()
-        .filter_map(|f| {
-            let reason = f.no_next_hop.as_ref()?;
-            Some(format!("{} not sent: {reason}", f.family))
-        })
-        .collect();
-    broken.join("; ")
+    let broken = peer.families.iter().filter_map(|f| {
+        let reason = f.no_next_hop.as_ref()?;
+        Some(format!("{} not sent: {reason}", f.family))
+    });
+    let near = peer.families.iter().filter_map(|f| {
+        let limit = count(f.near_limit?);
+        Some(format!("{} near its limit of {limit} prefixes", f.family))
+    });
+    broken.chain(near).collect::<Vec<_>>().join("; ")
 }
 
 fn end_of_rib(family: &PeerFamily) -> &'static str {

@@ -8,7 +8,7 @@ use super::*;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use tapway_bgp::Community;
-use tapway_bgp::config::{Install, NextHopTo, PeerAddress, PeerAsn, Reach, SendPaths};
+use tapway_bgp::config::{Install, NextHopTo, PeerAddress, PeerAsn, PrefixLimit, Reach, SendPaths};
 use tapway_model::{Domain, Family};
 
 const SMALLEST: &str = "[router]\nasn = 64612\n";
@@ -73,7 +73,7 @@ fn the_smallest_configuration_has_safe_defaults() {
             prefsrc: None
         })
     );
-    assert_eq!(peer.prefix_limit, 100_000);
+    assert_eq!(peer.prefix_limit, PrefixLimit::new(100_000));
     assert_eq!(peer.graceful_restart, config.router.graceful_restart);
 }
 
@@ -109,7 +109,7 @@ next_hop = { ipv4 = "192.0.2.1", ipv6 = "2001:db8::1" }
 import = "all"
 export = "claims"
 install = { table = 90, metric = 20, prefsrc = "192.0.2.11" }
-prefix_limit = 10
+prefix_limit = { max = 10, warning = 90, restart = "10m" }
 graceful_restart = false
 disabled = true
 
@@ -213,6 +213,12 @@ fn every_key_arrives() {
     assert_eq!((paths("leaf").receive, paths("leaf").send), (true, all));
     assert_eq!(paths("exchange").send, all);
     assert!(!paths("exchange").receive);
+    let limit = PrefixLimit {
+        max: 10,
+        warning: 90,
+        restart: Some(Duration::from_secs(600)),
+    };
+    assert_eq!(config.peers["tor1"].prefix_limit, limit);
     let hops = |peer: &str| config.peers[peer].next_hop;
     let (own, unchanged) = (NextHopTo::Own, NextHopTo::Unchanged);
     assert_eq!((hops("rr").ipv4, hops("rr").ipv6), (own, NextHopTo::Own));
@@ -394,7 +400,34 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
             "install = 5",
             "6:11: peer.tor1.install: integer `5` is not allowed here; write true, false or a table",
         ),
-        ("prefix_limit = 0", "peer.tor1.prefix_limit: 0 is no limit"),
+        (
+            "prefix_limit = 0",
+            "6:16: peer.tor1.prefix_limit: 0 is no limit; write 1 to 4294967295",
+        ),
+        (
+            "prefix_limit = { max = 4294967296 }",
+            "6:24: peer.tor1.prefix_limit.max: 4294967296 is no limit; write 1 to 4294967295",
+        ),
+        (
+            "prefix_limit = { warning = 0 }",
+            "6:28: peer.tor1.prefix_limit.warning: 0 is no share of the limit in percent; write 1 to 100",
+        ),
+        (
+            "prefix_limit = { warning = 101 }",
+            "peer.tor1.prefix_limit.warning: 101 is no share",
+        ),
+        (
+            "prefix_limit = { restart = \"25h\" }",
+            "6:28: peer.tor1.prefix_limit.restart: must be from 1s to 24h; without the key it is tried again after 1s, and later each time",
+        ),
+        (
+            "prefix_limit = { restart = \"10\" }",
+            "peer.tor1.prefix_limit.restart: \"10\" is not a duration",
+        ),
+        (
+            "prefix_limit = { retsart = \"10m\" }",
+            "there is no key \"retsart\" here; did you mean restart?",
+        ),
         (
             "graceful_restart = { time = \"5000s\" }",
             "6:29: peer.tor1.graceful_restart.time: must be from 1s to 4095s",

@@ -2,6 +2,7 @@
 
 use tapway_api::list::List;
 use tapway_api::peer::{Messages, Origin, Peer, PeerDetail, PeerFamily, Session, SessionState};
+use tapway_api::problem::{Problem, ProblemKind};
 use tapway_bgp::config::{PeerAddress, PeerAsn, PeerConfig, PeerRange};
 use tapway_bgp::{Counters, NegotiatedSummary, PeerSummary, State};
 use tapway_model::{Instant, PeerName};
@@ -81,6 +82,7 @@ pub fn peer(node: &Node, now: Instant, config: &PeerConfig, origin: Origin) -> O
                 accepted: f.accepted as u64,
                 advertised: f.advertised as u64,
                 stale: f.stale as u64,
+                near_limit: f.near_limit.then_some(config.prefix_limit.max.into()),
                 end_of_rib_received: f.end_of_rib_received,
                 end_of_rib_sent: f.end_of_rib_sent,
                 next_hop: None,
@@ -110,6 +112,45 @@ fn of_range(node: &Node, config: &PeerConfig, range: &PeerRange, origin: Origin)
         export: config.export.clone(),
         families: Vec::new(),
     }
+}
+
+/// What is wrong with what peers send.
+pub fn peer_problems(node: &Node, now: Instant) -> Vec<Problem> {
+    let problem = |name: &PeerName, message, remedy: &str| Problem {
+        kind: ProblemKind::Peer,
+        subject: name.to_string(),
+        message,
+        place: None,
+        source: None,
+        remedy: Some(remedy.to_owned()),
+    };
+    let of_peer = |peer: PeerSummary| {
+        let limit = node
+            .peer_config(&peer.name)
+            .map(|config| config.prefix_limit.max);
+        let limit = limit.unwrap_or_default();
+        let near = peer.families.iter().filter(|family| family.near_limit);
+        let near = near.map(|f| {
+            let message = format!(
+                "{} of at most {limit} prefixes of {} are received; beyond that the session ends",
+                f.received - f.stale,
+                f.family
+            );
+            problem(&peer.name, message, "raise prefix_limit if they are wanted")
+        });
+        let mut all: Vec<Problem> = near.collect();
+        all.extend(peer.refused_until.map(|until| {
+            let message = format!(
+                "it sent more than {limit} prefixes of a family; it is let in again in {} s",
+                until.since(now).as_secs()
+            );
+            let remedy =
+                "raise prefix_limit if they are wanted; tapway peer reset --hard lets it in now";
+            problem(&peer.name, message, remedy)
+        }));
+        all
+    };
+    node.speaker().peers().flat_map(of_peer).collect()
 }
 
 fn role(config: &PeerConfig) -> Option<String> {

@@ -3,7 +3,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapway_bgp::config::{AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach};
+use tapway_bgp::config::{
+    AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
+};
 use tapway_bgp::{
     Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, State,
 };
@@ -62,7 +64,7 @@ fn config(peer: u8) -> PeerConfig {
         import: PolicyName::new("none").unwrap(),
         export: PolicyName::new("claims").unwrap(),
         install: None,
-        prefix_limit: 100,
+        prefix_limit: PrefixLimit::new(100),
         graceful_restart: None,
         disabled: false,
     }

@@ -109,6 +109,8 @@ pub struct FamilySummary {
     pub accepted: usize,
     /// Of these, kept from before the peer's restart or until its refresh is over.
     pub stale: usize,
+    /// So many have been sent that there was a warning of the limit.
+    pub near_limit: bool,
     /// Routes announced to the peer.
     pub advertised: usize,
     /// Prefixes that still have to be looked at.
@@ -156,6 +158,8 @@ pub struct PeerSummary {
     pub last_sent: Option<(Instant, Notification)>,
     /// When we connect, or start over, next.
     pub next_attempt: Option<Instant>,
+    /// Until when its connections are refused, as it sent more than it may.
+    pub refused_until: Option<Instant>,
     /// Until when the peer is expected back with its routes kept.
     pub restarting_until: Option<Instant>,
     /// The configured families.

@@ -41,6 +41,7 @@ impl Peer {
             next_attempt: timers
                 .get(Timer::IdleHold)
                 .or_else(|| timers.get(Timer::ConnectRetry)),
+            refused_until: self.refused_until,
             restarting_until: self.restart_until,
             families: self
                 .config
@@ -60,6 +61,7 @@ impl Peer {
             received: counts.routes,
             accepted: counts.accepted,
             stale: counts.stale,
+            near_limit: inbound.near_limit,
             advertised: outbound.member.map_or(0, |m| rib.told_count(m)),
             pending: outbound.member.map_or(0, |m| rib.pending(m)),
             end_of_rib_received: inbound.end_of_rib,

@@ -84,6 +84,13 @@ impl Peer {
             self.over_limit(shared, now, family);
             return PeerChange::Reset;
         }
+        if old.prefix_limit != self.config.prefix_limit {
+            // By the new one, not by what the old one led to.
+            for family in Family::ALL {
+                self.inbound[family].near_limit = false;
+            }
+            self.watch_limits(shared, now);
+        }
         if old.passive != self.config.passive && !self.main.state.connected() {
             // Waiting and connecting are different states.
             self.stop(shared, now, None, DownReason::Administrative);

@@ -90,7 +90,7 @@ impl Peer {
                 message,
             ));
         }
-        if self.refusing {
+        if self.refused_until.is_some() {
             return Some(Notification::new(ErrorCode::CEASE_REJECTED));
         }
         if self.established() && !self.may_be_replaced(now) {
@@ -210,13 +210,13 @@ impl Peer {
             // Also what is kept of a session that ended before: nothing leads there.
             self.forget_routes(shared);
         }
-        self.restart_now(shared, now);
+        self.start_again(shared, now);
     }
 
     /// Begins afresh, without waiting for what was.
     pub(crate) fn restart_now(&mut self, shared: &mut Shared, now: Instant) {
         self.backoff.forget();
-        self.refusing = false;
+        self.refused_until = None;
         if self.main.state == State::Idle {
             self.main.timers.clear_all();
             self.start(shared, now);
@@ -245,7 +245,8 @@ impl Peer {
             // The link may be back before anybody says that the endpoint is gone.
             self.backoff.fail(now, None);
             let wait = shared.jitter.shorten(self.backoff.idle_hold());
-            self.main.timers.set(Timer::IdleHold, now + wait);
+            let at = (now + wait).max(self.refused_until.unwrap_or_default());
+            self.main.timers.set(Timer::IdleHold, at);
         }
     }
 }

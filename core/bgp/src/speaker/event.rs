@@ -169,6 +169,17 @@ pub enum Event {
         /// How many.
         routes: usize,
     },
+    /// The peer is about to send more than it may.
+    NearLimit {
+        /// Who.
+        peer: PeerName,
+        /// Of which family.
+        family: Family,
+        /// How many it has sent.
+        routes: usize,
+        /// Beyond so many the session ends.
+        limit: u32,
+    },
     /// The peer asked for all our routes again.
     RefreshRequested {
         /// Who.

@@ -15,6 +15,7 @@ mod export;
 mod groups;
 mod install;
 mod judge;
+mod limit;
 mod lists;
 pub(crate) mod monitor;
 pub(crate) mod next_hops;

@@ -70,6 +70,8 @@ pub(crate) struct Inbound {
     pub(crate) end_of_rib: bool,
     /// The peer began to send all again (BoRR).
     pub(crate) refreshing: bool,
+    /// It has sent so much that there was a warning.
+    pub(crate) near_limit: bool,
 }
 
 /// What one family's transfer to the peer stands at.
@@ -106,8 +108,8 @@ pub(crate) struct Peer {
     pub(crate) main: Session,
     pub(crate) other: Option<Session>,
     pub(crate) backoff: Backoff,
-    /// Its connections are refused until the hold-off is over: it went over the prefix limit.
-    pub(crate) refusing: bool,
+    /// Its connections are refused until then: it went over the prefix limit.
+    pub(crate) refused_until: Option<Instant>,
     /// Its link went down, and its endpoint was not told since.
     pub(crate) link_lost: bool,
     /// What is known of the session that the received routes came by.
@@ -122,6 +124,7 @@ pub(crate) struct Peer {
     pub(crate) stale_until: Option<Instant>,
     pub(crate) history: History,
     pub(crate) bad_update_limit: RateLimit,
+    pub(crate) near_limit_told: PerFamily<RateLimit>,
     pub(crate) watched: Watched,
 }
 
@@ -135,7 +138,7 @@ impl Peer {
             main: Session::default(),
             other: None,
             backoff: Backoff::default(),
-            refusing: false,
+            refused_until: None,
             link_lost: false,
             sender: Sender::default(),
             source: None,
@@ -148,6 +151,7 @@ impl Peer {
                 ..History::default()
             },
             bad_update_limit: RateLimit::default(),
+            near_limit_told: PerFamily::default(),
             watched: Watched::default(),
         }
     }
@@ -381,7 +385,7 @@ impl Peer {
             }
         }
         self.history.established_count += 1;
-        self.refusing = false;
+        self.refused_until = None;
         self.restart_until = None;
         let Some(negotiated) = self.main.negotiated().cloned() else {
             return;
@@ -512,7 +516,9 @@ impl Peer {
             };
             self.drive(shared, now, slot, fsm::Event::Stop, cause);
         }
-        self.refusing = false;
+        if reason != DownReason::Unreachable {
+            self.refused_until = None;
+        }
         self.backoff.forget();
     }
 
@@ -528,27 +534,6 @@ impl Peer {
         } else {
             notification
         }
-    }
-
-    /// Ends the session because of what the peer sent, and refuses it for a while.
-    pub(crate) fn over_limit(&mut self, shared: &mut Shared, now: Instant, family: Family) {
-        let wire::AfiSafi { afi, safi } = family.into();
-        let [high, low] = afi.to_be_bytes();
-        let [a, b, c, d] = self.config.prefix_limit.to_be_bytes();
-        // RFC 4486 §4: the family and the limit.
-        let data = [high, low, safi, a, b, c, d].to_vec();
-        let notification = self.hard(wire::Notification {
-            error: ErrorCode::CEASE_MAX_PREFIXES,
-            data,
-        });
-        self.drive(
-            shared,
-            now,
-            Slot::Main,
-            fsm::Event::AutomaticStop,
-            Cause::Send(notification),
-        );
-        self.refusing = true;
     }
 
     /// Tells a change of state, if there was one.

@@ -211,21 +211,27 @@ impl Peer {
         if let Some(family) = over {
             return self.over_limit(shared, now, family);
         }
+        self.watch_limits(shared, now);
         if let Some(family) = update.end_of_rib() {
             self.end_of_rib(shared, family);
         }
     }
 
-    /// Whether the peer has sent more than it may; routes of an earlier session, or of before a refresh, do not count.
-    pub(crate) fn is_over_limit(&self, rib: &Rib, family: Family) -> bool {
+    /// What of the peer's routes counts for its limit: not those of an earlier session, or of before a refresh.
+    pub(crate) fn counted(&self, rib: &Rib, family: Family) -> usize {
         let counts = self.counts(rib, family);
-        counts.routes - counts.stale > self.config.prefix_limit as usize
+        counts.routes - counts.stale
+    }
+
+    /// Whether the peer has sent more than it may.
+    pub(crate) fn is_over_limit(&self, rib: &Rib, family: Family) -> bool {
+        self.counted(rib, family) > self.config.prefix_limit.max as usize
     }
 
     /// Whether more stale routes are kept than the peer may have sent: refreshes that begin and never end would otherwise let
     /// it send without end.
     fn hoards(&self, rib: &Rib, family: Family) -> bool {
-        let most = (self.config.prefix_limit as usize).saturating_mul(STALE_LIMITS);
+        let most = (self.config.prefix_limit.max as usize).saturating_mul(STALE_LIMITS);
         self.counts(rib, family).stale > most
     }
 

@@ -7,6 +7,7 @@ mod establish;
 mod groups;
 mod hostile;
 mod large;
+mod limit;
 mod monitor;
 pub(crate) mod net;
 mod next_hops;

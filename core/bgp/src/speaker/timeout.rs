@@ -39,7 +39,7 @@ impl Peer {
     fn expired(&mut self, shared: &mut Shared, now: Instant, slot: Slot, timer: Timer) {
         let event = match timer {
             Timer::IdleHold => {
-                self.refusing = false;
+                self.refused_until = None;
                 return self.start(shared, now);
             }
             Timer::ConnectRetry if self.config.passive || self.endpoint.is_none() => return,

@@ -283,7 +283,7 @@ fn peer_config(name: PeerName) -> PeerConfig {
         range: None,
         client: false,
         role: None,
-        prefix_limit: 100_000,
+        prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: None,
         disabled: false,
     }

@@ -23,7 +23,7 @@ use crate::action::Report;
 use crate::speech::bgp_event;
 
 /// How long a member is remembered that sent too many prefixes: longer than any back-off, and than most routers take to
-/// come back.
+/// come back. Longer where it is to be kept away for longer.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Peers that ranges made.
@@ -164,8 +164,11 @@ impl Node {
     pub(super) fn take_bgp_event(&mut self, now: Instant, event: &Event) {
         match event {
             Event::Down { peer, reason, .. } => {
-                if is_over_limit(reason) && self.ranged.peers.contains_key(peer) {
-                    let until = now + REMEMBERED;
+                if is_over_limit(reason)
+                    && let Some(config) = self.ranged.peers.get(peer)
+                {
+                    let restart = config.prefix_limit.restart.unwrap_or_default();
+                    let until = now + restart.max(REMEMBERED);
                     self.ranged.offenders.insert(peer.clone(), until);
                 }
                 self.note_ended(peer);

@@ -82,7 +82,7 @@ pub(crate) fn reflector(number: u8) -> PeerConfig {
         }),
         range: None,
         role: None,
-        prefix_limit: 1_000_000,
+        prefix_limit: PrefixLimit::new(1_000_000),
         client: false,
         graceful_restart: None,
         disabled: false,

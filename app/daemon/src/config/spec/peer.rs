@@ -1,5 +1,6 @@
 //! `[peer.NAME]`.
 
+mod limit;
 mod paths;
 mod relation;
 
@@ -20,7 +21,9 @@ use super::address::{BGP_PORT, host_address, is_link_local, of_family, peer_addr
 use super::network::table;
 use super::policy::policy_name;
 use super::{HIDDEN, each, refuse, wrong};
-use crate::config::value::{NotYet, NumberOrWord, Switch, Word, duration};
+use crate::config::value::{Count, NotYet, NumberOrWord, Switch, Word, duration};
+pub use limit::PrefixLimitSpec;
+use limit::prefix_limit;
 pub(super) use paths::add_paths_spec;
 pub use paths::{AddPathsSpec, PeerNextHopSpec, SendPathsSpec};
 pub(crate) use relation::fits_our_as;
@@ -82,7 +85,7 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<Switch<InstallSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefix_limit: Option<i64>,
+    pub prefix_limit: Option<Count<PrefixLimitSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graceful_restart: Option<Switch<GracefulRestartSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +205,7 @@ impl PeerSpec {
             install: self.install(&import)?,
             import,
             export,
-            prefix_limit: prefix_limit(self.prefix_limit)?,
+            prefix_limit: prefix_limit(self.prefix_limit.as_ref())?,
             graceful_restart: match &self.graceful_restart {
                 None => graceful,
                 some => graceful_restart(some.as_ref())?,
@@ -516,18 +519,6 @@ fn port(port: Option<i64>) -> Result<u16, SpecError> {
             .ok()
             .filter(|p| *p > 0)
             .ok_or_else(|| wrong("port", format!("{port} is no TCP port; write 1 to 65535"))),
-    }
-}
-
-fn prefix_limit(limit: Option<i64>) -> Result<u32, SpecError> {
-    match limit {
-        None => Ok(100_000),
-        Some(limit) => u32::try_from(limit).ok().filter(|l| *l > 0).ok_or_else(|| {
-            wrong(
-                "prefix_limit",
-                format!("{limit} is no limit; write 1 to 4294967295"),
-            )
-        }),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant as Clock;
 
-use tapway_bgp::config::{AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Reach};
+use tapway_bgp::config::{
+    AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
+};
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, LocalAddresses, NextHop};
 use tapway_bgp_wire::{
     AfiSafi, Capabilities, Capability, EncodeContext, Open, UpdateBuilder, encode_keepalive,
@@ -51,7 +53,7 @@ fn node(routes: u32) -> Node {
         range: None,
         client: false,
         role: None,
-        prefix_limit: u32::MAX,
+        prefix_limit: PrefixLimit::new(u32::MAX),
         graceful_restart: None,
         disabled: false,
     };

@@ -13,6 +13,7 @@ use tapway_model::{Family, Prefix};
 
 use super::net::*;
 use super::raw::{Raw, from_peer, hop, one};
+use crate::config::PrefixLimit;
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -236,7 +237,7 @@ fn a_flood_of_malformed_updates_is_told_in_few_words() {
 /// Over the limit as often as it is let in: it is let in less and less often, and nothing of it is kept.
 #[test]
 fn a_storm_over_the_prefix_limit() {
-    let mut raw = Raw::new(|peer| peer.prefix_limit = 10);
+    let mut raw = Raw::new(|peer| peer.prefix_limit = PrefixLimit::new(10));
     let mut storms = 0;
     let begin = raw.now;
     while raw.now.since(begin) < 3600 * SECOND {
@@ -272,7 +273,7 @@ fn a_storm_over_the_prefix_limit() {
 /// heard of again are kept a few times as often, not without end.
 #[test]
 fn refreshes_without_end_are_no_way_around_the_prefix_limit() {
-    let mut raw = Raw::new(|peer| peer.prefix_limit = 10);
+    let mut raw = Raw::new(|peer| peer.prefix_limit = PrefixLimit::new(10));
     raw.open(|_| {});
     raw.keepalive();
     assert_eq!(raw.state(), State::Established);

@@ -7,7 +7,7 @@ use core::time::Duration;
 use tapway_model::Family;
 
 use super::net::*;
-use crate::config::{PeerAsn, Reach};
+use crate::config::{PeerAsn, PrefixLimit, Reach};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -368,7 +368,11 @@ fn changed_settings_reset_only_if_they_must() {
             |p| p.next_hop.ipv4 = config::NextHopTo::Address([192, 0, 2, 77].into()),
             PeerChange::Applied,
         ),
-        ("limit", |p| p.prefix_limit = 5, PeerChange::Applied),
+        (
+            "limit",
+            |p| p.prefix_limit = PrefixLimit::new(5),
+            PeerChange::Applied,
+        ),
         ("passive", |p| p.passive = true, PeerChange::Applied),
         (
             "retry",

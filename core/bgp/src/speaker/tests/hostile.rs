@@ -13,7 +13,7 @@ use tapway_model::{Instant, Prefix};
 
 use super::net::*;
 use super::raw::{Raw, from_peer, hop, one};
-use crate::config::Reach;
+use crate::config::{PrefixLimit, Reach};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -362,7 +362,7 @@ fn random_data() {
     use MessageType::{Keepalive, Notification as N, Open, RouteRefresh, Update};
     for seed in 1..=300u64 {
         let mut random = Random(seed);
-        let mut raw = Raw::new(|p| p.prefix_limit = 50);
+        let mut raw = Raw::new(|p| p.prefix_limit = PrefixLimit::new(50));
         for _ in 0..60 {
             if raw.closed || random.below(40) == 0 {
                 raw.now = raw.now + Duration::from_millis(random.next() % 200_000);

@@ -10,7 +10,7 @@ use tapway_model::{ClaimKind, Domain, Family, Instant, NetworkName, PeerName, Po
 
 use crate::config::{
     AddPaths, GracefulRestart, Install, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig,
-    PeerNextHop, Reach, SpeakerConfig,
+    PeerNextHop, PrefixLimit, Reach, SpeakerConfig,
 };
 use crate::*;
 
@@ -146,7 +146,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         range: None,
         client: false,
         role: None,
-        prefix_limit: 100_000,
+        prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),
             notification: false,

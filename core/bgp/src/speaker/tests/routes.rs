@@ -8,7 +8,9 @@ use core::time::Duration;
 use tapway_model::{Domain, Family, NetworkName};
 
 use super::net::*;
-use crate::config::{Change, Match, PeerAsn, Policy, Prepend, PrependAs, Rule, Set, Verdict};
+use crate::config::{
+    Change, Match, PeerAsn, Policy, PrefixLimit, Prepend, PrependAs, Rule, Set, Verdict,
+};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -402,7 +404,7 @@ fn nothing_received_is_sent_on() {
 fn prefix_limit_ends_the_session_and_keeps_it_away() {
     let mut net = established(Transport::V4, |node, _, peer| {
         if node == 0 {
-            peer.prefix_limit = 10;
+            peer.prefix_limit = PrefixLimit::new(10);
         }
     });
     for i in 0..10 {

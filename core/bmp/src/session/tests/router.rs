@@ -101,7 +101,7 @@ fn config(number: u8, export: &str) -> PeerConfig {
         range: None,
         client: false,
         role: None,
-        prefix_limit: 100_000,
+        prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: None,
         disabled: false,
     }
