@@ -38,6 +38,9 @@ pub struct Peer {
     /// What we are to it (RFC 9234): `provider`, `route-server`, `route-server-client`, `customer` or `peer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The AS that it takes for ours, when it is another one (RFC 7705).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_asn: Option<u32>,
     /// State of the session.
     pub state: SessionState,
     /// Seconds since it is in this state.

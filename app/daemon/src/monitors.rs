@@ -76,11 +76,10 @@ impl Daemon {
             let wants = speaker.monitor().and(more);
             speaker.set_monitor(wants);
         });
-        let local_asn = speaker.config().asn;
         while let Some(report) = speaker.poll_report() {
             collectors.report(time, &report);
             if let Some(recorder) = recorder {
-                recorder.report(time, local_asn, &report);
+                recorder.report(time, &report);
             }
         }
         if let Some(recorder) = recorder {

@@ -274,7 +274,7 @@ impl Asked<'_> {
     fn reflects(&self, sender: &PeerName, receiver: &PeerName) -> bool {
         let us = self.speaker.config().asn;
         let both = [sender, receiver].map(|peer| self.speaker.peer_config(peer));
-        let internal = |p: &PeerConfig| p.asn.is_internal(us);
+        let internal = |p: &PeerConfig| p.is_internal(us);
         both.iter().all(|p| p.is_some_and(internal)) && both.iter().flatten().any(|p| p.client)
     }
 

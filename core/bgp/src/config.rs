@@ -126,6 +126,42 @@ impl PeerAsn {
     }
 }
 
+/// What is different about AS numbers with one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerAsPath {
+    /// The AS that the peer takes for ours; external peers only.
+    pub local: Option<LocalAs>,
+    /// How many times our own AS may be in the path of what is received.
+    pub allow_own: u8,
+    /// The peer's AS in the path of what it is sent becomes ours; external peers only.
+    pub override_peer: bool,
+    /// Private AS numbers do not go to it; external peers only.
+    pub remove_private: Option<RemovePrivate>,
+}
+
+/// Another AS than ours, on one session (RFC 7705 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAs {
+    /// Its number: neither ours nor the peer's.
+    pub asn: u32,
+    /// What is sent has it alone in front, not ours behind it ("Replace Old AS").
+    pub replace: bool,
+    /// What is received gets it in front; otherwise "No Prepend Inbound".
+    pub prepend: bool,
+}
+
+/// What becomes of AS numbers for private use (RFC 6996 §5: 64512 to 65534, 4200000000 to 4294967294) in the path of what is sent.
+/// The peer's own stays, so that it finds its loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovePrivate {
+    /// All go.
+    All,
+    /// All go, if there is no other in the path.
+    IfAll,
+    /// All become ours: the path stays as long as it is.
+    Replace,
+}
+
 /// How far away a peer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -317,6 +353,8 @@ pub struct PeerConfig {
     pub client: bool,
     /// While it is in another AS: what we are to it (RFC 9234).
     pub role: Option<PeerRole>,
+    /// What is different about AS numbers.
+    pub as_path: PeerAsPath,
     /// What of the received routes counts.
     pub import: PolicyName,
     /// What is sent.
@@ -332,6 +370,16 @@ pub struct PeerConfig {
 }
 
 impl PeerConfig {
+    /// What the peer takes for our AS, when `router` is ours.
+    pub fn our_as(&self, router: u32) -> u32 {
+        self.as_path.local.map_or(router, |local| local.asn)
+    }
+
+    /// Whether it is in our AS, `router`.
+    pub fn is_internal(&self, router: u32) -> bool {
+        self.as_path.local.is_none() && self.asn.is_internal(router)
+    }
+
     /// What networks and policies call it: by its range when one made it.
     pub fn known_as(&self) -> &PeerName {
         self.range.as_ref().unwrap_or(&self.name)

@@ -62,6 +62,7 @@ fn peer(name: &str, address: PeerAddress, reach: Reach) -> PeerConfig {
         prefix_limit: PrefixLimit::new(2),
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         graceful_restart: None,
         disabled: false,
     }

@@ -211,12 +211,17 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
             ""
         };
         // To a client goes what came by BGP too, by the next hop that it has.
-        let what = match (neighbor.client, neighbor.otc) {
-            (true, _) => "export all;".to_owned(),
-            (false, None) => "export where source = RTS_STATIC; next hop self;".to_owned(),
-            (false, Some(asn)) => format!(
-                "export filter {{ if source != RTS_STATIC then reject; bgp_otc = {asn}; accept; }}; next hop self;"
-            ),
+        let what = match neighbor.client {
+            true => "export all;".to_owned(),
+            false => {
+                let otc = neighbor.otc.map(|asn| format!("bgp_otc = {asn}; "));
+                let prepend = neighbor.prepend;
+                let prepend = prepend.map(|asn| format!("bgp_path.prepend({asn}); "));
+                let changes: String = otc.into_iter().chain(prepend).collect();
+                format!(
+                    "export filter {{ if source != RTS_STATIC then reject; {changes}accept; }}; next hop self;"
+                )
+            }
         };
         line(format!(
             "  {word} {{ import all; {what}{extended}{add_paths} }};"

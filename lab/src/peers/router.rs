@@ -178,6 +178,8 @@ pub struct Neighbor {
     pub role: Option<Role>,
     /// Mark what is originated for customers only, with this AS, role or not (RFC 9234). BIRD alone can.
     pub otc: Option<u32>,
+    /// Put this AS in front of what is originated, behind the router's own. BIRD alone does.
+    pub prepend: Option<u32>,
 }
 
 impl Neighbor {
@@ -228,6 +230,7 @@ impl Neighbor {
             add_paths: false,
             role: None,
             otc: None,
+            prepend: None,
         }
     }
 
@@ -333,6 +336,13 @@ impl Neighbor {
     #[must_use]
     pub fn otc(mut self, asn: u32) -> Neighbor {
         self.otc = Some(asn);
+        self
+    }
+
+    /// With another AS behind the router's own in what it originates.
+    #[must_use]
+    pub fn prepend(mut self, asn: u32) -> Neighbor {
+        self.prepend = Some(asn);
         self
     }
 

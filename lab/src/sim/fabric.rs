@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig, PeerNextHop,
-    PrefixLimit, Reach, SendPaths, SpeakerConfig,
+    AddPaths, GracefulRestart, MAXIMUM_PATHS, PeerAddress, PeerAsPath, PeerAsn, PeerConfig,
+    PeerNextHop, PrefixLimit, Reach, SendPaths, SpeakerConfig,
 };
 use tapway_bgp::{
     Action, Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker,
@@ -181,6 +181,7 @@ impl Fabric {
             next_hop: PeerNextHop::default(),
             client,
             role: None,
+            as_path: PeerAsPath::default(),
             import: PolicyName::new("all").expect("a plain name"),
             export: PolicyName::new("claims").expect("a plain name"),
             install: None,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, Policy, PrefixLimit,
-    Reach, SpeakerConfig,
+    AddPaths, GracefulRestart, PeerAddress, PeerAsPath, PeerAsn, PeerConfig, PeerNextHop, Policy,
+    PrefixLimit, Reach, SpeakerConfig,
 };
 use tapway_bgp::{ConnId, Speaker};
 use tapway_fib::sim::Kernel;
@@ -434,6 +434,7 @@ fn peer_config(name: &str, addr: IpAddr, asn: u32, passive: bool) -> PeerConfig 
         range: None,
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: Some(graceful_restart()),
         disabled: false,

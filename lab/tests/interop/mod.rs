@@ -78,6 +78,7 @@ macro_rules! with_every_peer {
     };
 }
 
+mod as_numbers;
 mod bmp;
 mod cache;
 mod defaults;

@@ -122,9 +122,11 @@ fn relation(peer: &Peer) -> String {
     if peer.client {
         return ", our route reflector client".to_owned();
     }
-    let role = peer.role.as_deref();
+    let role = peer.role.as_ref();
     let role = role.map(|role| format!(", our role: {role}"));
-    role.unwrap_or_default()
+    let local = peer.local_asn;
+    let local = local.map(|asn| format!(", takes us for AS {asn}"));
+    role.into_iter().chain(local).collect()
 }
 
 fn address(peer: &Peer) -> String {

@@ -134,6 +134,10 @@ asn = 65002
 next_hop = "unchanged"
 role = "route-server-client"
 role_strict = true
+local_asn = { asn = 64999, replace = true, prepend = false }
+allow_own_as = 2
+as_override = true
+remove_private_as = "if-all"
 add_paths = { send = true }
 
 [network.public]
@@ -460,10 +464,6 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
         (
             "client = true",
             "6:10: peer.tor1.client: only peers of our own AS, 64612, can be clients, and this one is of AS 65000; remove the key, or write asn = \"internal\"",
-        ),
-        (
-            "local_asn = { asn = 64999 }",
-            "peer.tor1.local_asn: this version",
         ),
         (
             "range = [\"10.0.0.0/24\"]",

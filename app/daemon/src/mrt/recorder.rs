@@ -124,19 +124,20 @@ impl Recorder {
         }
     }
 
-    /// Records what the speaker reports; `local_asn` is our AS.
-    pub fn report(&mut self, time: Time, local_asn: u32, report: &Report) {
+    /// Records what the speaker reports.
+    pub fn report(&mut self, time: Time, report: &Report) {
         let out = &mut self.out;
         match report {
             Report::State {
                 asn,
+                local_asn,
                 ends: Some(ends),
                 from,
                 to,
                 ..
             } => {
                 let asn = asn.unwrap_or(0);
-                state_change(out, time.unix, asn, local_asn, ends, (*from, *to));
+                state_change(out, time.unix, asn, *local_asn, ends, (*from, *to));
                 self.records += 1;
             }
             Report::Received {

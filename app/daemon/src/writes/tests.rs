@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
+    AddPaths, PeerAddress, PeerAsPath, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
 };
 use tapway_bgp::{
     Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker, State,
@@ -61,6 +61,7 @@ fn config(peer: u8) -> PeerConfig {
         next_hop: PeerNextHop::default(),
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         import: PolicyName::new("none").unwrap(),
         export: PolicyName::new("claims").unwrap(),
         install: None,

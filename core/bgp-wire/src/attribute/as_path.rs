@@ -110,6 +110,20 @@ impl AsPath {
         }
     }
 
+    /// Changes every AS number, or takes it out (`None`). A segment that has none left goes.
+    pub fn rewrite(&mut self, mut each: impl FnMut(u32) -> Option<u32>) {
+        for segment in &mut self.segments {
+            segment.asns.retain_mut(|asn| match each(*asn) {
+                Some(new) => {
+                    *asn = new;
+                    true
+                }
+                None => false,
+            });
+        }
+        self.segments.retain(|segment| !segment.asns.is_empty());
+    }
+
     /// Its length in the decision process.
     pub fn length(&self) -> usize {
         self.segments.iter().map(AsSegment::length).sum()

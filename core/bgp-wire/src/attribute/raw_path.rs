@@ -90,6 +90,12 @@ impl<'a> AsPathRef<'a> {
         }
     }
 
+    /// How many times `asn` is in it.
+    pub fn count(&self, asn: u32) -> usize {
+        let times = |(_, asns): (SegmentKind, Asns<'_>)| asns.filter(|a| *a == asn).count();
+        self.segments().map(times).sum()
+    }
+
     /// Whether `asn` is in it.
     pub fn contains(&self, asn: u32) -> bool {
         self.segments().any(|(_, mut asns)| asns.any(|a| a == asn))
@@ -162,6 +168,8 @@ mod tests {
                 assert_eq!(borrowed.origin(), path.origin(), "{path}");
                 for asn in 0..10 {
                     assert_eq!(borrowed.contains(asn), path.contains(asn), "{path} {asn}");
+                    let times = path.iter().filter(|a| *a == asn).count();
+                    assert_eq!(borrowed.count(asn), times, "{path} {asn}");
                 }
             }
         }

@@ -55,6 +55,8 @@ pub(crate) struct Negotiated {
     pub(crate) asn: u32,
     /// The peer's identifier.
     pub(crate) router_id: Ipv4Addr,
+    /// What the peer takes for our AS.
+    pub(crate) our_as: u32,
     /// The peer's AS is not ours.
     pub(crate) external: bool,
     /// Zero: none.
@@ -79,6 +81,7 @@ pub(crate) struct Negotiated {
 
 /// The OPEN for a peer.
 pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
+    let asn = peer.our_as(us.asn);
     let mut all: Vec<Capability> = peer
         .families
         .iter()
@@ -94,8 +97,8 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
         all.push(Capability::ExtendedNextHop([entry].into()));
     }
     all.push(Capability::ExtendedMessage);
-    all.push(Capability::FourOctetAs(us.asn));
-    if let Some(ours) = peer.role.filter(|_| !peer.asn.is_internal(us.asn)) {
+    all.push(Capability::FourOctetAs(asn));
+    if let Some(ours) = peer.role.filter(|_| !peer.is_internal(us.asn)) {
         all.push(Capability::Role(ours.role.into()));
     }
     if let Some(restart) = peer.graceful_restart {
@@ -123,14 +126,14 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
         ));
     }
     Open {
-        asn: us.asn,
+        asn,
         hold_time: u16::try_from(peer.hold_time.as_secs()).unwrap_or(u16::MAX),
         router_id: us.router_id,
         capabilities: Capabilities(all),
     }
 }
 
-/// What `ours` and `theirs` agree on.
+/// What `ours` and `theirs` agree on; `router` is our AS, whatever the peer takes for it.
 ///
 /// # Errors
 /// When the session cannot be: what to send, and what to tell our own operator.
@@ -138,12 +141,14 @@ pub(crate) fn negotiate(
     ours: &Open,
     theirs: &Open,
     peer: &PeerConfig,
+    router: u32,
 ) -> Result<Negotiated, NotificationError> {
-    let internal = theirs.asn == ours.asn;
+    let of_ours = theirs.asn == ours.asn || theirs.asn == router;
+    let internal = of_ours && peer.as_path.local.is_none();
     let right_as = match peer.asn {
-        PeerAsn::Number(asn) => theirs.asn == asn,
+        PeerAsn::Number(asn) => theirs.asn == asn && internal == of_ours,
         PeerAsn::Internal => internal,
-        PeerAsn::External => !internal,
+        PeerAsn::External => !of_ours,
     };
     if !right_as {
         let expected = match peer.asn {
@@ -177,6 +182,7 @@ pub(crate) fn negotiate(
     Ok(Negotiated {
         asn: theirs.asn,
         router_id: theirs.router_id,
+        our_as: ours.asn,
         external: !internal,
         hold_time,
         keepalive: peer.keepalive.map_or(third, |k| k.min(third)),

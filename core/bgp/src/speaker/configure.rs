@@ -25,6 +25,7 @@ fn must_reset(old: &PeerConfig, new: &PeerConfig) -> bool {
         || old.add_paths.direction() != new.add_paths.direction()
         || old.graceful_restart != new.graceful_restart
         || old.role != new.role
+        || old.as_path.local.map(|l| l.asn) != new.as_path.local.map(|l| l.asn)
 }
 
 impl Peer {
@@ -49,12 +50,17 @@ impl Peer {
         if old.install != new.install {
             shared.follow_again();
         }
+        let as_path = old.as_path != new.as_path;
+        if as_path && self.established() {
+            self.sender.local = new.as_path.local;
+        }
         let (import, export) = (
-            old.import != new.import,
+            old.import != new.import || as_path,
             old.export != new.export
                 || old.next_hop != new.next_hop
                 || old.add_paths != new.add_paths
-                || old.client != new.client,
+                || old.client != new.client
+                || as_path,
         );
         if old.address != new.address {
             // Routes of another router are not this one's, and where it is must be told anew.

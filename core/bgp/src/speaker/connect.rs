@@ -170,7 +170,7 @@ impl Peer {
             .map(|c| opener(c.id));
         let us = Rank {
             router_id: shared.config.router_id,
-            asn: shared.config.asn,
+            asn: negotiated.our_as,
         };
         let peer = Rank {
             router_id: negotiated.router_id,

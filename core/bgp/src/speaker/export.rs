@@ -14,6 +14,7 @@ use tapway_rib::{Export, Exported, GroupId, RouteView, SourceId};
 use tapway_rpki::VrpTable;
 
 use super::answer::NotSent;
+use super::border::Border;
 use super::groups::GroupKey;
 use super::reflect::{self, Passing, Relation};
 use super::shared::Shared;
@@ -118,7 +119,12 @@ fn changed_next_hop(
 }
 
 /// The attributes of an own route (RFC 4271 §5.1).
-fn attributes(changes: &Modifications, asn: u32, external: bool, draining: bool) -> Attributes {
+fn attributes(
+    changes: &Modifications,
+    asn: u32,
+    border: Option<&Border>,
+    draining: bool,
+) -> Attributes {
     let mut attributes = Attributes {
         local_pref: Some(DEFAULT_LOCAL_PREF),
         ..Attributes::default()
@@ -127,8 +133,8 @@ fn attributes(changes: &Modifications, asn: u32, external: bool, draining: bool)
     if draining {
         make_last_choice(&mut attributes);
     }
-    if external {
-        attributes.as_path.prepend(asn, 1);
+    if let Some(border) = border {
+        border.put_in_front(&mut attributes.as_path, asn);
         attributes.local_pref = None;
     } else {
         attributes.as_path = AsPath::default();
@@ -187,7 +193,7 @@ impl Exporter<'_> {
             return None;
         }
         let peer = self.key.peer.as_ref();
-        verdict(self.policy, announcement, self.vrps, peer, self.asn).ok()
+        verdict(self.policy, announcement, self.vrps, peer, self.own_as()).ok()
     }
 
     /// Writes the attributes of an own route, if it goes out.
@@ -212,8 +218,8 @@ impl Exporter<'_> {
             block.extend_from_slice(written);
             return Some(next_hop);
         }
-        let external = self.key.relation.is_external();
-        let mut attributes = attributes(&changes, self.asn, external, self.draining);
+        let border = self.key.border.as_ref();
+        let mut attributes = attributes(&changes, self.asn, border, self.draining);
         if !self.by_role(&mut attributes) {
             return None;
         }
@@ -242,7 +248,7 @@ impl Exporter<'_> {
         let context = Context {
             way,
             peer: self.key.peer.as_ref(),
-            asn: self.asn,
+            asn: self.own_as(),
         };
         let outcome = self.policy.evaluate(&view, &context);
         if !outcome.accepted {
@@ -273,6 +279,12 @@ impl Exporter<'_> {
         Some(by)
     }
 
+    /// What policies mean by our AS.
+    fn own_as(&self) -> u32 {
+        let border = self.key.border.as_ref();
+        border.map_or(self.asn, |border| border.own(self.asn))
+    }
+
     /// Marks a route for whom our role asks for it. False: it does not go to such a peer (RFC 9234 §5).
     fn by_role(&self, attributes: &mut Attributes) -> bool {
         let Some(role) = self.key.role else {
@@ -281,7 +293,8 @@ impl Exporter<'_> {
         match role.egress(attributes.only_to_customer) {
             Egress::Keep => true,
             Egress::Mark => {
-                attributes.only_to_customer = Some(self.asn);
+                let border = self.key.border.as_ref();
+                attributes.only_to_customer = Some(border.map_or(self.asn, |b| b.seen(self.asn)));
                 true
             }
             Egress::Hold => false,
@@ -319,6 +332,10 @@ impl Exporter<'_> {
             let all = attributes.extended_communities.iter();
             confined.extend(all.filter(|c| !c.transitive()).copied());
         }
+        let border = self.key.border.as_ref();
+        if let Some(border) = border {
+            border.clean(&mut attributes.as_path, self.asn);
+        }
         changes.apply(attributes);
         // What a policy adds may cross the border, what came with the route may not (RFC 4360 §6).
         let crosses = |c: &ExtendedCommunity| !confined.contains(c);
@@ -330,8 +347,8 @@ impl Exporter<'_> {
         attributes.local_pref = (!external).then_some(local_pref);
         attributes.originator_id = None;
         attributes.cluster_list.clear();
-        if external {
-            attributes.as_path.prepend(self.asn, 1);
+        if let Some(border) = border {
+            border.put_in_front(&mut attributes.as_path, self.asn);
         }
     }
 }

@@ -8,6 +8,7 @@ use tapway_bgp_wire::EncodeContext;
 use tapway_model::{Family, PeerName, PolicyName};
 use tapway_rib::{GroupConfig, GroupId, MemberId, Paths, Rib, SourceId};
 
+use super::border::Border;
 use super::peer::Peer;
 use super::reflect::Relation;
 use super::shared::Shared;
@@ -30,6 +31,8 @@ pub(crate) struct GroupKey {
     pub(crate) relation: Relation,
     /// What we are to them.
     pub(crate) role: Option<Role>,
+    /// How AS_PATHs look to them, outside of our AS.
+    pub(crate) border: Option<Border>,
     /// The policy.
     pub(crate) export: PolicyName,
     /// What next hops depend on.
@@ -202,6 +205,9 @@ impl Peer {
             },
             relation: self.relation(negotiated.external),
             role: negotiated.role,
+            border: negotiated
+                .external
+                .then(|| Border::of(&self.config, negotiated.asn)),
             export: self.config.export.clone(),
             link,
             peer: by_peer.then(|| name.clone()),

@@ -1,6 +1,6 @@
 //! Whether a received route counts, and what import makes of it.
 //!
-//! RFC 4271 §9.1.1 and 9.1.2, RFC 4456 §8, RFC 8326 §4.2, RFC 9234 §5.
+//! RFC 4271 §9.1.1 and 9.1.2, RFC 4456 §8, RFC 7705 §3, RFC 8326 §4.2, RFC 9234 §5.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use super::action::LocalAddresses;
 use super::answer::Refusal;
 use super::peer::Peer;
 use super::shared::Shared;
-use crate::config::{InstallChange, PeerConfig, Role, SpeakerConfig};
+use crate::config::{InstallChange, LocalAs, PeerConfig, Role, SpeakerConfig};
 use crate::own::next_hop;
 use crate::policy::{
     Context, Modifications, Named, NextHopChange, Policies, RouteAttributes, RouteView, Rpki, Way,
@@ -34,6 +34,8 @@ pub(crate) struct Sender {
     pub(crate) external: bool,
     /// What we are to it.
     pub(crate) role: Option<Role>,
+    /// The AS that it takes for ours, if it is another one.
+    pub(crate) local: Option<LocalAs>,
     /// The interface; 0: unknown.
     pub(crate) ifindex: u32,
     /// Our addresses.
@@ -80,7 +82,10 @@ impl<'a> Judge<'a> {
     /// What speaks against all routes with these attributes.
     fn path(&self, raw: RawAttributes<'_>, next_hop: NextHop) -> Option<Refusal> {
         let as_path = raw.as_path();
-        if as_path.contains(self.us.asn) {
+        let local = self.sender.local.map(|local| local.asn);
+        let ours = [Some(self.us.asn), local].into_iter().flatten();
+        let allowed = usize::from(self.peer.as_path.allow_own);
+        if ours.into_iter().any(|asn| as_path.count(asn) > allowed) {
             return Some(Refusal::AsLoop);
         }
         if self.sender.external && as_path.first() != Some(self.sender.asn) {
@@ -160,6 +165,10 @@ impl<'a> Judge<'a> {
                 .any(|c| c == Community::GRACEFUL_SHUTDOWN)
         {
             changes.local_pref = Some(0);
+        }
+        // What a rule puts in front goes before it.
+        if let Some(local) = self.sender.local.filter(|local| local.prepend) {
+            changes.prepend.push(local.asn);
         }
         if self.by_role(raw) == Ingress::Mark {
             changes.only_to_customer = Some(self.sender.asn);

@@ -8,6 +8,7 @@
 pub(crate) mod action;
 pub(crate) mod answer;
 mod ask;
+mod border;
 mod configure;
 mod connect;
 pub(crate) mod event;

@@ -396,6 +396,7 @@ impl Peer {
                 asn: negotiated.asn,
                 external: negotiated.external,
                 role: negotiated.role,
+                local: self.config.as_path.local,
                 ifindex: conn.info.map_or(0, |i| i.ifindex),
                 ours: conn.addresses.unwrap_or_default(),
             };

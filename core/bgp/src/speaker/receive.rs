@@ -148,7 +148,7 @@ impl Peer {
             return;
         };
         let result = match wire::Open::decode(body) {
-            Ok(theirs) => negotiate(&ours, &theirs, &self.config),
+            Ok(theirs) => negotiate(&ours, &theirs, &self.config, shared.config.asn),
             Err(error) => Err(error),
         };
         let negotiated = match result {

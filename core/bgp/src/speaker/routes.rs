@@ -273,7 +273,7 @@ impl Speaker {
         let (policies, export) = (&self.shared.policies, &to.config.export);
         let families = &to.config.families;
         let us = self.shared.config.asn;
-        let relation = |p: &Peer| p.relation(!p.config.asn.is_internal(us));
+        let relation = |p: &Peer| p.relation(!p.config.is_internal(us));
         let by_us = match relation(from).passes(relation(to)) {
             Passing::Never => false,
             // A reflected route keeps its next hop unless a rule says otherwise.

@@ -1,6 +1,7 @@
 //! Speakers wired to each other on a virtual clock.
 
 mod add_path;
+mod as_path;
 mod collide;
 mod endless;
 mod establish;

@@ -283,6 +283,7 @@ fn peer_config(name: PeerName) -> PeerConfig {
         range: None,
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: None,
         disabled: false,

@@ -82,6 +82,7 @@ pub(crate) fn reflector(number: u8) -> PeerConfig {
         }),
         range: None,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(1_000_000),
         client: false,
         graceful_restart: None,

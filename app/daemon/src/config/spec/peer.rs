@@ -1,5 +1,6 @@
 //! `[peer.NAME]`.
 
+mod as_path;
 mod limit;
 mod paths;
 mod relation;
@@ -22,6 +23,8 @@ use super::network::table;
 use super::policy::policy_name;
 use super::{HIDDEN, each, refuse, wrong};
 use crate::config::value::{Count, NotYet, NumberOrWord, Switch, Word, duration};
+pub use as_path::LocalAsnSpec;
+pub(super) use as_path::{local_asn_spec, remove_private_word};
 pub use limit::PrefixLimitSpec;
 use limit::prefix_limit;
 pub(super) use paths::add_paths_spec;
@@ -75,6 +78,14 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_asn: Option<Count<LocalAsnSpec>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_own_as: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_override: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove_private_as: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_strict: Option<bool>,
@@ -92,8 +103,6 @@ pub struct PeerSpec {
     pub disabled: Option<bool>,
     #[serde(skip_serializing)]
     pub bfd: Option<NotYet>,
-    #[serde(skip_serializing)]
-    pub local_asn: Option<NotYet>,
 }
 
 /// `install = { table = …, metric = …, prefsrc = … }`.
@@ -157,14 +166,7 @@ impl PeerSpec {
         graceful: Option<GracefulRestart>,
         read_secret: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<PeerConfig, SpecError> {
-        refuse(&[
-            ("bfd", self.bfd, "BFD"),
-            (
-                "local_asn",
-                self.local_asn,
-                "local AS other than the router's",
-            ),
-        ])?;
+        refuse(&[("bfd", self.bfd, "BFD")])?;
         let address = self.address()?;
         if matches!(address, PeerAddress::Range(_)) && name.as_str().len() > RANGE_NAME {
             return Err(wrong(
@@ -202,6 +204,7 @@ impl PeerSpec {
             next_hop: self.next_hop()?,
             client,
             role: self.role()?,
+            as_path: self.as_path()?,
             install: self.install(&import)?,
             import,
             export,

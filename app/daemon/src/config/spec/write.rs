@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tapway_bgp::config::{GracefulRestart, Install, PeerAddress, PeerAsn, PeerConfig, Reach};
 use tapway_model::{Domain, Network};
 
-use super::peer::add_paths_spec;
+use super::peer::{add_paths_spec, local_asn_spec, remove_private_word};
 use super::{
     GracefulRestartSpec, HIDDEN, InstallSpec, NetworkSpec, NextHopSpec, Password, PeerSpec,
 };
@@ -60,6 +60,10 @@ impl From<&PeerConfig> for PeerSpec {
             add_paths: add_paths_spec(peer.add_paths),
             next_hop: Some((&peer.next_hop).into()),
             client: Some(peer.client),
+            local_asn: peer.as_path.local.map(local_asn_spec),
+            allow_own_as: Some(peer.as_path.allow_own.into()).filter(|times| *times > 0),
+            as_override: Some(peer.as_path.override_peer),
+            remove_private_as: peer.as_path.remove_private.map(remove_private_word),
             role: peer.role.map(|ours| ours.role.to_string()),
             role_strict: peer.role.map(|ours| ours.strict),
             import: Some(peer.import.to_string()),

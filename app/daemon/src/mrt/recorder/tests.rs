@@ -23,6 +23,7 @@ fn change() -> Report {
     Report::State {
         peer: PeerName::new("tor1").unwrap(),
         asn: Some(65001),
+        local_asn: 65000,
         ends: Some(ConnInfo {
             local: "192.0.2.1:179".parse().unwrap(),
             remote: "192.0.2.2:40000".parse().unwrap(),
@@ -60,7 +61,7 @@ impl Bed {
     /// Records one change and waits until it is written, or lost.
     fn record(&mut self, seconds: u64) {
         let before = self.recorder.written() + self.recorder.lost();
-        self.recorder.report(at(seconds), 65000, &change());
+        self.recorder.report(at(seconds), &change());
         let deadline = std::time::Instant::now() + DEADLINE;
         self.flush(seconds);
         while self.recorder.written() + self.recorder.lost() == before {
@@ -202,7 +203,7 @@ fn the_last_records_are_written_before_the_daemon_ends() {
         ..
     } = Bed::new("up", None);
     for _ in 0..100 {
-        recorder.report(at(1), 65000, &change());
+        recorder.report(at(1), &change());
     }
     recorder.flush(at(1));
     recorder.finish(std::time::Instant::now() + DEADLINE);
@@ -217,7 +218,7 @@ fn a_recorder_waits_for_the_one_before_it() {
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
     // Its thread cannot open this before somebody reads.
-    old.recorder.report(at(1), 65000, &change());
+    old.recorder.report(at(1), &change());
     old.recorder.flush(at(1));
     let mut new = Bed::new("up", None);
     let (config, waker) = (
@@ -225,7 +226,7 @@ fn a_recorder_waits_for_the_one_before_it() {
         Arc::new(Waker::new().unwrap()),
     );
     new.recorder = Recorder::start(config, Some(old.recorder.retire()), waker).unwrap();
-    new.recorder.report(at(1), 65000, &change());
+    new.recorder.report(at(1), &change());
     new.recorder.flush(at(1));
     // Another one writes in the meantime, from its start on.
     let mut other = Bed::new("up", None);
@@ -269,7 +270,7 @@ fn what_may_wait_is_bounded() {
     let mut kinds = Vec::new();
     for _ in 0..2 * WAITING as u64 / (RECORD * 1000) {
         for _ in 0..1000 {
-            recorder.report(at(1), 65000, &change());
+            recorder.report(at(1), &change());
         }
         kinds.extend(recorder.flush(at(1)).iter().map(|e| e.kind));
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant as Clock;
 
 use tapway_bgp::config::{
-    AddPaths, PeerAddress, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
+    AddPaths, PeerAddress, PeerAsPath, PeerAsn, PeerConfig, PeerNextHop, PrefixLimit, Reach,
 };
 use tapway_bgp::{ConnId, ConnInfo, Endpoint, LocalAddresses, NextHop};
 use tapway_bgp_wire::{
@@ -53,6 +53,7 @@ fn node(routes: u32) -> Node {
         range: None,
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(u32::MAX),
         graceful_restart: None,
         disabled: false,

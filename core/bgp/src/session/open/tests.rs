@@ -34,7 +34,7 @@ fn agree(
     let mut bytes = Vec::new();
     their.encode(&mut bytes);
     let their = Open::decode(&bytes[wire::HEADER_LEN..]).unwrap();
-    negotiate(&open, &their, &config).map_err(|e| e.code)
+    negotiate(&open, &their, &config, US.asn).map_err(|e| e.code)
 }
 
 fn without(open: &mut Open, keep: impl Fn(&Capability) -> bool) {

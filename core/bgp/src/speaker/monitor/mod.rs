@@ -124,6 +124,8 @@ pub enum Report {
         peer: PeerName,
         /// The peer's AS, as far as it is known.
         asn: Option<u32>,
+        /// What it takes for our AS.
+        local_asn: u32,
         /// Both sides of the last connection, if there was one.
         ends: Option<ConnInfo>,
         /// From.
@@ -362,6 +364,7 @@ impl Peer {
         shared.monitor.push(Report::State {
             peer: self.config.name.clone(),
             asn: last.map(|s| s.asn).or(configured),
+            local_asn: self.config.our_as(shared.config.asn),
             ends: ends.or(last.map(|s| s.ends)),
             from,
             to,

@@ -7,11 +7,18 @@ use tapway_model::Prefix;
 
 use super::net::asn;
 use super::raw::{Raw, from_peer, hop};
+use crate::config::LocalAs;
 use crate::*;
 
 #[test]
 fn a_session_is_up_before_what_comes_in_the_same_breath() {
-    let mut raw = Raw::new(|_| {});
+    let mut raw = Raw::new(|peer| {
+        peer.as_path.local = Some(LocalAs {
+            asn: 64999,
+            replace: false,
+            prepend: true,
+        });
+    });
     raw.speaker.set_monitor(Wants {
         received: true,
         sessions: true,
@@ -21,8 +28,14 @@ fn a_session_is_up_before_what_comes_in_the_same_breath() {
     raw.open(|_| {});
     // Known from its configuration, before it was ever up.
     match raw.speaker.poll_report() {
-        Some(Report::State { asn: of, to, .. }) => {
+        Some(Report::State {
+            asn: of,
+            local_asn,
+            to,
+            ..
+        }) => {
             assert_eq!((of, to), (Some(asn(1)), State::OpenConfirm));
+            assert_eq!(local_asn, 64999, "what the peer takes for ours");
         }
         other => panic!("{other:?}"),
     }

@@ -9,8 +9,8 @@ use core::time::Duration;
 use tapway_model::{ClaimKind, Domain, Family, Instant, NetworkName, PeerName, PolicyName};
 
 use crate::config::{
-    AddPaths, GracefulRestart, Install, MAXIMUM_PATHS, PeerAddress, PeerAsn, PeerConfig,
-    PeerNextHop, PrefixLimit, Reach, SpeakerConfig,
+    AddPaths, GracefulRestart, Install, MAXIMUM_PATHS, PeerAddress, PeerAsPath, PeerAsn,
+    PeerConfig, PeerNextHop, PrefixLimit, Reach, SpeakerConfig,
 };
 use crate::*;
 
@@ -146,6 +146,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         range: None,
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),

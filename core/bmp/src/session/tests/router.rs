@@ -101,6 +101,7 @@ fn config(number: u8, export: &str) -> PeerConfig {
         range: None,
         client: false,
         role: None,
+        as_path: PeerAsPath::default(),
         prefix_limit: PrefixLimit::new(100_000),
         graceful_restart: None,
         disabled: false,
