@@ -1,5 +1,6 @@
 //! The daemon under test: its files in a folder of its own, its process, its answers.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +33,7 @@ pub struct Tapwayd {
     process: Option<Proc>,
     folder: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     _temporary: Option<TempDir>,
 }
 
@@ -77,6 +79,7 @@ impl Tapwayd {
             process: None,
             folder,
             arguments: Vec::new(),
+            environment: Vec::new(),
             _temporary: temporary,
         };
         fs::create_dir(tapwayd.instances()).expect("a folder for instances");
@@ -90,6 +93,11 @@ impl Tapwayd {
         self.arguments
             .extend(arguments.iter().map(|a| a.to_string()));
         self
+    }
+
+    /// Sets a variable of the daemon's environment, for its next start.
+    pub fn set_environment(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.environment.push((name, value.into()));
     }
 
     #[track_caller]
@@ -127,6 +135,7 @@ impl Tapwayd {
         command.arg("--state-dir").arg(self.state());
         command.arg("--socket").arg(self.socket());
         command.args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Proc::spawn("tapwayd", &mut command, &self.folder.join("log"));
         if ns.is_kept() {
             process.outlive();

@@ -14,6 +14,7 @@ mod input;
 mod kernel;
 mod last_resort;
 mod log;
+mod manager;
 mod networks;
 mod next_hops;
 mod overrun;
