@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod beginning;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use tapway_fib::{Address, IfIndex, KernelEvent, Neighbour, Object};
 use tapway_intent::SourceEvent;
 use tapway_model::spec::{InstanceSpec, NicSpec};
 use tapway_model::{Family, IfName, Instant, PeerName, PolicyName, Prefix, SourceName};
-use tapway_node::{Listen, Node, NodeConfig, Report, Restored, Start};
+use tapway_node::{Node, Report, Restored, Start};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -109,25 +111,7 @@ fn kernel<'a>(links: impl IntoIterator<Item = &'a str>) -> Kernel {
 }
 
 fn node_in(kernel: &Kernel, peers: Vec<PeerConfig>, restored: Restored) -> Node {
-    let speaker = SpeakerConfig {
-        asn: 65001,
-        router_id: Ipv4Addr::new(192, 0, 2, 1),
-        graceful_restart: None,
-        maximum_paths: MAXIMUM_PATHS,
-        cluster_id: None,
-    };
-    let config = NodeConfig {
-        speaker,
-        protocol: 112,
-        listen: Listen::Auto,
-        networks: vec![],
-        peers: peers.into_iter().map(|p| (p.name.clone(), p)).collect(),
-        policies: vec![],
-        sources: BTreeMap::from([(SourceName::new("api").unwrap(), SECOND)]),
-        withdraw_without_carrier: true,
-        next_hop_via_default: false,
-        seeds: 1.into(),
-    };
+    let config = beginning::config(peers);
     Node::new(NOW, config, restored, kernel.scan(), Start::Cold)
 }
 

@@ -2,35 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod beginning;
+
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use tapway_bgp::config::{MAXIMUM_PATHS, SpeakerConfig};
 use tapway_fib::KernelEvent::{self, Overrun, ScanBegin, ScanEnd, ScanTorn};
 use tapway_fib::sim::Kernel;
 use tapway_model::Instant;
-use tapway_node::{Level, Listen, Node, NodeConfig, Report, Restored, Start};
+use tapway_node::{Level, Node, NodeConfig, Report, Restored, Start};
 
 fn node() -> Node {
-    let speaker = SpeakerConfig {
-        asn: 65001,
-        router_id: Ipv4Addr::new(192, 0, 2, 1),
-        graceful_restart: None,
-        maximum_paths: MAXIMUM_PATHS,
-        cluster_id: None,
-    };
     let config = NodeConfig {
-        speaker,
-        protocol: 112,
-        listen: Listen::Auto,
-        networks: vec![],
-        peers: BTreeMap::new(),
-        policies: vec![],
         sources: BTreeMap::new(),
-        withdraw_without_carrier: true,
-        next_hop_via_default: false,
-        seeds: 1.into(),
+        ..beginning::config([])
     };
     let scan = Kernel::new().scan();
     Node::new(at(0), config, Restored::default(), scan, Start::Cold)

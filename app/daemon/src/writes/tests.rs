@@ -1,3 +1,5 @@
+//! What one turn writes: to whom, how much, and what goes out in spite of the bound.
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

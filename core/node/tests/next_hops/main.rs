@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "../beginning/mod.rs"]
+mod beginning;
 mod world;
 
 use std::net::Ipv4Addr;

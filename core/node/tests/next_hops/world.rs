@@ -1,6 +1,5 @@
 //! A node between a small kernel and two reflectors far away.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -14,8 +13,10 @@ use tapway_fib::sim::Kernel;
 use tapway_fib::{
     Address, IfIndex, KernelEvent, Key, NextHop as Leg, Object, Route, RouteKind, RouteNews,
 };
-use tapway_model::{Family, IfName, Instant, PeerName, PolicyName, Prefix, SourceName};
-use tapway_node::{Action, Listen, Node, NodeConfig, Restored, Start, Unresolved};
+use tapway_model::{Family, IfName, Instant, PeerName, PolicyName, Prefix};
+use tapway_node::{Action, Node, NodeConfig, Restored, Start, Unresolved};
+
+use crate::beginning::config;
 
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -141,26 +142,9 @@ impl World {
     }
 
     pub(crate) fn on(kernel: Kernel, start: Start, next_hop_via_default: bool) -> World {
-        let speaker = SpeakerConfig {
-            asn: 65001,
-            router_id: Ipv4Addr::new(192, 0, 2, 1),
-            graceful_restart: None,
-            maximum_paths: MAXIMUM_PATHS,
-            cluster_id: None,
-        };
         let config = NodeConfig {
-            speaker,
-            protocol: 112,
-            listen: Listen::Auto,
-            networks: vec![],
-            peers: [reflector(1), reflector(2)]
-                .map(|p| (p.name.clone(), p))
-                .into(),
-            policies: vec![],
-            sources: BTreeMap::from([(SourceName::new("api").unwrap(), SECOND)]),
-            withdraw_without_carrier: true,
             next_hop_via_default,
-            seeds: 1.into(),
+            ..config([reflector(1), reflector(2)])
         };
         let now = Instant::from_nanos(1_000_000_000);
         let node = Node::new(now, config, Restored::default(), kernel.scan(), start);
