@@ -325,3 +325,35 @@ fn a_change_of_what_one_scan_missed_asks_for_another() {
     assert!(host.has(&other));
     assert!(host.fib.in_sync(&other.key()));
 }
+
+#[test]
+fn a_route_whose_ways_went_one_after_the_other_is_looked_for() {
+    let mut host = Host::new();
+    let gateways = [1, 2].map(|index| address(index, "169.254.0.1/32"));
+    let anycast = route("10.9.9.9/32", 10, vec![hop(1, None), hop(2, None)]);
+    for object in gateways.iter().chain([&anycast]) {
+        host.fib.set_want(object.clone());
+    }
+    host.run();
+    host.notices();
+    host.later(10_000);
+    for gateway in &gateways {
+        host.kernel.delete(&gateway.key());
+    }
+    assert!(!host.has(&anycast), "the kernel drops it without a word");
+    // The first address is back before the message about the second one is read.
+    let first = host.kernel.poll_event().unwrap();
+    host.fib.handle_event(host.now, first);
+    let batch = host.fib.poll_batch(host.now, 64).unwrap();
+    let outcomes: Vec<_> = (batch.changes.iter())
+        .map(|change| host.kernel.apply(change))
+        .collect();
+    host.fib.handle_outcomes(host.now, batch.id, &outcomes);
+    host.run();
+    host.later(1_000);
+    host.run();
+    assert!(host.notices().contains(&Notice::ScanNeeded));
+    host.scan();
+    host.run();
+    assert!(host.has(&anycast) && host.fib.in_sync(&anycast.key()));
+}

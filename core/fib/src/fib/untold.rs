@@ -9,29 +9,39 @@ use tapway_model::Family;
 use super::index::prefsrc;
 use super::scan::Gone;
 use super::{DOUBT, Fib};
-use crate::links::Links;
 use crate::slot::{Foreign, SlotId};
-use crate::world::World;
 use crate::{Address, IfIndex, Key, NextHop, Notice, Object, Route, RouteKind};
 
-/// The ways out that there are.
-struct Ways<'a> {
-    links: &'a Links,
-    world: &'a World,
-}
-
-impl Ways<'_> {
+impl Fib {
     /// Whether the kernel has dropped a route because no way out of it is left.
-    fn are_dead(&self, route: &Route) -> bool {
+    fn is_dead(&self, route: &Route) -> bool {
+        self.is_without_way(route, |index| self.world.is_silenced(index))
+    }
+
+    /// The same, when the addresses that we wrote lately may not have been there yet at the time of a message.
+    fn is_perhaps_dead(&self, route: &Route) -> bool {
+        self.is_without_way(route, |index| {
+            let addresses = self.world.addresses(index);
+            let mut v4 = addresses.filter(|a| a.addr.is_ipv4()).peekable();
+            let fresh = v4.peek().is_some() && v4.all(|a| self.is_fresh(a));
+            fresh || self.world.is_silenced(index)
+        })
+    }
+
+    fn is_without_way(&self, route: &Route, is_silenced: impl Fn(IfIndex) -> bool) -> bool {
         let v4 = route.prefix.family() == Family::Ipv4;
-        let is_dead = |hop: &NextHop| {
-            !self.links.is_up(hop.index) || (v4 && self.world.is_silenced(hop.index))
-        };
+        let is_dead =
+            |hop: &NextHop| !self.links.is_up(hop.index) || (v4 && is_silenced(hop.index));
         route.kind == RouteKind::Unicast && route.next_hops.iter().all(is_dead)
     }
-}
 
-impl Fib {
+    /// Whether we wrote an address so lately that older messages may come in.
+    fn is_fresh(&self, address: &Address) -> bool {
+        let key = Key::Address(address.index, address.addr, address.len);
+        let slot = self.slots.get(&key);
+        slot.is_some_and(|slot| slot.fresh_until > self.now)
+    }
+
     /// An address is gone, and what the kernel takes along. By a message, it may have gone before we
     /// wrote another one that seems to be left; by an outcome, the order is known.
     pub(super) fn address_gone(&mut self, address: &Address, by_message: bool) {
@@ -65,13 +75,7 @@ impl Fib {
     /// Whether an address that seems to be left may not have been there at the time of a message: we
     /// wrote it so lately that older messages may come in, or it may be gone by a message that was lost.
     fn is_doubtful(&self, address: &Address) -> bool {
-        if self.scan.running || self.scan.stale {
-            return true;
-        }
-        let key = Key::Address(address.index, address.addr, address.len);
-        self.slots
-            .get(&key)
-            .is_some_and(|slot| slot.fresh_until > self.now)
+        self.scan.running || self.scan.stale || self.is_fresh(address)
     }
 
     /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
@@ -105,21 +109,26 @@ impl Fib {
     }
 
     /// Routes through a link go when it was their last way out, and its neighbours. Default routes of
-    /// others as well.
+    /// others as well. Where another way out may be younger than what went, a scan tells.
     pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family, concluded: bool) {
         for id in self.on_link(index) {
-            let ways = Ways {
-                links: &self.links,
-                world: &self.world,
-            };
             let dead = |object: &Arc<Object>| match &**object {
-                Object::Route(route) => route.prefix.family() == family && ways.are_dead(route),
+                Object::Route(route) => route.prefix.family() == family && self.is_dead(route),
                 Object::Neighbour(n) => n.index == index && Family::of(&n.addr) == family,
+                _ => false,
+            };
+            let perhaps = |object: &Arc<Object>| match &**object {
+                Object::Route(route) => {
+                    route.prefix.family() == family && self.is_perhaps_dead(route)
+                }
                 _ => false,
             };
             let slot = &self.slots[id];
             let had = slot.have.as_ref().is_some_and(dead);
             let written = slot.written().is_some_and(dead);
+            if !had && slot.have.as_ref().is_some_and(perhaps) {
+                self.scan.want(self.now);
+            }
             if had || written {
                 if concluded {
                     self.doubt(id);
@@ -131,15 +140,11 @@ impl Fib {
     }
 
     fn lose_dead_defaults(&mut self, family: Family) {
-        let ways = Ways {
-            links: &self.links,
-            world: &self.world,
-        };
-        let dead = self
-            .world
-            .defaults(family)
-            .filter(|route| ways.are_dead(route));
-        let dead: Vec<Route> = dead.cloned().collect();
+        let defaults = self.world.defaults(family);
+        let dead: Vec<Route> = defaults
+            .filter(|route| self.is_dead(route))
+            .cloned()
+            .collect();
         for route in &dead {
             self.world.drop_default(route);
             let key = Key::Route(route.table, route.prefix, route.metric);
