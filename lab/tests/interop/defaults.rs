@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 use tapway_api::list::List;
+use tapway_api::plan::{Plan, PlanKind, PlanLine};
 use tapway_api::route::{Route, RouteState};
 use tapway_lab::peers::{self, Neighbor, Peer, Router};
 use tapway_lab::{Netns, Tapwayd, veth, wait_for};
@@ -94,6 +95,54 @@ fn two_peers_make_one_route_behind_the_own() {
     wait_default(&host, "-6", 20, &["up1"]);
     bird.announce("0.0.0.0/0".parse().expect("a prefix"));
     wait_default(&host, "-4", 20, &["up1"]);
+}
+
+#[test]
+fn the_plan_shows_a_default_that_somebody_is_in_the_way_of() {
+    let host = Netns::new("host");
+    host.ip("link set lo up");
+    host.ip("route add unreachable default metric 50");
+    let (_bird_ns, _bird) = router(&host, 1, "bird");
+    let (_frr_ns, _frr) = router(&host, 2, "frr");
+    let peer = |number: u8| {
+        json!({
+            "address": format!("198.51.100.{}", 2 * number),
+            "asn": 65000 + u32::from(number),
+            "connect_retry": "1s",
+            "install": {"metric": 50},
+        })
+    };
+    let tapwayd = Tapwayd::start(
+        &host,
+        json!({
+            "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
+            "peer": {"one": peer(1), "two": peer(2)},
+        }),
+    );
+    wait_default(&host, "-6", 50, &["up1", "up2"]);
+    let want = Plan {
+        lines: vec![PlanLine {
+            kind: PlanKind::Kernel,
+            command: "ip route add default proto 112 metric 50 \
+                nexthop via 198.51.100.2 dev up1 weight 1 nexthop via 198.51.100.4 dev up2 weight 1"
+                .to_owned(),
+            reason: Some("somebody else's object is in the way".to_owned()),
+        }],
+    };
+    wait_for(SOON, "the default in the plan, with its reason", || {
+        let plan: Plan = tapwayd.json(&["plan"]);
+        if plan == want {
+            Ok(())
+        } else {
+            Err(format!("{plan:#?}"))
+        }
+    });
+    assert_eq!(host.ip("-4 route show default proto 112"), "");
+
+    host.ip("route del unreachable default metric 50");
+    wait_default(&host, "-4", 50, &["up1", "up2"]);
+    let plan: Plan = tapwayd.json(&["plan"]);
+    assert_eq!(plan, Plan::default());
 }
 
 /// Waits until there is one default of ours with this metric over these interfaces.

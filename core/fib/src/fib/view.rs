@@ -99,8 +99,8 @@ impl Fib {
     }
 
     /// The full difference between what is wanted and what is there, in the order of its application:
-    /// also what waits for a link, a retry or the end of the start-up grace, but nothing that would
-    /// overwrite an object that is not ours.
+    /// also what waits for a link, a retry, the end of the start-up grace, or for an object that is not ours
+    /// to go ([`Status::Foreign`]).
     pub fn plan(&self) -> Vec<Change> {
         let mut steps: Vec<(Stage, u32, Change)> = Vec::new();
         for (id, slot) in self.slots.in_order() {
@@ -125,9 +125,7 @@ impl Fib {
             return (!same(&want, have)).then_some((stage, Act::Replace));
         }
         match (&slot.want, &slot.have) {
-            (Some(want), None) if slot.foreign == Foreign::No => {
-                Some((Stage::of(Act::Add, want), Act::Add))
-            }
+            (Some(want), None) => Some((Stage::of(Act::Add, want), Act::Add)),
             (Some(want), Some(have)) if !same(want, have) => {
                 Some((Stage::of(Act::Replace, want), Act::Replace))
             }
