@@ -49,6 +49,10 @@ fn fabrics_come_to_rest_as_the_model_says() {
                     if let Err(failure) = walk::run(seed, size(seed), 3, 25) {
                         failures.lock().unwrap().push((seed, failure));
                     }
+                    let fabrics = seed - first + 1;
+                    if fabrics.is_multiple_of(10) && count > 50 {
+                        eprintln!("{fabrics} of {count} fabrics");
+                    }
                 }
             });
         }

@@ -17,14 +17,14 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
 /// otherwise.
 pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
     for walk in [
-        "test --release -p tapway-bgp --lib received_walk -- --nocapture",
-        "test --release -p tapway-lab --test sim_walk --test sim_fabric -- --nocapture",
+        "test --profile soak -p tapway-bgp --lib received_walk -- --nocapture",
+        "test --profile soak -p tapway-lab --test sim_walk --test sim_fabric -- --nocapture",
     ] {
         let mut walk = cargo(walk);
         for (name, value) in [
             ("TAPWAY_WALK_SEEDS", "1000"),
             ("TAPWAY_WALK_STEPS", "10000"),
-            ("TAPWAY_FABRIC_SEEDS", "1000"),
+            ("TAPWAY_FABRIC_SEEDS", "200"),
             ("TAPWAY_FABRIC_HYPERVISORS", "200"),
         ] {
             if std::env::var_os(name).is_none() {

@@ -167,7 +167,10 @@ impl Walk {
             .collect();
         for (key, want) in &due.must {
             match ours.get(key) {
-                None => self.fault(format!("not in the kernel: {want:?}")),
+                None => {
+                    let status = self.world.running().map(|node| node.fib().status(key));
+                    self.fault(format!("not in the kernel: {want:?}; {status:?}"));
+                }
                 Some(have) if !same(want, have) => {
                     self.fault(format!("in the kernel: {have:?}, due: {want:?}"));
                 }
