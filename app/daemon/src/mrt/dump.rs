@@ -15,6 +15,7 @@ use tapway_bmp::Time;
 use tapway_mrt::{Dump, Kind};
 use tapway_sys::wake::Waker;
 
+use super::{has_unit, remedy};
 use crate::http::{ApiReply, Responder};
 use crate::sliced::Budget;
 
@@ -123,7 +124,8 @@ impl Dumping {
 }
 
 fn failed(path: &Path, error: &io::Error) -> ApiError {
-    let text = format!("cannot write {}: {error}", path.display());
+    let remedy = remedy(error, has_unit());
+    let text = format!("cannot write {}: {error}{remedy}", path.display());
     ApiError::new(ErrorCode::Internal, text)
 }
 

@@ -26,7 +26,7 @@ use tapway_mrt::{Direction, message, state_change};
 use tapway_node::{Event, Level};
 use tapway_sys::wake::Waker;
 
-use super::MrtConfig;
+use super::{MrtConfig, has_unit, remedy};
 use crate::daemon::event;
 
 /// Bytes that may wait for the disk.
@@ -312,8 +312,10 @@ impl Writer {
                     limit: self.config.max_size,
                     size,
                 };
-                let opened = open(&wanted)
-                    .map_err(|(path, e)| format!("cannot open {}: {e}", path.display()))?;
+                let opened = open(&wanted).map_err(|(path, e)| {
+                    let remedy = remedy(&e, has_unit());
+                    format!("cannot open {}: {e}{remedy}", path.display())
+                })?;
                 self.last = Some(opened.path.clone());
                 none.insert(Current { interval, ..opened })
             }
