@@ -364,8 +364,11 @@ fn write(path: &Path, text: &str) {
 }
 
 /// A program of this workspace: named by the environment, or beside the test that runs.
+///
+/// # Panics
+/// When it is not built.
 #[track_caller]
-fn program(name: &str, variable: &str) -> PathBuf {
+pub fn program(name: &str, variable: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {
         return PathBuf::from(path);
     }

@@ -28,6 +28,7 @@ pub(crate) const NAMESPACES: &[Tool] = &[
 pub(crate) const ALL: &[Tool] = &[
     ("/usr/bin/ip", "iproute2"),
     ("/usr/bin/setpriv", "util-linux"),
+    ("/usr/lib/systemd/systemd", "systemd"),
     ("/usr/sbin/bird", "bird2"),
     ("/usr/lib/frr/bgpd", "frr"),
     ("/usr/bin/gobgpd", "gobgpd"),

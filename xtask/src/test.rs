@@ -243,6 +243,7 @@ mod tests {
         for (name, ring) in [
             ("interop_peers", Ring::Interop),
             ("namespace", Ring::Namespace),
+            ("namespace_systemd", Ring::Namespace),
             ("tcp", Ring::Namespace),
             ("sim_scenarios", Ring::Simulated),
             ("wire", Ring::Unit),
