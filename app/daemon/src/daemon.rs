@@ -3,19 +3,17 @@
 //! A turn waits in epoll, hands what happened to the node (kernel first, then sessions, then requests
 //! and sources), and drains the node's actions. Work comes in slices, so that no turn is long.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapway_api::event::Level as ApiLevel;
-use tapway_document::Problem;
 use tapway_fib::KernelEvent;
-use tapway_model::{Instant, SourceName};
+use tapway_model::Instant;
 use tapway_netlink::{Monitor, Writer};
 use tapway_node::{Action, Event, Level, Node, Report};
-use tapway_source_files::FileEvent;
 use tapway_sys::clock;
 use tapway_sys::notify::Notifier;
 use tapway_sys::poll::{Poller, Ready};
@@ -37,6 +35,8 @@ use crate::store::Store;
 use crate::token;
 use crate::writes::Writes;
 
+pub use files::Files;
+
 /// Kernel batches applied in one turn; the rest waits until other input was looked at.
 const BATCHES: usize = 4;
 /// Notifications taken in one turn.
@@ -45,24 +45,8 @@ const NOTIFICATIONS: usize = 1024;
 const LOSSES: usize = 256;
 /// Requests of the API taken in one turn.
 const CALLS: usize = 64;
-/// Events of a source taken in one turn.
-const SOURCE_EVENTS: usize = 256;
 /// How often what could not be opened is tried again.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-
-/// The source `files` as the loop sees it.
-pub struct Files {
-    /// Its name.
-    pub name: SourceName,
-    /// The directory.
-    pub path: PathBuf,
-    /// Asks it to list again, or to stop.
-    pub remote: tapway_source_files::Remote,
-    /// What it says; bounded, the source waits when it is full.
-    pub events: Receiver<FileEvent>,
-    /// Broken files, by name.
-    pub problems: BTreeMap<String, Problem>,
-}
 
 /// How the loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -417,46 +401,6 @@ impl Daemon {
                 return;
             };
             self.answer(call);
-        }
-        self.more = true;
-    }
-
-    fn take_source_events(&mut self) {
-        let budget = Budget::slice();
-        for _ in 0..SOURCE_EVENTS {
-            if budget.is_spent() {
-                break;
-            }
-            let Some(files) = &mut self.files else { return };
-            let Ok(said) = files.events.try_recv() else {
-                return;
-            };
-            match said {
-                FileEvent::Source(event) => {
-                    let name = files.name.clone();
-                    self.node.handle_source(now(), &name, event);
-                    self.transmit();
-                }
-                FileEvent::Problem(problem) => {
-                    let event = event(
-                        "file.broken",
-                        Level::Warning,
-                        &problem.file,
-                        problem.to_string(),
-                    );
-                    files.problems.insert(problem.file.clone(), problem);
-                    self.tell(event);
-                }
-                FileEvent::Mended { file } => {
-                    files.problems.remove(&file);
-                    self.tell(event(
-                        "file.mended",
-                        Level::Info,
-                        &file,
-                        "the file is well again, or gone".to_owned(),
-                    ));
-                }
-            }
         }
         self.more = true;
     }

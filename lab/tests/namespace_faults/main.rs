@@ -8,6 +8,7 @@ mod bed;
 mod bulk;
 mod doctor;
 mod explain;
+mod flood;
 mod gtsm;
 mod imports;
 mod input;

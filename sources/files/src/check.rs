@@ -24,7 +24,7 @@ pub fn check(directory: &Path) -> io::Result<(usize, Vec<Problem>)> {
         match event {
             FileEvent::Source(tapway_intent::SourceEvent::Put(_)) => good += 1,
             FileEvent::Problem(problem) => problems.push(problem),
-            FileEvent::Source(_) | FileEvent::Mended { .. } => {}
+            FileEvent::Source(_) | FileEvent::Mended { .. } | FileEvent::Overrun => {}
         }
     }
     Ok((good, problems))

@@ -15,6 +15,9 @@ pub enum FileEvent {
         /// The file, as in [`Problem::file`].
         file: String,
     },
+    /// More happened at once than the kernel queues (`fs.inotify.max_queued_events`). The listing that
+    /// follows says all of it, what is gone too.
+    Overrun,
 }
 
 /// Nobody listens any more: the source ends.

@@ -123,6 +123,9 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
                 if let Err(error) = self.hear(&mut watch, &mut touched) {
                     return Ok(Err(error));
                 }
+                if touched.overflow {
+                    break;
+                }
                 readings = self.read(&touched);
                 if !readings.iter().any(is_behind) {
                     break;
@@ -136,6 +139,7 @@ impl<E: FnMut(FileEvent) -> Result<(), Closed>> Source<'_, E> {
                 return Ok(Err(error));
             }
             if touched.overflow {
+                self.say(vec![FileEvent::Overrun])?;
                 return Ok(Ok(()));
             }
             let events = self.take(readings, &touched);

@@ -38,6 +38,7 @@ fn words(events: Vec<FileEvent>) -> Vec<String> {
             FileEvent::Source(SourceEvent::Dead(_)) => "dead".into(),
             FileEvent::Problem(p) => format!("problem {p}"),
             FileEvent::Mended { file } => format!("mended {file}"),
+            FileEvent::Overrun => "overrun".into(),
         })
         .collect()
 }
