@@ -45,6 +45,18 @@ pub(crate) fn bgp_event(event: &tapway_bgp::Event) -> Event {
                 "closed a connection from {remote}, which is no peer ({suppressed} more since the last report)"
             ),
         ),
+        E::SecondConnection {
+            peer,
+            sent,
+            suppressed,
+        } => (
+            Level::Warning,
+            "peer.second-connection",
+            peer.to_string(),
+            format!(
+                "closed another connection from its address: sent {sent} ({suppressed} more since the last report)"
+            ),
+        ),
         E::BadUpdate {
             peer,
             text,

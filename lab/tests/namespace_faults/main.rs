@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod flood;
 mod gtsm;
+mod hostile;
 mod imports;
 mod input;
 mod kernel;

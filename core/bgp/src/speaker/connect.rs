@@ -9,7 +9,7 @@ use tapway_bgp_wire::{ErrorCode, Notification};
 use tapway_model::Instant;
 
 use super::action::{Action, ConnId, ConnInfo, Endpoint};
-use super::event::DownReason;
+use super::event::{self, DownReason};
 use super::peer::{Cause, Peer, Slot};
 use super::shared::Shared;
 use crate::config::Reach;
@@ -79,6 +79,26 @@ impl Peer {
             Slot::Other
         };
         self.drive(shared, now, slot, Event::Accepted, Cause::Plain);
+    }
+
+    /// Tells what was wrong on the connection beside the main one, but not of each of many: whoever can use
+    /// the peer's address may open them without end. That one of two connections has to go is no fault.
+    pub(crate) fn tell_second_connection(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        sent: event::Notification,
+    ) {
+        if sent.code == ErrorCode::CEASE.code {
+            return;
+        }
+        if let Some(suppressed) = self.second_connection_limit.pass(now) {
+            shared.tell(event::Event::SecondConnection {
+                peer: self.config.name.clone(),
+                sent,
+                suppressed,
+            });
+        }
     }
 
     /// Why a connection of the peer is not wanted now.

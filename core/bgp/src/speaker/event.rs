@@ -112,6 +112,16 @@ pub enum Event {
         /// How many more were closed since the last such event.
         suppressed: u64,
     },
+    /// A connection from a peer's address, beside its first one, was closed for what came on it. The first
+    /// did not suffer.
+    SecondConnection {
+        /// Whose address.
+        peer: PeerName,
+        /// What was said to that.
+        sent: Notification,
+        /// How many more there were since the last such event of this peer.
+        suppressed: u64,
+    },
     /// A malformed UPDATE was survived (RFC 7606).
     BadUpdate {
         /// From whom.

@@ -125,6 +125,7 @@ pub(crate) struct Peer {
     pub(crate) history: History,
     pub(crate) bad_update_limit: RateLimit,
     pub(crate) near_limit_told: PerFamily<RateLimit>,
+    pub(crate) second_connection_limit: RateLimit,
     pub(crate) watched: Watched,
 }
 
@@ -152,6 +153,7 @@ impl Peer {
             },
             bad_update_limit: RateLimit::default(),
             near_limit_told: PerFamily::default(),
+            second_connection_limit: RateLimit::default(),
             watched: Watched::default(),
         }
     }
@@ -273,6 +275,9 @@ impl Peer {
             Slot::Other => {
                 if !next.connected() {
                     self.other = None;
+                    if let Some(sent) = sent {
+                        self.tell_second_connection(shared, now, sent);
+                    }
                 }
             }
         }
