@@ -136,17 +136,58 @@ pub fn load(path: &Path, known: &Known) -> Result<Config, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong, in order of the lines.
 pub fn check(file: &str, text: &str, known: &Known) -> Result<Config, Vec<Problem>> {
-    let sections = Sections::parse(file, text).map_err(|problem| vec![problem])?;
+    let examined = examine(file, text, known);
+    match examined.config {
+        Some(config) if examined.problems.is_empty() => Ok(config),
+        _ => Err(examined.problems),
+    }
+}
+
+/// What is to be said of a configuration file: everything that is wrong, and what could be read for all
+/// that.
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// The configuration, as far as it is good; absent when that is too little.
+    pub config: Option<Config>,
+    /// `[source.files]`, when that is good.
+    pub source_files: Option<FilesConfig>,
+    /// What is wrong, in order of the lines.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a configuration file as [`load`] does, for somebody who wants to hear of more than its mistakes.
+pub fn examine_file(path: &Path, known: &Known) -> Examined {
+    match read_text(path, FILE_LIMIT) {
+        Ok(text) => examine(&path.display().to_string(), &text, known),
+        Err(problem) => Examined {
+            problems: vec![problem],
+            ..Examined::default()
+        },
+    }
+}
+
+fn examine(file: &str, text: &str, known: &Known) -> Examined {
+    let sections = match Sections::parse(file, text) {
+        Ok(sections) => sections,
+        Err(problem) => {
+            return Examined {
+                problems: vec![problem],
+                ..Examined::default()
+            };
+        }
+    };
     let mut checker = Checker {
         file,
         sections,
+        source_files: None,
         problems: Vec::new(),
     };
     let config = checker.run(known);
     checker.problems.sort_by_key(|p| (p.line, p.column));
-    match config {
-        Some(config) if checker.problems.is_empty() => Ok(config),
-        _ => Err(checker.problems),
+    Examined {
+        config,
+        source_files: checker.source_files,
+        problems: checker.problems,
     }
 }
 
@@ -161,6 +202,7 @@ pub fn secret_file(path: &Path) -> Result<String, String> {
 struct Checker<'t> {
     file: &'t str,
     sections: Sections<'t>,
+    source_files: Option<FilesConfig>,
     problems: Vec<Problem>,
 }
 
@@ -171,6 +213,7 @@ impl Checker<'_> {
         let api = self.section::<ApiSection, _>("api", |s| s.parse());
         let mrt = self.section::<MrtSpec, _>("mrt", |s| s.parse());
         let sources = self.section::<SourcesSection, _>("source", |s| s.parse());
+        self.source_files = sources.as_ref().and_then(|(files, _)| files.clone());
         let graceful = router.as_ref().and_then(|(r, _)| r.graceful_restart);
         let peers = self.named("peer", |name, spec: PeerSpec| {
             let name = PeerName::new(name).map_err(|e| wrong("", e))?;

@@ -488,16 +488,11 @@ pub(crate) fn problem(
 
 /// `tapwayd --check`: every problem of the configuration and of the instance files.
 pub fn check_and_print(args: &Args) -> ExitCode {
-    let config = match config::load(&args.config, &Known::default()) {
-        Ok(config) => config,
-        Err(problems) => {
-            problems.iter().for_each(|p| eprintln!("{p}"));
-            return ExitCode::FAILURE;
-        }
-    };
+    let examined = config::examine_file(&args.config, &Known::default());
+    examined.problems.iter().for_each(|p| eprintln!("{p}"));
     let mut good = 0usize;
-    let mut bad = 0usize;
-    if let Some(files) = &config.source_files {
+    let mut bad = examined.problems.len();
+    if let Some(files) = &examined.source_files {
         match tapway_source_files::check(&files.path) {
             Ok((well, problems)) => {
                 good = well;
@@ -513,9 +508,9 @@ pub fn check_and_print(args: &Args) -> ExitCode {
             }
         }
     }
-    if bad > 0 {
+    let Some(config) = examined.config.filter(|_| bad == 0) else {
         return ExitCode::FAILURE;
-    }
+    };
     println!(
         "{}: good; {} peers, {} networks, {good} instance files",
         args.config.display(),

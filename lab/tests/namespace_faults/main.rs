@@ -6,6 +6,7 @@
 
 mod bed;
 mod bulk;
+mod config;
 mod doctor;
 mod explain;
 mod flood;
@@ -20,6 +21,7 @@ mod manager;
 mod networks;
 mod next_hops;
 mod overrun;
+mod passwords;
 mod ranges;
 mod restart;
 mod router_advertisement;
