@@ -364,11 +364,13 @@ impl Daemon {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default();
+            let remedy = problem.remedy.as_ref();
+            let remedy = remedy.map(|r| format!("; {r}")).unwrap_or_default();
             self.tell(event(
                 "config.refused",
                 Level::Warning,
                 name,
-                format!("{place}: {}; nothing was changed", problem.message),
+                format!("{place}: {}{remedy}; nothing was changed", problem.message),
             ));
         }
         for line in &checked.needs_restart {

@@ -274,6 +274,7 @@ impl Settings {
         value: Value,
     ) -> Result<Applied<PeerConfig>, ApiError> {
         let peer = self.parse_peer(name, value).map_err(invalid)?;
+        self.forget_unusable("peer", name.as_str());
         let outcome = outcome(
             self.api_peers.insert(name.clone(), peer.clone()).as_ref(),
             &peer,
@@ -301,13 +302,23 @@ impl Settings {
     /// # Errors
     /// When the API applied none of this name.
     pub fn remove_peer(&mut self, name: &PeerName) -> Result<(), ApiError> {
+        let unusable = self.forget_unusable("peer", name.as_str());
         match self.api_peers.remove(name) {
             Some(_) => Ok(()),
+            None if unusable => Ok(()),
             None if self.peer_origin(name) == Origin::File => {
                 Err(self.of_file("peer", name.as_str()))
             }
             None => Err(ApiError::not_found("peer", name)),
         }
+    }
+
+    /// Forgets that what the API applied in an earlier run could not be used; whether it was so.
+    fn forget_unusable(&mut self, what: &str, name: &str) -> bool {
+        let (before, subject) = (self.problems.len(), format!("{what} {name}"));
+        self.problems
+            .retain(|p| p.kind != ProblemKind::State || p.subject != subject);
+        self.problems.len() < before
     }
 
     fn of_file(&self, what: &str, name: &str) -> ApiError {

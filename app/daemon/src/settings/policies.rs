@@ -40,6 +40,7 @@ impl Settings {
     pub fn apply_policy(&mut self, policy: Policy) -> Result<Applied<Policy>, ApiError> {
         let name = &policy.name;
         self.check_policy(&policy).map_err(invalid)?;
+        self.forget_unusable("policy", name.as_str());
         let outcome = outcome(
             self.api_policies
                 .insert(name.clone(), policy.clone())
@@ -73,8 +74,10 @@ impl Settings {
     /// # Errors
     /// When the API applied none of this name.
     pub fn remove_policy(&mut self, name: &PolicyName) -> Result<(), ApiError> {
+        let unusable = self.forget_unusable("policy", name.as_str());
         match self.api_policies.remove(name) {
             Some(_) => Ok(()),
+            None if unusable => Ok(()),
             None if self.config.policies.iter().any(|p| p.name == *name) => {
                 Err(self.of_file("policy", name.as_str()))
             }
