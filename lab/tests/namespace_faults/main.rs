@@ -27,3 +27,4 @@ mod restart;
 mod router_advertisement;
 mod sources;
 mod state;
+mod torn;
