@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use rustix::process::Signal;
 use tapway_lab::Netns;
 
-use crate::bed::{Bed, WEB};
+use crate::bed::{Bed, CONFIG, WEB};
 
 /// Whoever makes the host's network: the uplink goes down when it is stopped.
 const NETWORK: &str = "[Unit]\nDescription=The uplink\nBefore=network.target\nWants=network.target\n\
@@ -94,4 +94,30 @@ fn nobody_withdraws_everything_by_stopping_a_unit() {
     assert_eq!(machine.property("tapway-poweroff", "ActiveState"), "active");
     bed.announced();
     watch.nothing_happened();
+}
+
+/// Both units reach a daemon at another socket, when they are told of it.
+#[test]
+fn another_socket_is_found_by_both_units() {
+    let bed = Bed::new();
+    let mut machine = bed.machine();
+    let socket = "/run/tapway/other.sock";
+    let config = format!("{CONFIG}[api]\nsocket = \"{socket}\"\n");
+    machine.write("etc/tapway/tapway.toml", &config);
+    for unit in ["tapwayd", "tapway-poweroff"] {
+        machine.write(
+            &format!("etc/systemd/system/{unit}.service.d/socket.conf"),
+            &format!("[Service]\nEnvironment=TAPWAY_SOCKET={socket}\n"),
+        );
+    }
+    machine.boot();
+    machine.do_systemctl("enable --now tapwayd tapway-poweroff");
+    bed.announced();
+    machine.do_systemctl("reload tapwayd");
+    machine.systemctl("poweroff");
+    let view = bed.router_sees("hears why", &mut |v| !v.established && v.routes.is_empty());
+    let told = view.last_error.unwrap_or_default();
+    assert!(told.contains("the host is going down"), "{told:?}");
+    machine.wait_off();
+    nothing_is_left(&bed.host, "poweroff");
 }
