@@ -15,10 +15,10 @@ use tapway_lab::{Netns, Proc, try_wait_for, wait_for};
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine; what waits ends as soon as it can.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// How long a command inside may take: `timeout` ends it then, with 124.
-const COMMAND: &str = "30";
+const COMMAND: &str = "60";
 
 /// What makes the machine, and removes its control group.
 const BOOT: &str = include_str!("boot.sh");
