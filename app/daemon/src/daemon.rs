@@ -254,6 +254,7 @@ impl Daemon {
             match event.token {
                 token::MONITOR => {}
                 token::ROUTES => self.read_routes(),
+                token::SEARCH => self.take_found(),
                 token::SIGNALS => self.take_signals(),
                 token::WAKE => {
                     self.waker.clear();
@@ -482,6 +483,7 @@ impl Daemon {
     fn transmit(&mut self) {
         // Nobody is to hear of what only waits for an answer.
         self.answer_lookups();
+        self.begin_search();
         let (connections, poller) = (&mut self.connections, &self.poller);
         let all = self.writes.all_written(&mut self.node, |transmit, node| {
             connections.transmit(now(), transmit, node, poller);

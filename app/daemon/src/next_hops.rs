@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tapway_fib::RouteNews;
 use tapway_model::Instant;
-use tapway_netlink::RouteWatch;
+use tapway_netlink::{RouteSearcher, RouteWatch};
 use tapway_node::{Level, Lookup};
 use tapway_sys::poll::Interest;
 
@@ -30,6 +30,9 @@ pub(crate) struct Routes {
     refused: bool,
     /// The socket is not looked at before.
     pub(crate) rests_until: Option<Instant>,
+    searcher: Option<RouteSearcher>,
+    /// There could be none, which was told.
+    unsearched: bool,
 }
 
 impl Daemon {
@@ -51,6 +54,49 @@ impl Daemon {
             self.node.handle_lookups(now(), answers);
         }
         self.more = true;
+    }
+
+    /// Has the kernel's tables searched, beside everything else.
+    pub(crate) fn begin_search(&mut self) {
+        let Some(search) = self.node.poll_search(now()) else {
+            return;
+        };
+        match self.searcher() {
+            Ok(searcher) => searcher.begin(search),
+            Err(error) => {
+                if !std::mem::replace(&mut self.routes.unsearched, true) {
+                    let text = format!(
+                        "the kernel's routes cannot be searched: {error}; next hops that received routes hide stay as they are, and                          it is tried again"
+                    );
+                    self.tell(event("next-hop.unsearched", Level::Warning, "kernel", text));
+                }
+                self.node.handle_found(now(), Err(EIO));
+            }
+        }
+    }
+
+    fn searcher(&mut self) -> Result<&mut RouteSearcher, String> {
+        if self.routes.searcher.is_none() {
+            let opened = RouteSearcher::open(self.settings.protocol());
+            let searcher = opened.map_err(|e| e.to_string())?;
+            let added = self.poller.add(&searcher, token::SEARCH, Interest::READ);
+            added.map_err(|e| e.to_string())?;
+            self.routes.searcher = Some(searcher);
+        }
+        let searcher = self.routes.searcher.as_mut();
+        searcher.ok_or_else(|| "there is no thread".to_owned())
+    }
+
+    /// Takes what a search found.
+    pub(crate) fn take_found(&mut self) {
+        let found = self.routes.searcher.as_mut().and_then(RouteSearcher::take);
+        if let Some(found) = found {
+            if found.is_err() {
+                // A thread that has ended is not asked again.
+                self.routes.searcher = None;
+            }
+            self.node.handle_found(now(), found);
+        }
     }
 
     fn follow_routes(&mut self) {
@@ -115,7 +161,8 @@ impl Daemon {
 
     /// Listens no longer when nobody wants to know.
     pub(crate) fn rest_routes(&mut self) {
-        if !self.node.follows_routes() {
+        let searches = self.routes.searcher.iter().any(RouteSearcher::is_busy);
+        if !self.node.follows_routes() && !searches {
             self.routes = Routes::default();
         }
     }

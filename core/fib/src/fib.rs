@@ -209,6 +209,12 @@ impl Fib {
         Some(Batch { id, changes })
     }
 
+    /// What a batch is about whose outcomes did not come in yet.
+    pub fn in_flight(&self, batch: BatchId) -> impl Iterator<Item = &Object> {
+        let ids = self.flights.get(&batch).into_iter().flatten();
+        ids.filter_map(|id| Some(&*self.slots[*id].flight.as_ref()?.1))
+    }
+
     /// The next thing to tell.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()

@@ -18,7 +18,7 @@ use tapway_model::{Family, IfName, Prefix};
 use crate::compare::normal;
 use crate::{
     Address, Change, IfIndex, KernelEvent, Key, Link, NextHop, Object, Outcome, Route, RouteKind,
-    Sysctl, is_link_local,
+    RouteSearch, Sysctl, is_link_local,
 };
 
 /// No such file or directory.
@@ -488,9 +488,21 @@ impl Kernel {
         match taken {
             None => Err(ENETUNREACH),
             Some(route) if route.kind == RouteKind::Unreachable => Err(EHOSTUNREACH),
+            // `throw`: as if it were not in this table, and there is no other.
+            Some(route) if route.kind == RouteKind::Other(9) => Err(ENETUNREACH),
             Some(route) if route.kind != RouteKind::Unicast => Err(EINVAL),
             Some(route) => Ok(Some(route.clone())),
         }
+    }
+
+    /// The routes that a search means, ours too, as a list of the tables has them.
+    pub fn search(&self, search: &RouteSearch) -> Vec<Route> {
+        let routes = self.objects.values().filter_map(|object| match object {
+            Object::Route(route) => Some(route),
+            _ => None,
+        });
+        let meant = routes.filter(|route| search.means(route.table, &route.prefix));
+        meant.cloned().collect()
     }
 
     /// The link with this index.

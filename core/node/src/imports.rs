@@ -9,7 +9,7 @@ use tapway_bgp::config::Install;
 use tapway_fib::{Fib, IfIndex, Key, NextHop, Object, Route, RouteKind, is_link_local};
 use tapway_model::{Family, Prefix};
 
-use crate::wiring::CLAIM_METRIC;
+use crate::next_hops::is_received;
 
 /// The metric of received routes where no default of the host's own is in the way.
 pub const IMPORT_METRIC: u32 = 20;
@@ -37,12 +37,12 @@ struct Wanted {
 
 impl Imports {
     /// Holds on to the received routes that an earlier run put in the kernel, until the peers have sent
-    /// theirs again. A claim's route is known by its metric, or by leading nowhere.
+    /// theirs again.
     pub(crate) fn adopt(&mut self, fib: &mut Fib) {
         let found: Vec<Object> = fib
             .ours()
             .filter(|object| match object {
-                Object::Route(r) => r.kind == RouteKind::Unicast && r.metric != CLAIM_METRIC,
+                Object::Route(r) => is_received(r),
                 _ => false,
             })
             .cloned()

@@ -6,9 +6,11 @@
 //! routes of ours: a received route that leads to its own next hop would come and go in turn, and no received route is to
 //! lead into a guest.
 //!
-//! The kernel tells only the route that it takes. When that is a received one of ours, what it took before holds on as long as
-//! nobody is heard to change it; see [`Hop::route`].
+//! So a next hop is where the kernel would send to it if there were no received routes of ours in it. The kernel names only
+//! the route that it takes; when that is a received one, what lies [`behind`] is searched for, every time that there would have been
+//! reason to ask. Nothing is worked out from pieces of news: those only say that it is time to ask.
 
+mod behind;
 mod found;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -17,12 +19,14 @@ use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use tapway_fib::{Fib, IfIndex, Route, RouteNews};
+use tapway_fib::{Fib, IfIndex, Route, RouteKind, RouteNews, RouteSearch};
 use tapway_model::{Instant, Prefix};
 
+pub(crate) use behind::is_received;
 pub(crate) use found::{Near, on_link};
 pub use found::{Reached, Unresolved};
 
+use behind::{Behind, Cover, taken};
 use found::reached;
 
 /// From a change in the kernel to the question: what changes at once is asked for once.
@@ -53,30 +57,36 @@ pub(crate) struct Hop {
     pub(crate) found: Option<Result<Reached, Unresolved>>,
     /// The kernel is asked; else our addresses tell.
     asks: bool,
-    /// The route that the kernel took when it was last asked; never one of ours. While one of ours hides it the kernel cannot be
-    /// asked for it: what others are heard to do to it is done to this one.
-    route: Option<Route>,
+    /// The route that the kernel took when it was last asked, or would have taken; never a received one.
+    taken: Option<Taken>,
 }
 
-/// Whose the route is that the kernel takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// Another program's.
-    Foreign,
-    /// A claim's of ours.
-    Claim,
-    /// A received one that we put there.
-    Received,
+/// A route that the kernel takes.
+#[derive(Debug)]
+struct Taken {
+    route: Route,
+    /// It is a claim's.
+    claim: bool,
+}
+
+impl Taken {
+    /// Whether it is another program's, and not in this list.
+    fn is_missing(&self, theirs: &[Route]) -> bool {
+        let key = |r: &Route| (r.table, r.prefix, r.metric);
+        !self.claim && theirs.iter().all(|r| key(r) != key(&self.route))
+    }
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct NextHops {
+    /// The protocol number of routes of ours.
+    protocol: u8,
     hops: BTreeMap<IpAddr, Hop>,
     /// Those of which nothing is known yet: asked before anything else is done.
     unanswered: BTreeSet<IpAddr>,
-    /// Those whose route one of ours hides.
-    hidden: BTreeSet<IpAddr>,
+    /// Those that received routes of ours hide.
+    behind: Behind,
     /// How many the kernel is asked for.
     asking: usize,
     /// What changed since the last questions.
@@ -92,7 +102,7 @@ pub(crate) struct NextHops {
     asked: u32,
     near: Option<Near>,
     /// The default route counts, too.
-    pub(crate) via_default: bool,
+    via_default: bool,
     /// Our addresses, links or peers changed since all were looked at.
     pub(crate) stale: bool,
 }
@@ -104,6 +114,15 @@ pub(crate) type Moved = (
 );
 
 impl NextHops {
+    /// None yet. Routes with this protocol number are ours; `via_default`: the default route counts.
+    pub(crate) fn new(protocol: u8, via_default: bool) -> NextHops {
+        NextHops {
+            protocol,
+            via_default,
+            ..NextHops::default()
+        }
+    }
+
     /// One that received routes have.
     pub(crate) fn get(&self, addr: &IpAddr) -> Option<&Hop> {
         self.hops.get(addr)
@@ -126,7 +145,7 @@ impl NextHops {
             self.asking -= usize::from(hop.asks);
         }
         self.unanswered.remove(addr);
-        self.hidden.remove(addr);
+        self.behind.show(addr);
         self.due.remove(addr);
     }
 
@@ -135,7 +154,12 @@ impl NextHops {
         !self.unanswered.is_empty()
     }
 
-    /// Whether changes of other programs' routes matter.
+    /// Whether some are still to be asked or searched for.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.waits() || self.behind.waits()
+    }
+
+    /// Whether changes of routes matter.
     pub(crate) const fn asks(&self) -> bool {
         self.asking > 0
     }
@@ -147,9 +171,9 @@ impl NextHops {
     /// Whether a change of this interface may change where some next hop is.
     pub(crate) fn depend_on(&self, index: IfIndex) -> bool {
         let by = |hop: &Hop| {
-            let route = hop.route.iter();
-            route
-                .flat_map(|r| &r.next_hops)
+            let taken = hop.taken.iter();
+            taken
+                .flat_map(|taken| &taken.route.next_hops)
                 .any(|way| way.index == index)
         };
         let near = self.near.as_ref();
@@ -176,23 +200,31 @@ impl NextHops {
             }
         }
         if let Some(found) = near {
-            hop.route = None;
+            hop.taken = None;
             self.unanswered.remove(&addr);
-            self.hidden.remove(&addr);
+            self.behind.show(&addr);
             return self.settle(addr, found);
         }
-        let Some(route) = &hop.route else {
+        let Some(taken) = &self.get(&addr)?.taken else {
             if first {
                 self.unanswered.insert(addr);
             }
             return None;
         };
-        let found = reached(&addr, route, fib);
-        if self.hidden.contains(&addr) && found.is_err() {
-            // With its link the kernel drops it, and does not say so.
-            hop.route = None;
-        }
+        let found = self.by(&addr, taken, fib);
         self.settle(addr, found)
+    }
+
+    /// Where a next hop is by the route that the kernel takes.
+    fn by(&self, addr: &IpAddr, taken: &Taken, fib: &Fib) -> Result<Reached, Unresolved> {
+        let Taken { route, claim } = taken;
+        if route.prefix.len() == 0 && !self.via_default {
+            return Err(Unresolved::OnlyDefault);
+        }
+        if *claim && route.kind == RouteKind::Unicast {
+            return Err(Unresolved::Claimed(route.prefix));
+        }
+        reached(addr, route, fib)
     }
 
     fn settle(&mut self, addr: IpAddr, found: Result<Reached, Unresolved>) -> Option<Moved> {
@@ -204,152 +236,133 @@ impl NextHops {
         Some((before, found))
     }
 
-    /// The kernel's answer; `whose` is its route.
+    /// The kernel takes this route, or none for a reason.
+    fn settle_by(
+        &mut self,
+        addr: IpAddr,
+        taken: Result<Taken, Unresolved>,
+        fib: &Fib,
+    ) -> Option<Moved> {
+        let found = match &taken {
+            Ok(taken) => self.by(&addr, taken, fib),
+            Err(why) => Err(why.clone()),
+        };
+        self.hops.get_mut(&addr)?.taken = taken.ok();
+        self.settle(addr, found)
+    }
+
+    /// The kernel's answer. `patient`: nothing is said of one of which nothing is known before it was searched for.
     pub(crate) fn answer(
         &mut self,
         now: Instant,
         addr: IpAddr,
         answer: Lookup,
-        whose: Whose,
+        patient: bool,
         fib: &Fib,
     ) -> Option<Moved> {
-        let hop = self.hops.get_mut(&addr).filter(|hop| hop.asks)?;
+        let hop = self.hops.get(&addr).filter(|hop| hop.asks)?;
+        let known = hop.found.is_some();
         self.unanswered.remove(&addr);
-        let was_hidden = self.hidden.remove(&addr);
-        let found = match answer {
-            Ok(Some(route)) if route.prefix.len() == 0 && !self.via_default => {
-                hop.route = None;
-                Err(Unresolved::OnlyDefault)
-            }
-            Ok(Some(route)) if whose == Whose::Claim => {
-                hop.route = None;
-                Err(Unresolved::Claimed(route.prefix))
-            }
-            Ok(Some(route)) if whose == Whose::Received => {
-                self.hidden.insert(addr);
-                match &hop.route {
-                    Some(behind) => reached(&addr, behind, fib),
-                    None => Err(Unresolved::Received(route.prefix)),
-                }
-            }
+        let taken = match answer {
             Ok(Some(route)) => {
-                let found = reached(&addr, &route, fib);
-                hop.route = Some(route);
-                found
+                let ours = route.protocol == self.protocol;
+                let counts = route.prefix.len() != 0 || self.via_default;
+                if ours && counts && is_received(&route) {
+                    let Route { table, prefix, .. } = route;
+                    self.behind.hide(addr, Cover { table, prefix });
+                    // What was known holds until then.
+                    return match known || patient {
+                        true => None,
+                        false => self.settle(addr, Err(Unresolved::Received(prefix))),
+                    };
+                }
+                Ok(Taken { route, claim: ours })
             }
-            Ok(None) => {
-                hop.route = None;
-                Err(Unresolved::Unfit)
-            }
-            Err(errno @ (ENETUNREACH | EHOSTUNREACH | EACCES | EINVAL)) => {
-                hop.route = None;
-                Err(match errno {
-                    ENETUNREACH => Unresolved::NoRoute,
-                    _ => Unresolved::Refused,
-                })
-            }
+            Ok(None) => Err(Unresolved::Unfit),
+            Err(ENETUNREACH) => Err(Unresolved::NoRoute),
+            Err(EHOSTUNREACH | EACCES | EINVAL) => Err(Unresolved::Refused),
             Err(errno) => {
                 // Nothing is given up because a question was lost.
-                let found = hop
-                    .found
-                    .clone()
-                    .unwrap_or(Err(Unresolved::NoAnswer(errno)));
-                if was_hidden {
-                    self.hidden.insert(addr);
-                }
                 self.due.insert(addr);
                 self.schedule(now);
-                found
+                return match known {
+                    true => None,
+                    false => self.settle(addr, Err(Unresolved::NoAnswer(errno))),
+                };
             }
         };
-        self.settle(addr, found)
+        self.behind.show(&addr);
+        self.settle_by(addr, taken, fib)
+    }
+
+    /// What to search for now.
+    pub(crate) fn search(&mut self, now: Instant) -> Option<RouteSearch> {
+        self.behind.begin(now)
+    }
+
+    /// What was found: all routes around those that were searched for; or an `errno`, and nothing is given up for it.
+    pub(crate) fn found(
+        &mut self,
+        now: Instant,
+        found: Result<Vec<Route>, i32>,
+        fib: &Fib,
+    ) -> Vec<(IpAddr, Moved)> {
+        let meant = self.behind.end(now, found.is_err());
+        let mut all = Vec::new();
+        let theirs = found.map(|mut routes| {
+            routes.retain(|route| route.protocol != self.protocol);
+            routes
+        });
+        for (addr, Cover { table, prefix }) in meant {
+            let moved = match &theirs {
+                Ok(theirs) => {
+                    let known = self.get(&addr).and_then(|hop| hop.taken.as_ref());
+                    let lacks = known.is_some_and(|known| known.is_missing(theirs));
+                    if !self.behind.believes(addr, lacks) {
+                        continue;
+                    }
+                    let taken = taken(&addr, table, theirs, fib);
+                    let taken = taken.map(|(route, claim)| Taken { route, claim });
+                    self.settle_by(addr, taken.ok_or(Unresolved::Received(prefix)), fib)
+                }
+                Err(errno) => match self.get(&addr).is_some_and(|hop| hop.found.is_none()) {
+                    true => self.settle(addr, Err(Unresolved::NoAnswer(*errno))),
+                    false => None,
+                },
+            };
+            all.extend(moved.map(|moved| (addr, moved)));
+        }
+        all
     }
 
     /// What other programs did to a route.
-    pub(crate) fn heard(
-        &mut self,
-        now: Instant,
-        news: RouteNews,
-        fib: &Fib,
-    ) -> Vec<(IpAddr, Moved)> {
-        let (route, present) = match news {
-            RouteNews::Present(route) => (route, true),
-            RouteNews::Absent(route) => (route, false),
-            RouteNews::Changed => {
-                self.ask_all(now);
-                return Vec::new();
+    pub(crate) fn heard(&mut self, now: Instant, news: &RouteNews) {
+        match news {
+            // Defaults are told by another way, and always.
+            RouteNews::Present(route) | RouteNews::Absent(route) if route.prefix.len() == 0 => {}
+            RouteNews::Present(route) | RouteNews::Absent(route) => {
+                self.ask_within(now, route.prefix);
             }
-            RouteNews::Lost => {
-                self.ask_all(now);
-                let hidden = self.hidden.iter().copied().collect();
-                return self.uncover(hidden, |route| *route = None, fib);
-            }
-        };
-        if route.prefix.len() == 0 || self.hops.range(within(&route.prefix)).next().is_none() {
-            return Vec::new();
+            RouteNews::Changed | RouteNews::Lost => self.ask_all(now),
         }
-        let hidden = self.hidden.range(within(&route.prefix)).copied().collect();
-        let change = |known: &mut Option<Route>| {
-            let key = |r: &Route| (r.table, r.prefix, r.metric);
-            let is_it = known
-                .as_ref()
-                .is_some_and(|known| key(known) == key(&route));
-            let better = |known: &Route| {
-                known.table == route.table
-                    && (route.prefix.len(), known.metric) >= (known.prefix.len(), route.metric)
-            };
-            match present {
-                true if is_it || known.as_ref().is_some_and(better) => *known = Some(route.clone()),
-                false if is_it => *known = None,
-                _ => {}
-            }
-        };
-        let moved = self.uncover(hidden, change, fib);
+    }
+
+    /// A route to this prefix is another now, or is gone.
+    pub(crate) fn ask_within(&mut self, now: Instant, prefix: Prefix) {
+        if self.hops.range(within(&prefix)).next().is_none() {
+            return;
+        }
         match self.changed.len() < CHANGES {
-            true => _ = self.changed.insert(route.prefix),
+            true => _ = self.changed.insert(prefix),
             false => self.all_changed = true,
         }
         self.schedule(now);
-        moved
-    }
-
-    /// Something is heard of routes that ours hide.
-    fn uncover(
-        &mut self,
-        hidden: Vec<IpAddr>,
-        change: impl Fn(&mut Option<Route>),
-        fib: &Fib,
-    ) -> Vec<(IpAddr, Moved)> {
-        let mut all = Vec::new();
-        for addr in hidden {
-            let Some(hop) = self.hops.get_mut(&addr) else {
-                continue;
-            };
-            change(&mut hop.route);
-            let found = match &hop.route {
-                Some(route) => reached(&addr, route, fib),
-                None => Err(Unresolved::NoRoute),
-            };
-            all.extend(self.settle(addr, found).map(|moved| (addr, moved)));
-        }
-        all
     }
 
     /// Anything may be another way now.
     pub(crate) fn ask_all(&mut self, now: Instant) {
         if self.asks() {
             self.all_changed = true;
-            self.schedule(now);
-        }
-    }
-
-    /// Something of ours is another in the kernel: what it hid may be seen again.
-    pub(crate) fn ask_hidden(&mut self, now: Instant) {
-        let hops = &self.hops;
-        let unknown = |addr: &&IpAddr| hops.get(*addr).is_some_and(|hop| hop.route.is_none());
-        let before = self.due.len();
-        self.due.extend(self.hidden.iter().filter(unknown));
-        if self.due.len() > before {
             self.schedule(now);
         }
     }
@@ -390,12 +403,14 @@ impl NextHops {
         some
     }
 
-    /// When there is something to ask. `now` stands for at once.
+    /// When there is something to ask or to search for. `now` stands for at once.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        match self.unanswered.is_empty() {
+        let search_at = self.behind.poll_timeout(now);
+        let ask_at = match self.unanswered.is_empty() {
             false => Some(now),
             true => self.ask_at,
-        }
+        };
+        ask_at.into_iter().chain(search_at).min()
     }
 }
 

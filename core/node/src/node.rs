@@ -148,7 +148,7 @@ impl Node {
             fib,
             claims: Claims::default(),
             imports: Imports::default(),
-            next_hops: NextHops::default(),
+            next_hops: NextHops::new(config.protocol, config.next_hop_via_default),
             imports_due: BTreeSet::new(),
             imports_left: false,
             clock: now,
@@ -181,7 +181,6 @@ impl Node {
             config,
         };
         node.speaker.follow_next_hops();
-        node.next_hops.via_default = node.config.next_hop_via_default;
         node.imports.adopt(&mut node.fib);
         node.index_networks(now);
         // That there are links is no news before anybody claims anything.
@@ -258,8 +257,8 @@ impl Node {
 
     /// What became of a batch.
     pub fn handle_outcomes(&mut self, now: Instant, batch: BatchId, outcomes: &[Outcome]) {
+        self.note_claims(now, batch);
         self.fib.handle_outcomes(now, batch, outcomes);
-        self.next_hops.ask_hidden(now);
         self.turn(now);
     }
 

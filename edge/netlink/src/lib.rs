@@ -1,9 +1,10 @@
 //! rtnetlink: the only crate that speaks it.
 //!
-//! Four parts, each with a socket of its own:
+//! Five parts, each with a socket of its own:
 //! [`Writer`] makes changes, many per system call, and says what became of each;
 //! [`Monitor`] tells what changes in the kernel, without what the writer did;
-//! [`RouteWatch`] tells what other programs do to routes, while that matters;
+//! [`RouteWatch`] tells what other programs do to routes, while that matters, and [`RouteSearcher`] which they have around some
+//! addresses;
 //! and inside the monitor a scan tells what is there, in slices, after the start and after loss. A
 //! thread lists for it, because the kernel may take long over one system call; nothing else waits.
 //!
@@ -29,6 +30,7 @@ mod lookup;
 mod message;
 mod monitor;
 mod replace;
+mod route_search;
 mod route_watch;
 mod scan;
 mod watched;
@@ -36,5 +38,6 @@ mod writer;
 
 pub use error::Error;
 pub use monitor::{Monitor, MonitorConfig, Status};
+pub use route_search::RouteSearcher;
 pub use route_watch::RouteWatch;
 pub use writer::Writer;

@@ -39,7 +39,7 @@ struct Stage {
 
 /// A fixed header and attributes, as sent.
 #[derive(Clone, Debug)]
-struct Body(Vec<u8>);
+pub(crate) struct Body(Vec<u8>);
 
 impl Emitable for Body {
     fn buffer_len(&self) -> usize {
@@ -52,13 +52,13 @@ impl Emitable for Body {
 }
 
 impl Body {
-    fn header(family: u8, len: usize) -> Body {
+    pub(crate) fn header(family: u8, len: usize) -> Body {
         let mut bytes = vec![0; len];
         bytes[0] = family;
         Body(bytes)
     }
 
-    fn attribute(mut self, kind: u16, value: &[u8]) -> Body {
+    pub(crate) fn attribute(mut self, kind: u16, value: &[u8]) -> Body {
         let len = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
         self.0.extend(len.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());

@@ -6,11 +6,13 @@ use core::net::IpAddr;
 
 use tapway_bgp::config::Reach;
 use tapway_bgp::{Installable, NextHopAnswer, NextHopNews};
-use tapway_fib::{KernelEvent, Key, NextHop, Object, RouteNews, is_link_local};
-use tapway_model::Instant;
+use tapway_fib::{
+    BatchId, KernelEvent, NextHop, Object, Route, RouteNews, RouteSearch, is_link_local,
+};
+use tapway_model::{Family, Instant};
 
 use super::Node;
-use crate::next_hops::{Lookup, Moved, Near, Reached, Unresolved, Whose, on_link};
+use crate::next_hops::{Lookup, Moved, Near, Reached, Unresolved, is_received, on_link};
 use crate::subnets::Subnets;
 use crate::uplink::Unfit;
 
@@ -32,20 +34,26 @@ impl Node {
     ) {
         let mut all = Vec::new();
         for (addr, answer) in answers {
-            let whose = match &answer {
-                Ok(Some(route)) if route.protocol == self.config.protocol => {
-                    let key = Key::Route(route.table, route.prefix, route.metric);
-                    match self.imports.has(&key) {
-                        true => Whose::Received,
-                        false => Whose::Claim,
-                    }
-                }
-                _ => Whose::Foreign,
-            };
-            let moved = self.next_hops.answer(now, addr, answer, whose, &self.fib);
+            // After a restart nobody is told that something does not count only because it is looked for.
+            let patient = self.imports.holds(Family::of(&addr));
+            let moved = self.next_hops.answer(now, addr, answer, patient, &self.fib);
             all.extend(moved.map(|moved| (addr, moved)));
         }
         self.tell_next_hops(now, all);
+        self.turn(now);
+    }
+
+    /// Routes to search the kernel's tables for, because received ones of ours hide them; to be answered with
+    /// [`Node::handle_found`], at any later time. There is no other search until then. To be asked after every input, like
+    /// [`Node::poll_lookups`].
+    pub fn poll_search(&mut self, now: Instant) -> Option<RouteSearch> {
+        self.next_hops.search(now)
+    }
+
+    /// All routes that the search meant, those of ours may be among them; or the positive `errno` with which it failed.
+    pub fn handle_found(&mut self, now: Instant, found: Result<Vec<Route>, i32>) {
+        let moved = self.next_hops.found(now, found, &self.fib);
+        self.tell_next_hops(now, moved);
         self.turn(now);
     }
 
@@ -56,18 +64,27 @@ impl Node {
 
     /// What other programs did to routes; those of ours are passed over.
     pub fn handle_routes(&mut self, now: Instant, news: impl IntoIterator<Item = RouteNews>) {
-        let mut all = Vec::new();
         for news in news {
             match &news {
                 RouteNews::Present(route) | RouteNews::Absent(route)
                     if route.protocol == self.config.protocol => {}
-                _ => all.extend(self.next_hops.heard(now, news, &self.fib)),
+                _ => self.next_hops.heard(now, &news),
             }
         }
         self.clock = now;
-        if !all.is_empty() {
-            self.tell_next_hops(now, all);
-            self.turn(now);
+    }
+
+    /// What becomes of claims' routes with a batch: next hops in them are asked for again.
+    pub(super) fn note_claims(&mut self, now: Instant, batch: BatchId) {
+        if !self.next_hops.asks() {
+            return;
+        }
+        for object in self.fib.in_flight(batch) {
+            if let Object::Route(route) = object
+                && !is_received(route)
+            {
+                self.next_hops.ask_within(now, route.prefix);
+            }
         }
     }
 

@@ -251,7 +251,9 @@ impl Node {
     /// Lets go of an earlier run's received routes, once the peers have sent theirs again.
     fn release_imports(&mut self, now: Instant) {
         for family in Family::ALL {
-            let waits = now < self.held_until && self.speaker.awaits_first_routes(family);
+            // What nobody knows the way of yet would be taken out, only to be put back.
+            let awaits = self.speaker.awaits_first_routes(family) || self.next_hops.in_doubt();
+            let waits = now < self.held_until && awaits;
             if self.imports.holds(family) && !waits {
                 let released = self.imports.release(family);
                 self.imports_due.extend(released);

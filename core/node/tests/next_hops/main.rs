@@ -4,17 +4,15 @@
 
 #[path = "../beginning/mod.rs"]
 mod beginning;
+mod hidden;
+mod walk;
 mod world;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use tapway_bgp::ConnId;
-use tapway_bgp_wire::{EncodeContext, UpdateBuilder};
 use tapway_fib::{Key, Object, RouteNews};
-use tapway_intent::SourceEvent;
-use tapway_model::spec::{InstanceSpec, NicSpec};
-use tapway_model::{Family, IfName, Prefix, SourceName};
+use tapway_model::{IfName, Prefix};
 use tapway_node::{Action, Start, Unresolved};
 
 use world::*;
@@ -281,79 +279,9 @@ fn a_flood_of_routes_is_asked_about_rarely() {
 }
 
 #[test]
-fn a_route_to_its_own_next_hop_does_not_flap() {
-    let mut world = World::both();
-    let igp = foreign("10.9.0.0/16", "198.51.100.254", ETH0, 100);
-    world.put(igp.clone());
-    let shown = |world: &World| world.installed();
-    world.announce(1, FAR, &["10.9.9.0/24"]);
-    let there = ["10.9.9.0/24 via 198.51.100.254 dev 2"];
-    assert_eq!(shown(&world), there);
-    world.changes.clear();
-    // The kernel is asked for it again, and answers with our own route.
-    let scan = world.kernel.scan();
-    world.node.handle_kernel(world.now, scan);
-    for _ in 0..20 {
-        world.wait();
-    }
-    assert_eq!(
-        (shown(&world), &world.changes[..]),
-        (there.map(String::from).to_vec(), &[][..])
-    );
-    // What others do to the hidden route is followed all the same.
-    let moved = foreign("10.9.0.0/16", "198.51.101.254", ETH1, 100);
-    world.kernel.replace(&Object::Route(moved.clone())).unwrap();
-    world.settle();
-    world.wait();
-    assert_eq!(shown(&world), ["10.9.9.0/24 via 198.51.101.254 dev 3"]);
-    world.delete(&moved);
-    world.wait();
-    assert_eq!(shown(&world), [""; 0]);
-    world.put(igp);
-    world.wait();
-    assert_eq!(shown(&world), there);
-}
-
-#[test]
-fn a_received_route_leads_to_no_next_hop() {
-    let mut world = World::both();
-    world.announce(1, "198.51.100.254", &["10.9.0.0/16"]);
-    world.announce(2, FAR, &[PREFIX]);
-    world.wait();
-    assert_eq!(world.installed(), ["10.9.0.0/16 via 198.51.100.254 dev 2"]);
-    assert_eq!(
-        world.unresolved(FAR),
-        Some(Unresolved::Received(prefix("10.9.0.0/16")))
-    );
-    // With that gone, what lies behind it is seen.
-    world.put(foreign("10.0.0.0/8", "198.51.101.254", ETH1, 0));
-    world.withdraw(1, &["10.9.0.0/16"]);
-    world.wait();
-    assert_eq!(
-        world.installed(),
-        ["198.18.0.0/15 via 198.51.101.254 dev 3"]
-    );
-}
-
-#[test]
 fn nothing_is_led_into_a_guest_or_to_ourselves() {
     let mut world = World::both();
-    let nic = NicSpec {
-        interface: "tap0".into(),
-        addresses: vec!["10.3.0.1".into()],
-        ..NicSpec::default()
-    };
-    let spec = InstanceSpec {
-        name: "web1".into(),
-        nic: vec![nic],
-        claim: vec![],
-    };
-    let source = SourceName::new("api").unwrap();
-    let instance = Arc::new(spec.parse().unwrap());
-    world
-        .node
-        .handle_source(world.now, &source, SourceEvent::Put(instance));
-    world.settle();
+    world.claim(&["10.3.0.1"]);
     let guest = [format!("10.3.0.1/32 dev {TAP0}")];
     world.announce(1, "10.3.0.1", &[PREFIX]);
     world.announce(2, "198.51.101.1", &["198.20.0.0/16"]);
@@ -383,13 +311,8 @@ fn what_an_earlier_run_installed_stays_while_the_way_is_looked_for() {
     world.establish(1);
     world.establish(2);
     world.announce(1, FAR, &[PREFIX]);
-    for number in [1, 2] {
-        for family in Family::ALL {
-            let mut bytes = Vec::new();
-            UpdateBuilder::new(&mut bytes, EncodeContext::default()).end_of_rib(family);
-            world.feed(number, &bytes);
-        }
-    }
+    world.end_of_rib(1);
+    world.end_of_rib(2);
     world.advance(10 * SECOND);
     assert_eq!(world.installed(), there);
     assert_eq!(world.changes, [""; 0]);

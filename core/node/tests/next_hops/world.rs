@@ -1,6 +1,7 @@
 //! A node between a small kernel and two reflectors far away.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tapway_bgp::config::*;
@@ -13,7 +14,9 @@ use tapway_fib::sim::Kernel;
 use tapway_fib::{
     Address, IfIndex, KernelEvent, Key, NextHop as Leg, Object, Route, RouteKind, RouteNews,
 };
-use tapway_model::{Family, IfName, Instant, PeerName, PolicyName, Prefix};
+use tapway_intent::SourceEvent;
+use tapway_model::spec::{InstanceSpec, NicSpec};
+use tapway_model::{Family, IfName, Instance, Instant, PeerName, PolicyName, Prefix, SourceName};
 use tapway_node::{Action, Node, NodeConfig, Restored, Start, Unresolved};
 
 use crate::beginning::config;
@@ -91,6 +94,24 @@ pub(crate) fn reflector(number: u8) -> PeerConfig {
     }
 }
 
+/// The guest `web1` on `tap0`, with these addresses and the subnets among them behind it.
+pub(crate) fn guest<'a>(claims: impl IntoIterator<Item = &'a &'a str>) -> Arc<Instance> {
+    let claims = claims.into_iter().map(|claim| claim.to_string());
+    let (routes, addresses) = claims.partition(|claim| claim.contains('/'));
+    let nic = NicSpec {
+        interface: "tap0".into(),
+        addresses,
+        routes,
+        ..NicSpec::default()
+    };
+    let spec = InstanceSpec {
+        name: "web1".into(),
+        nic: vec![nic],
+        claim: vec![],
+    };
+    Arc::new(spec.parse().unwrap())
+}
+
 /// A message with these prefixes by this next hop.
 pub(crate) fn announcement(next_hop: &str, prefixes: &[&str]) -> Vec<u8> {
     let hop = match ip(next_hop) {
@@ -108,6 +129,22 @@ pub(crate) fn announcement(next_hop: &str, prefixes: &[&str]) -> Vec<u8> {
     bytes
 }
 
+/// A message that takes these prefixes back.
+pub(crate) fn withdrawal(prefixes: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let entries = prefixes.iter().map(|p| NlriEntry::from(prefix(p)));
+    UpdateBuilder::new(&mut bytes, EncodeContext::default()).withdraw(entries);
+    bytes
+}
+
+pub(crate) fn ends_of_rib() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for family in Family::ALL {
+        UpdateBuilder::new(&mut bytes, EncodeContext::default()).end_of_rib(family);
+    }
+    bytes
+}
+
 pub(crate) struct World {
     pub(crate) kernel: Kernel,
     pub(crate) node: Node,
@@ -116,6 +153,11 @@ pub(crate) struct World {
     pub(crate) asked: usize,
     /// Routes that were written or removed.
     pub(crate) changes: Vec<String>,
+    /// How often its tables were searched.
+    pub(crate) searched: usize,
+    /// What is searched for is found only after the next input.
+    pub(crate) slow: bool,
+    found: Option<Vec<Route>>,
 }
 
 impl World {
@@ -154,6 +196,9 @@ impl World {
             now,
             asked: 0,
             changes: Vec::new(),
+            searched: 0,
+            slow: false,
+            found: None,
         };
         world.settle();
         world
@@ -198,10 +243,25 @@ impl World {
         world
     }
 
-    pub(crate) fn feed(&mut self, number: u8, bytes: &[u8]) {
+    /// A peer sends something; nothing is drained yet.
+    pub(crate) fn hear(&mut self, number: u8, bytes: &[u8]) {
         let conn = ConnId::Incoming(number.into());
         self.node.handle_data(self.now, conn, bytes);
+    }
+
+    pub(crate) fn feed(&mut self, number: u8, bytes: &[u8]) {
+        self.hear(number, bytes);
         self.settle();
+    }
+
+    pub(crate) fn keep_alive(&mut self, number: u8) {
+        let mut bytes = Vec::new();
+        encode_keepalive(&mut bytes);
+        self.hear(number, &bytes);
+    }
+
+    pub(crate) fn end_of_rib(&mut self, number: u8) {
+        self.feed(number, &ends_of_rib());
     }
 
     pub(crate) fn announce(&mut self, number: u8, next_hop: &str, prefixes: &[&str]) {
@@ -209,14 +269,14 @@ impl World {
     }
 
     pub(crate) fn withdraw(&mut self, number: u8, prefixes: &[&str]) {
-        let mut bytes = Vec::new();
-        let entries = prefixes.iter().map(|p| NlriEntry::from(prefix(p)));
-        UpdateBuilder::new(&mut bytes, EncodeContext::default()).withdraw(entries);
-        self.feed(number, &bytes);
+        self.feed(number, &withdrawal(prefixes));
     }
 
     /// Does what a shell does, in its order.
     pub(crate) fn settle(&mut self) {
+        if let Some(found) = self.found.take() {
+            self.node.handle_found(self.now, Ok(found));
+        }
         loop {
             while let Some(asked) = self.node.poll_lookups(self.now) {
                 self.asked += asked.len();
@@ -224,6 +284,7 @@ impl World {
                 let answers: Vec<_> = asked.iter().map(|a| (*a, kernel.lookup(*a))).collect();
                 self.node.handle_lookups(self.now, answers);
             }
+            self.answer_search();
             while self.node.poll_transmit(self.now).is_some() {}
             while self.node.poll_report().is_some() {}
             if let Some(event) = self.kernel.poll_event() {
@@ -257,6 +318,18 @@ impl World {
         }
     }
 
+    fn answer_search(&mut self) {
+        while let Some(search) = self.node.poll_search(self.now) {
+            self.searched += 1;
+            let found = self.kernel.search(&search);
+            if self.slow {
+                self.found = Some(found);
+                return;
+            }
+            self.node.handle_found(self.now, Ok(found));
+        }
+    }
+
     pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.node.poll_timeout().filter(|at| *at <= end) {
@@ -266,6 +339,19 @@ impl World {
         }
         self.now = end;
         self.settle();
+    }
+
+    /// The guest has these claims now.
+    pub(crate) fn claim(&mut self, claims: &[&str]) {
+        let source = SourceName::new("api").unwrap();
+        let event = SourceEvent::Put(guest(claims));
+        self.node.handle_source(self.now, &source, event);
+        self.settle();
+    }
+
+    pub(crate) fn scan(&mut self) {
+        let scan = self.kernel.scan();
+        self.node.handle_kernel(self.now, scan);
     }
 
     pub(crate) fn put(&mut self, route: Route) {

@@ -120,6 +120,10 @@ impl World {
                 let answers = asked.into_iter().map(|addr| (addr, kernel.lookup(addr)));
                 node.handle_lookups(self.now, answers);
             }
+            while let Some(search) = node.poll_search(self.now) {
+                moved = true;
+                node.handle_found(self.now, Ok(self.kernel.search(&search)));
+            }
             while let Some(transmit) = node.poll_transmit(self.now) {
                 moved = true;
                 let router = self.pairs.get(&transmit.conn);

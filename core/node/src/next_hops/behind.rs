@@ -1,0 +1,161 @@
+//! What lies behind received routes of ours.
+//!
+//! Asked for an address, the kernel names the best route only. When that is a received one of ours it hides what matters: all other
+//! routes around the address. Nothing but a list of the tables tells those; it is asked for only for such addresses, one list
+//! at a time, and seldom where lists are long.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use tapway_fib::{Fib, Key, Object, Route, RouteKind, RouteSearch};
+use tapway_model::{Domain, Family, Instant, Prefix};
+
+use crate::wiring::{CLAIM_METRIC, LAST_RESORT_METRIC};
+
+/// From one list to the next at least.
+const REST: Duration = Duration::from_millis(100);
+/// And so many times what the last one took, so that the kernel lists for a twentieth of the time at most.
+const REST_FOR_TIME: u32 = 20;
+
+/// `RTN_THROW` in linux/rtnetlink.h: what it covers is in another table.
+const THROW: RouteKind = RouteKind::Other(9);
+
+/// Whether a route of ours is a received one: a claim's is known by its metric, or by leading nowhere.
+pub(crate) fn is_received(route: &Route) -> bool {
+    route.kind == RouteKind::Unicast && route.metric != CLAIM_METRIC
+}
+
+/// A received route that the kernel named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cover {
+    pub(crate) table: u32,
+    pub(crate) prefix: Prefix,
+}
+
+/// Addresses that received routes of ours hide.
+#[derive(Debug, Default)]
+pub(crate) struct Behind {
+    covers: BTreeMap<IpAddr, Cover>,
+    /// Those to search for.
+    due: BTreeSet<IpAddr>,
+    /// Those whose route the last list lacked.
+    missed: BTreeSet<IpAddr>,
+    /// When the search that is under way began, and what it is for.
+    running: Option<(Instant, RouteSearch)>,
+    /// No other begins before.
+    rests_until: Option<Instant>,
+}
+
+impl Behind {
+    /// The kernel named this route of ours for an address.
+    pub(crate) fn hide(&mut self, addr: IpAddr, cover: Cover) {
+        self.covers.insert(addr, cover);
+        self.due.insert(addr);
+    }
+
+    /// The kernel named another, or nobody asks any more.
+    pub(crate) fn show(&mut self, addr: &IpAddr) {
+        self.covers.remove(addr);
+        self.due.remove(addr);
+        self.missed.remove(addr);
+    }
+
+    /// Whether to believe a list that lacks what was there, or has it. One list of IPv6 routes proves nothing: the kernel may leave one
+    /// out that stays when one before it goes (`edge/netlink`). Then another is asked for.
+    pub(crate) fn believes(&mut self, addr: IpAddr, lacks: bool) -> bool {
+        let believes = !lacks || addr.is_ipv4() || self.missed.contains(&addr);
+        match believes {
+            true => _ = self.missed.remove(&addr),
+            false => {
+                self.missed.insert(addr);
+                self.due.insert(addr);
+            }
+        }
+        believes
+    }
+
+    /// Whether a search is to come or under way.
+    pub(crate) fn waits(&self) -> bool {
+        !self.due.is_empty() || self.running.is_some()
+    }
+
+    /// What to search for now.
+    pub(crate) fn begin(&mut self, now: Instant) -> Option<RouteSearch> {
+        if self.poll_timeout(now).is_none_or(|at| at > now) {
+            return None;
+        }
+        let addrs = core::mem::take(&mut self.due);
+        let covers = addrs.iter().filter_map(|addr| self.covers.get(addr));
+        // Where the kernel finds nothing in another table it goes on with the main one.
+        let tables = covers.map(|cover| cover.table).chain([Domain::MAIN.0]);
+        let search = RouteSearch {
+            tables: tables.collect(),
+            addrs,
+        };
+        self.running = Some((now, search.clone()));
+        Some(search)
+    }
+
+    /// A search is over: what was searched for, and what hides it. One that failed is to be done again.
+    pub(crate) fn end(&mut self, now: Instant, failed: bool) -> Vec<(IpAddr, Cover)> {
+        let Some((began, search)) = self.running.take() else {
+            return Vec::new();
+        };
+        self.rests_until = Some(now + REST.max(now.since(began) * REST_FOR_TIME));
+        let hidden = |addr| Some((addr, *self.covers.get(&addr)?));
+        let meant: Vec<_> = search.addrs.into_iter().filter_map(hidden).collect();
+        if failed {
+            self.due.extend(meant.iter().map(|(addr, _)| *addr));
+        }
+        meant
+    }
+
+    /// When the next search is. `now` stands for at once.
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let idle = self.running.is_none() && !self.due.is_empty();
+        idle.then(|| self.rests_until.unwrap_or(now))
+    }
+}
+
+/// The route that the kernel would take to an address without received ones of ours, among those that other programs have; and
+/// whether it is a claim's.
+pub(crate) fn taken(
+    addr: &IpAddr,
+    table: u32,
+    theirs: &[Route],
+    fib: &Fib,
+) -> Option<(Route, bool)> {
+    let mut tables = [table, Domain::MAIN.0].into_iter();
+    let in_table = |table| {
+        let covers = |r: &&Route| r.table == table && r.prefix.contains_addr(addr);
+        let theirs = theirs.iter().filter(covers).filter(|r| lives(r, fib));
+        let theirs = theirs.map(|r| (r, false));
+        let all = theirs.chain(claims(addr, table, fib).map(|r| (r, true)));
+        let best = all.max_by_key(|(r, _)| (r.prefix.len(), Reverse(r.metric)));
+        best.filter(|(r, _)| r.kind != THROW)
+    };
+    let (route, ours) = tables.find_map(in_table)?;
+    Some((route.clone(), ours))
+}
+
+/// Whether the kernel would take it at all: not one whose links are all down.
+fn lives(route: &Route, fib: &Fib) -> bool {
+    let up = |index| fib.link(index).is_none_or(|link| link.up);
+    route.kind != RouteKind::Unicast || route.next_hops.iter().any(|leg| up(leg.index))
+}
+
+/// Routes of claims that are in the kernel.
+fn claims<'a>(addr: &IpAddr, table: u32, fib: &'a Fib) -> impl Iterator<Item = &'a Route> {
+    let addr = *addr;
+    let around = (0..=Family::of(&addr).bits()).map(move |len| Prefix::truncated(addr, len));
+    let keys = around.flat_map(move |prefix| {
+        [CLAIM_METRIC, LAST_RESORT_METRIC].map(|metric| Key::Route(table, prefix, metric))
+    });
+    keys.filter_map(|key| match fib.held(&key)? {
+        Object::Route(route) if !is_received(route) => Some(route),
+        _ => None,
+    })
+}

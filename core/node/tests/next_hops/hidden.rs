@@ -1,0 +1,383 @@
+//! Next hops that received routes of ours hide from the kernel's answers.
+
+use tapway_bgp::ConnId;
+use tapway_fib::{Key, Object, Route, RouteKind, RouteNews};
+use tapway_node::{Start, Unresolved};
+
+use crate::world::*;
+
+/// A prefix around [`FAR`].
+const AROUND: &str = "10.9.9.0/24";
+
+fn igp() -> Route {
+    foreign("10.9.0.0/16", "198.51.100.254", ETH0, 100)
+}
+
+/// The same by another way.
+fn moved() -> Route {
+    foreign("10.9.0.0/16", "198.51.101.254", ETH1, 100)
+}
+
+fn by(index: u32) -> [String; 2] {
+    let via = 98 + index;
+    let leg = format!("via 198.51.{via}.254 dev {index}");
+    [format!("{AROUND} {leg}"), format!("{PREFIX} {leg}")]
+}
+
+/// [`FAR`] is reached by [`igp`], and hidden by what its router announces around it.
+fn hidden() -> World {
+    let mut world = World::both();
+    world.put(igp());
+    world.announce(1, FAR, &[AROUND, PREFIX]);
+    world.wait();
+    assert_eq!(world.installed(), by(ETH0));
+    world
+}
+
+#[test]
+fn a_change_behind_is_seen_before_anybody_asked_and_after() {
+    for scanned in [false, true] {
+        let begin = || {
+            let mut world = hidden();
+            if scanned {
+                world.scan();
+                world.wait();
+            }
+            world
+        };
+        let mut world = begin();
+        world.kernel.replace(&Object::Route(moved())).unwrap();
+        world.wait();
+        assert_eq!(world.installed(), by(ETH1), "scanned: {scanned}");
+        let mut world = begin();
+        world.delete(&igp());
+        world.wait();
+        assert_eq!(world.installed(), [""; 0], "scanned: {scanned}");
+        // And nothing brings it back.
+        world.scan();
+        world.wait();
+        assert_eq!(world.installed(), [""; 0], "scanned: {scanned}");
+    }
+}
+
+#[test]
+fn a_restart_moves_nothing() {
+    for slow in [false, true] {
+        let mut world = World::on(hidden().kernel, Start::Warm, false);
+        world.slow = slow;
+        world.establish(1);
+        world.establish(2);
+        world.hear(1, &announcement(FAR, &[AROUND, PREFIX]));
+        for number in [1, 2] {
+            world.hear(number, &ends_of_rib());
+        }
+        world.settle();
+        if slow {
+            // It is still searched for: neither said to lead nowhere, nor taken out.
+            assert_eq!(world.node.next_hop(&ip(FAR)), None);
+            assert_eq!(world.installed(), by(ETH0));
+        }
+        world.advance(10 * SECOND);
+        assert_eq!(world.unresolved(FAR), None);
+        assert_eq!(world.installed(), by(ETH0));
+        assert_eq!(world.changes, [""; 0]);
+    }
+}
+
+#[test]
+fn lost_news_are_no_reason_to_take_anything_out() {
+    let mut world = hidden();
+    world.changes.clear();
+    world.slow = true;
+    world.node.handle_routes(world.now, [RouteNews::Lost]);
+    world.wait();
+    world.wait();
+    assert_eq!(world.installed(), by(ETH0));
+    assert_eq!(world.changes, [""; 0]);
+    // What was lost is found all the same.
+    world.kernel.replace(&Object::Route(moved())).unwrap();
+    while world.kernel.poll_event().is_some() {}
+    world.node.handle_routes(world.now, [RouteNews::Lost]);
+    world.advance(10 * SECOND);
+    assert_eq!(world.installed(), by(ETH1));
+}
+
+#[test]
+fn a_nexthop_object_that_goes_takes_what_is_behind_along() {
+    let mut world = hidden();
+    let Route {
+        table,
+        prefix,
+        metric,
+        ..
+    } = igp();
+    assert!(world.kernel.delete(&Key::Route(table, prefix, metric)));
+    // The kernel tells of the object only.
+    while world.kernel.poll_event().is_some() {}
+    world.node.handle_routes(world.now, [RouteNews::Changed]);
+    world.wait();
+    assert_eq!(world.installed(), [""; 0]);
+}
+
+#[test]
+fn a_default_behind_is_followed_where_it_counts() {
+    let mut world = World::with(true);
+    world.put(foreign("0.0.0.0/0", "198.51.100.254", ETH0, 100));
+    world.announce(1, FAR, &[AROUND, PREFIX]);
+    world.wait();
+    assert_eq!(world.installed(), by(ETH0));
+    let other = foreign("0.0.0.0/0", "198.51.101.254", ETH1, 100);
+    world.kernel.replace(&Object::Route(other.clone())).unwrap();
+    world.wait();
+    assert_eq!(world.installed(), by(ETH1));
+    world.delete(&other);
+    world.wait();
+    assert_eq!(world.installed(), [""; 0]);
+    // Where it does not, it is the reason.
+    let mut world = hidden();
+    world.put(foreign("0.0.0.0/0", "198.51.100.254", ETH0, 100));
+    world.delete(&igp());
+    world.wait();
+    assert_eq!(world.unresolved(FAR), Some(Unresolved::OnlyDefault));
+}
+
+#[test]
+fn what_appears_behind_counts() {
+    let mut world = World::both();
+    world.announce(1, "198.51.100.77", &[AROUND]);
+    world.announce(2, FAR, &[PREFIX]);
+    world.wait();
+    let received = Unresolved::Received(prefix(AROUND));
+    assert_eq!(world.unresolved(FAR), Some(received));
+    let near = format!("{AROUND} via 198.51.100.77 dev 2");
+    assert_eq!(world.installed(), [near.as_str()]);
+    world.put(moved());
+    world.wait();
+    assert_eq!(world.installed(), [near, by(ETH1)[1].clone()]);
+}
+
+#[test]
+fn a_route_behind_that_lets_nothing_through_does_not_count() {
+    let mut world = hidden();
+    let mut refusing = foreign("10.9.9.0/24", "198.51.101.254", ETH1, 200);
+    refusing.kind = RouteKind::Unreachable;
+    refusing.next_hops.clear();
+    world.put(refusing.clone());
+    world.wait();
+    assert_eq!(world.unresolved(FAR), Some(Unresolved::Refused));
+    // `throw` is as if nothing were there, in this table.
+    refusing.kind = RouteKind::Other(9);
+    world.kernel.replace(&Object::Route(refusing)).unwrap();
+    world.wait();
+    assert_eq!(world.unresolved(FAR), Some(Unresolved::NoRoute));
+    world.announce(2, "198.51.100.77", &[AROUND]);
+    world.scan();
+    world.wait();
+    let received = Unresolved::Received(prefix(AROUND));
+    assert_eq!(world.unresolved(FAR), Some(received));
+}
+
+#[test]
+fn one_of_ours_that_is_about_to_go_is_no_claim() {
+    let mut world = World::both();
+    world.put(foreign("10.0.0.0/8", "198.51.101.254", ETH1, 0));
+    world.announce(1, "198.51.100.254", &["10.9.0.0/16"]);
+    world.wait();
+    let (now, conn) = (world.now, ConnId::Incoming(1));
+    world
+        .node
+        .handle_data(now, conn, &withdrawal(&["10.9.0.0/16"]));
+    world.hear(2, &announcement(FAR, &[PREFIX]));
+    world.wait();
+    assert_eq!(world.unresolved(FAR), None);
+    assert_eq!(world.installed(), [by(ETH1)[1].clone()]);
+}
+
+#[test]
+fn claims_that_come_and_go_around_a_next_hop_are_noticed() {
+    let mut world = World::both();
+    world.put(igp());
+    world.claim(&["10.3.0.1"]);
+    world.announce(1, FAR, &[PREFIX]);
+    world.wait();
+    assert_eq!(world.unresolved(FAR), None);
+    let claimed = |prefix| Some(Unresolved::Claimed(prefix));
+    for _ in 0..2 {
+        world.claim(&["10.3.0.1", FAR]);
+        world.wait();
+        assert_eq!(world.unresolved(FAR), claimed(prefix("10.9.9.9/32")));
+        world.claim(&["10.3.0.1"]);
+        world.wait();
+        assert_eq!(world.unresolved(FAR), None);
+    }
+    // Under a received route it is a claim all the same.
+    world.announce(2, "198.51.100.77", &[AROUND]);
+    world.claim(&["10.3.0.1", "10.9.8.0/21"]);
+    world.wait();
+    assert_eq!(world.unresolved(FAR), claimed(prefix("10.9.8.0/21")));
+    world.claim(&["10.3.0.1"]);
+    world.wait();
+    assert_eq!(world.unresolved(FAR), None);
+}
+
+#[test]
+fn tables_are_searched_only_for_what_is_hidden_and_seldom_where_that_takes_long() {
+    let mut world = World::both();
+    world.put(igp());
+    world.announce(1, FAR, &[PREFIX]);
+    for _ in 0..100 {
+        world.scan();
+        world.wait();
+    }
+    assert_eq!(world.searched, 0);
+    world.announce(1, FAR, &[AROUND]);
+    world.wait();
+    assert_eq!(world.searched, 0);
+    world.scan();
+    world.wait();
+    assert_eq!(world.searched, 1);
+    // A flood of changes around it costs ten in a second.
+    for n in 0..10_000_u32 {
+        let news = RouteNews::Absent(foreign("10.9.0.0/16", "198.51.100.254", ETH0, n));
+        world.node.handle_routes(world.now, [news]);
+        world.advance(MILLISECOND);
+    }
+    assert!((50..=101).contains(&world.searched), "{}", world.searched);
+    // One that takes 1.2 s is not repeated for twenty times that.
+    world.searched = 0;
+    let search = |world: &mut World| {
+        world.node.handle_routes(world.now, [RouteNews::Lost]);
+        world.now = world.now + 200 * MILLISECOND;
+        while let Some(asked) = world.node.poll_lookups(world.now) {
+            let answers: Vec<_> = asked
+                .iter()
+                .map(|a| (*a, world.kernel.lookup(*a)))
+                .collect();
+            world.node.handle_lookups(world.now, answers);
+        }
+        world.node.poll_search(world.now)
+    };
+    let meant = search(&mut world).expect("a search");
+    assert_eq!(search(&mut world), None, "one at a time");
+    world.now = world.now + SECOND;
+    let found = world.kernel.search(&meant);
+    world.node.handle_found(world.now, Ok(found));
+    world.advance(23 * SECOND);
+    assert_eq!(world.searched, 0);
+    world.advance(2 * SECOND);
+    assert_eq!(world.searched, 1);
+}
+
+#[test]
+fn a_search_that_fails_gives_up_nothing() {
+    let mut world = hidden();
+    world.changes.clear();
+    world.node.handle_routes(world.now, [RouteNews::Lost]);
+    world.now = world.now + 200 * MILLISECOND;
+    while let Some(asked) = world.node.poll_lookups(world.now) {
+        let answers: Vec<_> = asked
+            .iter()
+            .map(|a| (*a, world.kernel.lookup(*a)))
+            .collect();
+        world.node.handle_lookups(world.now, answers);
+    }
+    assert!(world.node.poll_search(world.now).is_some());
+    world.node.handle_found(world.now, Err(105));
+    assert_eq!(world.searched, 0);
+    world.wait();
+    assert_eq!(world.searched, 1);
+    assert_eq!(world.installed(), by(ETH0));
+    assert_eq!(world.changes, [""; 0]);
+}
+
+#[test]
+fn one_list_of_ipv6_routes_proves_nothing() {
+    const HOP: &str = "2001:db8:9::9";
+    let mut world = World::both();
+    let igp = foreign("2001:db8:9::/48", "fe80::2", ETH0, 50);
+    world.put(igp.clone());
+    world.announce(1, HOP, &["2001:db8:9::/64"]);
+    world.wait();
+    let there = ["2001:db8:9::/64 via fe80::2 dev 2"];
+    assert_eq!(world.installed(), there);
+    let ask = |world: &mut World| {
+        world.node.handle_routes(world.now, [RouteNews::Lost]);
+        world.now = world.now + 200 * MILLISECOND;
+        while let Some(asked) = world.node.poll_lookups(world.now) {
+            let answers: Vec<_> = asked
+                .iter()
+                .map(|a| (*a, world.kernel.lookup(*a)))
+                .collect();
+            world.node.handle_lookups(world.now, answers);
+        }
+        assert!(world.node.poll_search(world.now).is_some());
+    };
+    for _ in 0..2 {
+        ask(&mut world);
+        // It is left out.
+        world.node.handle_found(world.now, Ok(vec![]));
+        world.settle();
+        assert_eq!(world.installed(), there);
+        // And found again at the next look.
+        world.wait();
+        assert_eq!(world.unresolved(HOP), None);
+    }
+    world.delete(&igp);
+    world.wait();
+    world.wait();
+    assert_eq!(world.installed(), [""; 0]);
+}
+
+#[test]
+fn a_route_to_its_own_next_hop_does_not_flap() {
+    let mut world = World::both();
+    let igp = foreign("10.9.0.0/16", "198.51.100.254", ETH0, 100);
+    world.put(igp.clone());
+    let shown = |world: &World| world.installed();
+    world.announce(1, FAR, &["10.9.9.0/24"]);
+    let there = ["10.9.9.0/24 via 198.51.100.254 dev 2"];
+    assert_eq!(shown(&world), there);
+    world.changes.clear();
+    // The kernel is asked for it again, and answers with our own route.
+    world.scan();
+    for _ in 0..20 {
+        world.wait();
+    }
+    assert_eq!(
+        (shown(&world), &world.changes[..]),
+        (there.map(String::from).to_vec(), &[][..])
+    );
+    // What others do to the hidden route is followed all the same.
+    let moved = foreign("10.9.0.0/16", "198.51.101.254", ETH1, 100);
+    world.kernel.replace(&Object::Route(moved.clone())).unwrap();
+    world.settle();
+    world.wait();
+    assert_eq!(shown(&world), ["10.9.9.0/24 via 198.51.101.254 dev 3"]);
+    world.delete(&moved);
+    world.wait();
+    assert_eq!(shown(&world), [""; 0]);
+    world.put(igp);
+    world.wait();
+    assert_eq!(shown(&world), there);
+}
+
+#[test]
+fn a_received_route_leads_to_no_next_hop() {
+    let mut world = World::both();
+    world.announce(1, "198.51.100.254", &["10.9.0.0/16"]);
+    world.announce(2, FAR, &[PREFIX]);
+    world.wait();
+    assert_eq!(world.installed(), ["10.9.0.0/16 via 198.51.100.254 dev 2"]);
+    assert_eq!(
+        world.unresolved(FAR),
+        Some(Unresolved::Received(prefix("10.9.0.0/16")))
+    );
+    // With that gone, what lies behind it is seen.
+    world.put(foreign("10.0.0.0/8", "198.51.101.254", ETH1, 0));
+    world.withdraw(1, &["10.9.0.0/16"]);
+    world.wait();
+    assert_eq!(
+        world.installed(),
+        ["198.18.0.0/15 via 198.51.101.254 dev 3"]
+    );
+}
