@@ -299,7 +299,7 @@ fn foreign_objects_are_never_touched() {
             .concat()
         };
         ip("addr add 192.0.2.1/24 dev a0");
-        ip("addr add 2001:db8::1/64 dev a0");
+        ip("addr add 2001:db8::1/64 dev a0 nodad");
         ip("route add 203.0.113.1 dev a0 scope link proto 201");
         ip("route add 203.0.113.2 dev a0 scope link proto 201 metric 7");
         ip("route add default via 192.0.2.8 proto static metric 20");
