@@ -24,7 +24,7 @@ pub(crate) fn soak(arguments: &[&str]) -> Result<()> {
         for (name, value) in [
             ("TAPWAY_WALK_SEEDS", "1000"),
             ("TAPWAY_WALK_STEPS", "10000"),
-            ("TAPWAY_FABRIC_SEEDS", "200"),
+            ("TAPWAY_FABRIC_SEEDS", "1000"),
             ("TAPWAY_FABRIC_HYPERVISORS", "200"),
         ] {
             if std::env::var_os(name).is_none() {

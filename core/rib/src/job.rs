@@ -121,7 +121,12 @@ impl Rib {
             let source = self.shared.sources.get_mut(source);
             if let Some(state) = source.map(|s| &mut s.state[family]) {
                 // What was stale at that mark is gone; later marks may still tell routes apart.
-                state.marks = state.marks.min(state.epoch.wrapping_sub(since));
+                let age = state.epoch.wrapping_sub(since);
+                state.marks = state.marks.min(age);
+                let none_left = |long: &u8| state.epoch.wrapping_sub(*long) >= age;
+                if state.long_lived.as_ref().is_some_and(none_left) {
+                    state.long_lived = None;
+                }
             }
             return None;
         }

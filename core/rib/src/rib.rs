@@ -219,12 +219,12 @@ impl Rib {
             .map(|s| &mut s.state[family])
             && state.marks < 254
         {
+            if state.counts.stale == 0 {
+                state.long_lived = None;
+            }
             state.marks += 1;
             state.epoch = state.epoch.wrapping_add(1);
             state.counts.stale = state.counts.routes;
-            if state.long_lived {
-                self.decide_source(source, family);
-            }
         }
     }
 
@@ -252,6 +252,7 @@ impl Rib {
         };
         if state.counts.stale == 0 {
             state.marks = 0;
+            state.long_lived = None;
             return false;
         }
         let sweep = Job::Sweep {
@@ -270,16 +271,18 @@ impl Rib {
         false
     }
 
-    /// Stale routes are kept beyond the restart time, behind all others (RFC 9494 §4.2, 4.3).
-    pub fn set_long_lived(&mut self, source: SourceId, family: Family, on: bool) {
+    /// The routes that are stale now are kept beyond the restart time, behind all others, until they are heard of again or
+    /// removed (RFC 9494 §4.2, 4.3).
+    pub fn keep_long(&mut self, source: SourceId, family: Family) {
         if let Some(state) = self
             .shared
             .sources
             .get_mut(source)
             .map(|s| &mut s.state[family])
-            && state.long_lived != on
+            && state.counts.stale > 0
+            && state.long_lived != Some(state.epoch)
         {
-            state.long_lived = on;
+            state.long_lived = Some(state.epoch);
             self.decide_source(source, family);
         }
     }

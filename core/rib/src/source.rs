@@ -56,11 +56,17 @@ pub(crate) struct State {
     pub(crate) epoch: u8,
     /// Marks since there were no stale ones.
     pub(crate) marks: u8,
-    /// Stale ones are kept beyond the restart time, behind all others (RFC 9494).
-    pub(crate) long_lived: bool,
+    /// Those that were stale at this epoch are kept beyond the restart time, behind all others (RFC 9494).
+    pub(crate) long_lived: Option<u8>,
 }
 
 impl State {
+    /// Whether routes heard of in `epoch` are kept beyond the restart time.
+    pub(crate) fn is_long_lived(&self, epoch: u8) -> bool {
+        let age = |of: u8| self.epoch.wrapping_sub(of);
+        self.long_lived.is_some_and(|since| age(epoch) > age(since))
+    }
+
     /// Counts a route that was heard of; `used`: import has not refused it. True: it was stale.
     pub(crate) fn count(&mut self, put: &Put, used: bool) -> bool {
         let counts = &mut self.counts;

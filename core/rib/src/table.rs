@@ -158,9 +158,12 @@ impl<K: Key> Table<K> {
             multipath: false,
         };
         let put = net.routes.put(new);
-        let was_stale = state.count(&put, used.is_some());
         // It is no longer behind all others.
-        let revived = was_stale && state.long_lived;
+        let revived = match &put {
+            Put::New => false,
+            Put::Same { epoch } | Put::Other { epoch, .. } => state.is_long_lived(*epoch),
+        };
+        let was_stale = state.count(&put, used.is_some());
         // Whoever follows was told that stale routes are gone, or never of them.
         if was_stale || !matches!(put, Put::Same { .. }) {
             sh.journal.changed(source, NlriEntry { prefix, path_id });
@@ -406,7 +409,7 @@ pub(crate) fn long_lived_stale(
     state: &PerFamily<crate::source::State>,
     family: Family,
 ) -> bool {
-    state[family].long_lived && route.epoch != state[family].epoch
+    state[family].is_long_lived(route.epoch)
 }
 
 /// Chooses and marks the best routes of a net; the best one becomes the first.

@@ -24,7 +24,7 @@ pub enum Step {
     SourceDown(usize),
     MarkStale(usize),
     RemoveStale(usize),
-    LongLived(usize, bool),
+    KeepLong(usize),
     Judge(usize, u8),
     NextHop(usize, Option<u32>),
     Rules(bool, bool, u16),
@@ -115,6 +115,8 @@ pub struct Route {
     pub kind: usize,
     pub used: Option<(Attributes, NextHop, u16)>,
     pub stale: bool,
+    /// Stale, and kept beyond the restart time.
+    pub long: bool,
 }
 
 pub type Key = (Prefix, usize, u32);
@@ -123,7 +125,6 @@ pub type Key = (Prefix, usize, u32);
 pub struct Reference {
     pub routes: BTreeMap<Key, Route>,
     pub metrics: [Option<u32>; HOPS],
-    pub long_lived: [bool; SOURCES],
     pub rules: Rules,
     pub export: u8,
 }
@@ -142,10 +143,6 @@ pub fn addr(source: usize) -> IpAddr {
 }
 
 impl Reference {
-    fn long_lived_stale(&self, key: &Key, route: &Route) -> bool {
-        route.stale && self.long_lived[key.1]
-    }
-
     /// The usable routes to a prefix.
     fn usable(&self, prefix: Prefix) -> Vec<(Key, &Route)> {
         let all = self
@@ -159,7 +156,7 @@ impl Reference {
                 let at = place(*next_hop);
                 let reachable = key.1 == 0 || self.metrics[at].is_some();
                 let no_llgr = attributes.communities.contains(&Community(0xffff_0007));
-                reachable && !(no_llgr && self.long_lived_stale(key, route))
+                reachable && !(no_llgr && route.long)
             })
             .collect()
     }
@@ -175,10 +172,9 @@ impl Reference {
                 0
             })
         };
-        let stale = |k: &Key, r: &Route| {
-            self.long_lived_stale(k, r) || parts(r).0.communities.contains(&Community(0xffff_0006))
-        };
-        keep_least(&mut left, |k, r| u64::from(stale(k, r)));
+        let stale =
+            |r: &Route| r.long || parts(r).0.communities.contains(&Community(0xffff_0006));
+        keep_least(&mut left, |_, r| u64::from(stale(r)));
         keep_least(&mut left, |_, r| u64::MAX - u64::from(parts(r).2));
         keep_least(&mut left, |_, r| {
             u64::MAX - u64::from(parts(r).0.local_pref.unwrap_or(100))
@@ -224,7 +220,7 @@ impl Reference {
             self.export,
             key.0,
             key.1,
-            self.long_lived_stale(key, route),
+            route.long,
             attributes,
         )
     }

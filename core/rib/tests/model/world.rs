@@ -88,7 +88,6 @@ impl World {
             model: Reference {
                 routes: BTreeMap::new(),
                 metrics: [None; HOPS],
-                long_lived: [false; SOURCES],
                 rules: Rules::default(),
                 export: 0,
             },
@@ -125,11 +124,11 @@ impl World {
                     .for_each(|f| _ = self.rib.remove_stale(self.sources[s], *f));
                 self.model.routes.retain(|k, r| k.1 != s || !r.stale);
             }
-            Step::LongLived(s, on) => {
+            Step::KeepLong(s) => {
                 Family::ALL
                     .iter()
-                    .for_each(|f| self.rib.set_long_lived(self.sources[s], *f, on));
-                self.model.long_lived[s] = on;
+                    .for_each(|f| self.rib.keep_long(self.sources[s], *f));
+                self.of_source(s, |r| r.long = r.stale);
             }
             Step::Judge(s, how) => self.judge(s, how),
             Step::NextHop(h, metric) => {
@@ -209,6 +208,7 @@ impl World {
                 kind: n,
                 used,
                 stale: false,
+                long: false,
             },
         );
     }
@@ -239,7 +239,6 @@ impl World {
         self.rib.remove_source(self.sources[s]);
         self.sources[s] = self.rib.add_source(info(s));
         self.model.routes.retain(|k, _| k.1 != s);
-        self.model.long_lived[s] = false;
     }
 
     fn judge(&mut self, s: usize, how: u8) {
