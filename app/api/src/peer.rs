@@ -106,6 +106,9 @@ pub struct PeerFamily {
     pub advertised: u64,
     /// Received routes kept from the session before this one (graceful restart).
     pub stale: u64,
+    /// Seconds for which those are still kept, beyond the restart time (RFC 9494).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_for_s: Option<u64>,
     /// Whether the peer has sent End-of-RIB.
     pub end_of_rib_received: bool,
     /// Whether End-of-RIB was sent.

@@ -102,6 +102,9 @@ pub struct Route {
     pub installed: bool,
     /// Whether it is kept from the session before this one (graceful restart).
     pub stale: bool,
+    /// Whether it is kept beyond the restart time, behind all others (RFC 9494).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub long_lived_stale: bool,
     /// Why it is not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

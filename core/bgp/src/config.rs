@@ -76,6 +76,14 @@ pub struct GracefulRestart {
     pub time: Duration,
     /// RFC 8538: a NOTIFICATION, too, is a restart.
     pub notification: bool,
+    /// RFC 9494: how long routes are kept beyond that, behind all others: ours by a peer, and a peer's by us at most; 1 s to
+    /// [`GracefulRestart::LONG_LIVED_MAX`]. `None`: not at all.
+    pub long_lived: Option<Duration>,
+}
+
+impl GracefulRestart {
+    /// The longest time that the field can say: 24 bits of seconds (RFC 9494 §3.1), 194 days.
+    pub const LONG_LIVED_MAX: Duration = Duration::from_secs(0xff_ffff);
 }
 
 /// Where a peer is.

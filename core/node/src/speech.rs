@@ -105,6 +105,20 @@ pub(crate) fn bgp_event(event: &tapway_bgp::Event) -> Event {
             peer.to_string(),
             format!("{routes} routes of {family} are kept while it restarts"),
         ),
+        E::StaleKeptLong {
+            peer,
+            family,
+            routes,
+            time,
+        } => (
+            Level::Warning,
+            "peer.stale",
+            peer.to_string(),
+            format!(
+                "{routes} routes of {family} are kept for {} s more, behind all others (RFC 9494)",
+                time.as_secs()
+            ),
+        ),
         E::StaleRemoved {
             peer,
             family,

@@ -196,9 +196,12 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
         GracefulRestart::Helper => "aware",
         GracefulRestart::Full => "on",
     };
-    line(format!(
-        "  graceful restart {restart}; long lived graceful restart off;"
-    ));
+    line(match neighbor.long_lived {
+        Some(time) => format!(
+            "  graceful restart {restart}; graceful restart time 1; long lived graceful restart on; long lived stale time {time};"
+        ),
+        None => format!("  graceful restart {restart}; long lived graceful restart off;"),
+    });
     for family in &neighbor.families {
         let (word, extended) = match family {
             Family::Ipv4 if neighbor.extended_next_hop => ("ipv4", " extended next hop on;"),

@@ -192,6 +192,12 @@ fn config(router: &Router) -> String {
         "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n",
         router.asn, router.id
     );
+    if let Some(time) = router.neighbors.iter().find_map(|n| n.long_lived) {
+        let _ = writeln!(
+            text,
+            " bgp graceful-restart restart-time 1\n bgp long-lived-graceful-restart stale-time {time}"
+        );
+    }
     for neighbor in &router.neighbors {
         neighbor_lines(&mut text, neighbor);
     }

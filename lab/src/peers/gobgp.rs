@@ -122,6 +122,8 @@ impl Peer for GoBgp {
     fn start(&mut self, ns: &Netns) {
         let file = self.dir.path().join("gobgp.toml");
         fs::write(&file, config(&self.router)).expect("gobgp.toml");
+        // One that was killed leaves it there.
+        let _ = fs::remove_file(self.dir.path().join("api.sock"));
         let mut command = ns.command("gobgpd");
         command.arg("-f").arg(&file);
         command.args(["--api-hosts", &self.target()]);
@@ -205,8 +207,12 @@ fn neighbor_table(text: &mut String, neighbor: &Neighbor) {
     }
     let restart = neighbor.graceful_restart != GracefulRestart::Off;
     let helper = neighbor.graceful_restart == GracefulRestart::Helper;
+    let (time, long_lived) = match neighbor.long_lived {
+        Some(_) => (1, true),
+        None => (120, false),
+    };
     line(format!(
-        "[neighbors.graceful-restart.config]\nenabled = {restart}\nhelper-only = {helper}\nrestart-time = 120"
+        "[neighbors.graceful-restart.config]\nenabled = {restart}\nhelper-only = {helper}\nrestart-time = {time}\nlong-lived-enabled = {long_lived}"
     ));
     if neighbor.client {
         line("[neighbors.route-reflector.config]\nroute-reflector-client = true".into());
@@ -215,6 +221,11 @@ fn neighbor_table(text: &mut String, neighbor: &Neighbor) {
         line(format!(
             "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n[neighbors.afi-safis.mp-graceful-restart.config]\nenabled = {restart}"
         ));
+        if let Some(time) = neighbor.long_lived {
+            line(format!(
+                "[neighbors.afi-safis.long-lived-graceful-restart.config]\nenabled = true\nrestart-time = {time}"
+            ));
+        }
         if neighbor.add_paths {
             line("[neighbors.afi-safis.add-paths.config]\nreceive = true\nsend-max = 8".into());
         }

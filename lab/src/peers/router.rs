@@ -168,6 +168,8 @@ pub struct Neighbor {
     pub extended_next_hop: bool,
     /// Graceful restart.
     pub graceful_restart: GracefulRestart,
+    /// Long-lived graceful restart (RFC 9494): for so many seconds, after a restart time of 1 s.
+    pub long_lived: Option<u32>,
     /// Hold time and keepalive interval in seconds.
     pub timers: (u16, u16),
     /// It is a client of this router, which is its route reflector (RFC 4456).
@@ -225,6 +227,7 @@ impl Neighbor {
             families: Family::ALL.to_vec(),
             extended_next_hop: false,
             graceful_restart: GracefulRestart::Helper,
+            long_lived: None,
             timers: (90, 30),
             client: false,
             add_paths: false,
@@ -266,6 +269,14 @@ impl Neighbor {
     #[must_use]
     pub fn graceful_restart(mut self, how: GracefulRestart) -> Neighbor {
         self.graceful_restart = how;
+        self
+    }
+
+    /// With graceful restart both ways: 1 s, and so many seconds more (RFC 9494).
+    #[must_use]
+    pub fn long_lived(mut self, seconds: u32) -> Neighbor {
+        self.graceful_restart = GracefulRestart::Full;
+        self.long_lived = Some(seconds);
         self
     }
 

@@ -189,6 +189,7 @@ impl Fabric {
             graceful_restart: Some(GracefulRestart {
                 time: RESTART,
                 notification: false,
+                long_lived: None,
             }),
             disabled: false,
         }

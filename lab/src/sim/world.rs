@@ -402,6 +402,7 @@ fn graceful_restart() -> GracefulRestart {
     GracefulRestart {
         time: Duration::from_secs(120),
         notification: false,
+        long_lived: None,
     }
 }
 

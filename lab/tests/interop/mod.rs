@@ -87,6 +87,7 @@ mod fabric;
 mod goodbye;
 mod life;
 mod limits;
+mod long_lived;
 mod mrt;
 mod pass_on;
 mod policy;

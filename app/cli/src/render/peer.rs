@@ -100,7 +100,10 @@ pub(crate) fn show(detail: &PeerDetail, style: Style) -> String {
             family.family.into(),
             count(family.received).into(),
             count(family.accepted).into(),
-            count(family.stale).into(),
+            match family.stale_for_s {
+                Some(left) => format!("{}, {} left", count(family.stale), duration(left)).into(),
+                None => count(family.stale).into(),
+            },
             count(family.advertised).into(),
             end_of_rib(family).into(),
             match (&family.no_next_hop, &family.next_hop) {

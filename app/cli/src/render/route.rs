@@ -43,7 +43,11 @@ pub(crate) fn list(routes: &List<Route>, style: Style) -> String {
         ];
         let communities: Vec<&str> = kinds.into_iter().flatten().map(String::as_str).collect();
         let mut notes: Vec<String> = Vec::new();
-        notes.extend(route.stale.then(|| "stale".to_owned()));
+        notes.extend(match (route.long_lived_stale, route.stale) {
+            (true, _) => Some("long-lived stale".to_owned()),
+            (false, true) => Some("stale".to_owned()),
+            (false, false) => None,
+        });
         notes.extend(route.reason.clone());
         notes.extend(reflected(route));
         let far = route.metric.filter(|metric| *metric > 0);

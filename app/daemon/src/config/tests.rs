@@ -84,7 +84,7 @@ asn = 64612
 router_id = "192.0.2.11"
 cluster_id = "192.0.2.12"
 listen = ["198.51.100.2", "[2001:db8::2]:1179"]
-graceful_restart = { time = "60s", notification = true }
+graceful_restart = { time = "60s", notification = true, long_lived = "24h" }
 protocol = 113
 withdraw_without_carrier = false
 next_hop_via_default = true
@@ -204,6 +204,8 @@ fn every_key_arrives() {
     assert_eq!(tor1.connect_retry, Duration::from_millis(300));
     assert!(tor1.add_paths.receive && tor1.disabled && tor1.passive);
     assert_eq!(tor1.graceful_restart, None);
+    let graceful = config.router.graceful_restart.unwrap();
+    assert_eq!(graceful.long_lived.unwrap().as_secs(), 86_400);
     assert_eq!(
         tor1.install.as_ref().unwrap().prefsrc,
         Some(IpAddr::from([192, 0, 2, 11]))
@@ -435,6 +437,10 @@ fn every_wrong_value_of_a_peer_is_refused_with_place_and_remedy() {
         (
             "graceful_restart = { time = \"5000s\" }",
             "6:29: peer.tor1.graceful_restart.time: must be from 1s to 4095s",
+        ),
+        (
+            "graceful_restart = { long_lived = \"4661h\" }",
+            "6:35: peer.tor1.graceful_restart.long_lived: must be from 1s to 16777215s",
         ),
         (
             "next_hop = { ipv6 = \"fe80::1\" }",

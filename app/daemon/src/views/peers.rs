@@ -83,6 +83,7 @@ pub fn peer(node: &Node, now: Instant, config: &PeerConfig, origin: Origin) -> O
                 accepted: f.accepted as u64,
                 advertised: f.advertised as u64,
                 stale: f.stale as u64,
+                stale_for_s: f.kept_until.map(|until| until.since(now).as_secs()),
                 near_limit: f.near_limit.then_some(config.prefix_limit.max.into()),
                 end_of_rib_received: f.end_of_rib_received,
                 end_of_rib_sent: f.end_of_rib_sent,

@@ -300,6 +300,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         best: (installed && route.metric.is_some()) || route.best,
         installed: installed && route.metric.is_some(),
         stale: route.stale,
+        long_lived_stale: route.long_lived_stale,
         reason,
         age_s: None,
     }
@@ -371,6 +372,7 @@ fn advertised(peer: &PeerName, route: &AdvertisedRoute) -> Route {
         best: true,
         installed: false,
         stale: false,
+        long_lived_stale: false,
         reason: None,
         age_s: None,
     }
@@ -410,6 +412,7 @@ fn own(announcement: &Announcement) -> Route {
         best: true,
         installed: true,
         stale: false,
+        long_lived_stale: false,
         reason: None,
         age_s: None,
     }

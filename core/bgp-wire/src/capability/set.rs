@@ -89,6 +89,11 @@ impl Capabilities {
         })
     }
 
+    /// Whether long-lived graceful restart is understood (RFC 9494 §3.1), be it for no family.
+    pub fn has_long_lived(&self) -> bool {
+        self.iter().any(|c| matches!(c, Capability::LongLived(_)))
+    }
+
     /// The long-lived graceful restart time of `family`.
     pub fn long_lived(&self, family: Family) -> Option<LongLivedFamily> {
         self.iter().find_map(|c| match c {

@@ -1,6 +1,6 @@
 //! Our OPEN, and what it and the peer's agree on.
 //!
-//! RFC 4271 §4.2 and 6.2, RFC 5492, 6286, 6793, 2918, 7313, 4724, 8538, 7911, 8654, 8950, 9234.
+//! RFC 4271 §4.2 and 6.2, RFC 5492, 6286, 6793, 2918, 7313, 4724, 8538, 9494, 7911, 8654, 8950, 9234.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -10,11 +10,11 @@ use core::time::Duration;
 use tapway_bgp_wire as wire;
 use tapway_bgp_wire::{
     AddPathFamily, AfiSafi, Capabilities, Capability, DecodeContext, EncodeContext, ErrorCode,
-    ExtendedNextHop, GracefulFamily, NotificationError, Open, PerFamily,
+    ExtendedNextHop, GracefulFamily, LongLivedFamily, NotificationError, Open, PerFamily,
 };
 use tapway_model::Family;
 
-use crate::config::{PeerAsn, PeerConfig, Role};
+use crate::config::{self, PeerAsn, PeerConfig, Role};
 use crate::role;
 
 /// AFI of IPv6, as a next hop (RFC 8950).
@@ -46,6 +46,24 @@ pub(crate) struct PeerRestart {
     pub(crate) notification: bool,
     /// Families that it can restart; and whether forwarding went on.
     pub(crate) families: PerFamily<Option<bool>>,
+    /// Families whose routes are kept beyond that time.
+    pub(crate) long_lived: PerFamily<Option<LongLived>>,
+}
+
+impl PeerRestart {
+    /// Whether routes of a family are kept at all.
+    pub(crate) fn keeps(&self, family: Family) -> bool {
+        self.families[family].is_some() || self.long_lived[family].is_some()
+    }
+}
+
+/// One family of long-lived graceful restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LongLived {
+    /// How long: what the peer says, or we, whichever is less; not zero.
+    pub(crate) time: Duration,
+    /// Forwarding went on.
+    pub(crate) forwarding: bool,
 }
 
 /// What both sides agreed on.
@@ -73,6 +91,8 @@ pub(crate) struct Negotiated {
     pub(crate) enhanced_refresh: bool,
     /// Graceful restart, when both sides speak it.
     pub(crate) restart: Option<PeerRestart>,
+    /// The peer understands routes that are kept long (RFC 9494).
+    pub(crate) long_lived: bool,
     /// What we are to the peer; external ones only.
     pub(crate) role: Option<Role>,
     /// What the peer says that it is to us.
@@ -115,6 +135,18 @@ pub(crate) fn our_open(us: &Ourselves, peer: &PeerConfig) -> Open {
                 })
                 .collect(),
         }));
+        // Without families it says only that LLGR_STALE is understood.
+        let families = peer.families.iter().filter_map(|f| {
+            let time = restart
+                .long_lived?
+                .min(config::GracefulRestart::LONG_LIVED_MAX);
+            Some(LongLivedFamily {
+                family: (*f).into(),
+                forwarding: us.forwarding[*f],
+                time: time.as_secs() as u32,
+            })
+        });
+        all.push(Capability::LongLived(families.collect()));
     }
     if let Some(direction) = peer.add_paths.direction() {
         let entry = |f: &Family| AddPathFamily {
@@ -191,6 +223,8 @@ pub(crate) fn negotiate(
         refresh: theirs.capabilities.route_refresh(),
         enhanced_refresh: theirs.capabilities.enhanced_route_refresh(),
         restart: restart(ours, theirs, &decode),
+        long_lived: theirs.capabilities.graceful_restart().is_some()
+            && theirs.capabilities.has_long_lived(),
         role: our_role.map(|ours| ours.role),
         peer_role,
     })
@@ -218,6 +252,15 @@ fn restart(ours: &Open, theirs: &Open, decode: &DecodeContext) -> Option<PeerRes
         families: PerFamily::from_fn(|family| {
             let entry = their.families.iter().find(|f| f.family == family.into())?;
             decode.families[family].then_some(entry.forwarding)
+        }),
+        long_lived: PerFamily::from_fn(|family| {
+            let our = ours.capabilities.long_lived(family)?;
+            let their = theirs.capabilities.long_lived(family)?;
+            let time = our.time.min(their.time);
+            (decode.families[family] && time > 0).then_some(LongLived {
+                time: Duration::from_secs(time.into()),
+                forwarding: their.forwarding,
+            })
         }),
     })
 }

@@ -88,6 +88,8 @@ pub struct NegotiatedSummary {
     pub peer_restart_families: Vec<Family>,
     /// NOTIFICATIONs are a restart, too (RFC 8538).
     pub notification_restart: bool,
+    /// The peer understands routes that are kept long (RFC 9494).
+    pub long_lived: bool,
     /// The peer said that it restarted (R bit).
     pub peer_restarted: bool,
     /// What we are to the peer (RFC 9234).
@@ -109,6 +111,8 @@ pub struct FamilySummary {
     pub accepted: usize,
     /// Of these, kept from before the peer's restart or until its refresh is over.
     pub stale: usize,
+    /// Until when those are kept, beyond the restart time (RFC 9494).
+    pub kept_until: Option<Instant>,
     /// So many have been sent that there was a warning of the limit.
     pub near_limit: bool,
     /// Routes announced to the peer.
@@ -233,6 +237,8 @@ pub struct ReceivedRoute {
     pub best: bool,
     /// Kept from before the peer's restart, or until its refresh is over.
     pub stale: bool,
+    /// The same, beyond the restart time: behind all others (RFC 9494).
+    pub long_lived_stale: bool,
 }
 
 /// A route in a peer's Adj-RIB-Out.

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
 use tapway_model::{Family, PeerName};
 
@@ -169,6 +170,17 @@ pub enum Event {
         family: Family,
         /// How many.
         routes: usize,
+    },
+    /// The peer is away beyond its restart time: what is left of its routes goes on behind all others (RFC 9494).
+    StaleKeptLong {
+        /// Whose.
+        peer: PeerName,
+        /// Of which family.
+        family: Family,
+        /// How many.
+        routes: usize,
+        /// For how long.
+        time: Duration,
     },
     /// Routes kept from before the peer's restart are gone.
     StaleRemoved {

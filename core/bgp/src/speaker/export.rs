@@ -1,6 +1,6 @@
 //! What goes out: whether a route does, by which next hop, with which attributes.
 //!
-//! RFC 4271 §5 and 9.2, RFC 1997, RFC 4456, RFC 8326 §4, RFC 9234 §5. What one peer sent goes to another only where a rule with
+//! RFC 4271 §5 and 9.2, RFC 1997, RFC 4456, RFC 8326 §4, RFC 9234 §5, RFC 9494 §4.3. What one peer sent goes to another only where a rule with
 //! `from = "peer"` accepts it; from an internal peer to another one only if one of them is our client, and then unless a rule
 //! rejects it.
 
@@ -145,9 +145,13 @@ fn attributes(
 /// Makes a route the last choice (RFC 8326 §4).
 fn make_last_choice(attributes: &mut Attributes) {
     attributes.local_pref = Some(0);
+    add_community(attributes, Community::GRACEFUL_SHUTDOWN);
+}
+
+fn add_community(attributes: &mut Attributes, community: Community) {
     let communities = &mut attributes.communities;
-    if !communities.contains(&Community::GRACEFUL_SHUTDOWN) {
-        communities.push(Community::GRACEFUL_SHUTDOWN);
+    if !communities.contains(&community) {
+        communities.push(community);
         communities.sort_unstable();
     }
 }
@@ -263,6 +267,10 @@ impl Exporter<'_> {
         let by = self.received_next_hop(route.prefix.family(), used.next_hop, by, sender, passing);
         let by = by.ok()?;
         let mut attributes = used.raw.decode();
+        let stale = attributes.communities.contains(&Community::LLGR_STALE);
+        if (stale || route.long_lived_stale) && !self.key.long_lived {
+            return None;
+        }
         if !may_leave(&attributes, self.key.relation) || !self.by_role(&mut attributes) {
             return None;
         }
@@ -273,6 +281,9 @@ impl Exporter<'_> {
                 attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
             }
             Passing::ByRule | Passing::Never => self.pass_on(&mut attributes, &changes),
+        }
+        if route.long_lived_stale {
+            add_community(&mut attributes, Community::LLGR_STALE);
         }
         attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
         self.longest = self.longest.max(block.len());

@@ -31,6 +31,8 @@ pub(crate) struct GroupKey {
     pub(crate) relation: Relation,
     /// What we are to them.
     pub(crate) role: Option<Role>,
+    /// They understand routes that are kept long (RFC 9494).
+    pub(crate) long_lived: bool,
     /// How AS_PATHs look to them, outside of our AS.
     pub(crate) border: Option<Border>,
     /// The policy.
@@ -205,6 +207,7 @@ impl Peer {
             },
             relation: self.relation(negotiated.external),
             role: negotiated.role,
+            long_lived: negotiated.long_lived,
             border: negotiated
                 .external
                 .then(|| Border::of(&self.config, negotiated.asn)),

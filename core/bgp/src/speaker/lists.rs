@@ -224,6 +224,7 @@ fn received(rib: &Rib, judge: &Judge<'_>, add_path: bool, route: &RouteView<'_>)
             .filter(|used| *used != next_hop),
         best: route.best,
         stale: route.stale,
+        long_lived_stale: route.long_lived_stale,
     }
 }
 

@@ -19,6 +19,7 @@ use super::judge::Sender;
 use super::monitor::{Farewell, Watched};
 use super::reflect::Relation;
 use super::shared::{RateLimit, Shared};
+use super::stale::LongStale;
 use crate::config::{PeerConfig, Reach};
 use crate::session::fsm::{self, State};
 use crate::session::open::Negotiated;
@@ -122,6 +123,8 @@ pub(crate) struct Peer {
     pub(crate) restart_until: Option<Instant>,
     /// The peer is back, and stale routes are kept until then at most.
     pub(crate) stale_until: Option<Instant>,
+    /// What happens to stale routes beyond the restart time.
+    pub(crate) long_lived: PerFamily<LongStale>,
     pub(crate) history: History,
     pub(crate) bad_update_limit: RateLimit,
     pub(crate) near_limit_told: PerFamily<RateLimit>,
@@ -147,6 +150,7 @@ impl Peer {
             outbound: PerFamily::default(),
             restart_until: None,
             stale_until: None,
+            long_lived: PerFamily::default(),
             history: History {
                 since: now,
                 ..History::default()

@@ -1,7 +1,7 @@
 //! Received routes whose session is gone: kept while the peer restarts, or forgotten.
 //!
-//! RFC 4724 §4.2 (the receiving speaker) and RFC 8538 §4. Our own restart is in `shared.rs` (the bits) and in
-//! `send.rs` (End-of-RIB).
+//! RFC 4724 §4.2 (the receiving speaker), RFC 8538 §4 and RFC 9494 §4. Our own restart is in `shared.rs` (the bits) and
+//! in `send.rs` (End-of-RIB).
 
 use core::time::Duration;
 
@@ -17,7 +17,25 @@ use crate::session::open::Negotiated;
 /// was not heard of goes.
 const STALE_MAX: Duration = Duration::from_secs(360);
 
+/// What happens to stale routes of a family beyond the restart time (RFC 9494).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LongStale {
+    /// So long they are kept then; `None`: not at all.
+    time: Option<Duration>,
+    /// That time has begun, and ends then.
+    pub(crate) until: Option<Instant>,
+}
+
 impl Peer {
+    /// When something happens to stale routes.
+    pub(super) fn next_stale_timeout(&self) -> Option<Instant> {
+        let long = Family::ALL.map(|family| self.long_lived[family].until);
+        let all = long
+            .into_iter()
+            .chain([self.restart_until, self.stale_until]);
+        all.flatten().min()
+    }
+
     /// An established session is over: routes stay as stale, or go (RFC 4724 §4.2, RFC 8538 §4).
     pub(super) fn lost(
         &mut self,
@@ -43,25 +61,33 @@ impl Peer {
         for family in Family::ALL {
             let Some(source) = self.source else { break };
             let counts = shared.rib.counts(source, family);
-            // What was not heard of through a whole session goes.
-            shared.rib.remove_stale(source, family);
-            let routes = counts.routes - counts.stale;
+            let mut routes = counts.routes;
+            // What is kept long goes on until its time is over (RFC 9494 §4.2).
+            if self.long_lived[family].until.is_none() {
+                // What was not heard of through a whole session goes.
+                shared.rib.remove_stale(source, family);
+                routes -= counts.stale;
+            }
             if routes == 0 {
                 continue;
             }
             shared.rib.mark_stale(source, family);
-            let Some(restart) = restart.filter(|r| r.families[family].is_some()) else {
-                shared.rib.remove_stale(source, family);
+            let Some(restart) = restart.filter(|r| r.keeps(family)) else {
+                self.drop_stale(shared, family);
                 continue;
             };
             kept = true;
-            self.restart_until = Some(now + restart.time);
             let peer = self.config.name.clone();
             shared.tell(Event::StaleKept {
                 peer,
                 family,
                 routes,
             });
+            self.long_lived[family].time = restart.long_lived[family].map(|long| long.time);
+            self.restart_until = Some(now + restart.time);
+            if restart.families[family].is_none() {
+                self.keep_long(shared, now, family);
+            }
         }
         if !kept {
             self.forget_routes(shared);
@@ -76,11 +102,13 @@ impl Peer {
         family: Family,
         negotiated: &Negotiated,
     ) {
-        let preserved = negotiated
-            .restart
-            .as_ref()
-            .and_then(|r| r.families[family])
-            .unwrap_or(false);
+        let restart = negotiated.restart.as_ref();
+        let preserved = match self.long_lived[family].until {
+            // RFC 9494 §4.2.
+            Some(_) => restart.and_then(|r| Some(r.long_lived[family]?.forwarding)),
+            None => restart.and_then(|r| r.families[family]),
+        };
+        let preserved = preserved.unwrap_or(false);
         if !preserved {
             self.drop_stale(shared, family);
         } else if self.counts(&shared.rib, family).stale > 0 {
@@ -99,27 +127,61 @@ impl Peer {
 
     /// Ends the wait for the peer, or for its end marker, when it is over.
     pub(super) fn give_up_stale(&mut self, shared: &mut Shared, now: Instant) {
-        let due = [self.restart_until, self.stale_until]
-            .into_iter()
-            .flatten()
-            .any(|at| at <= now);
-        if !due {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if !due(self.next_stale_timeout()) {
             return;
         }
-        self.restart_until = None;
-        self.stale_until = None;
+        let restart_is_over = due(self.restart_until);
+        let back_too_long = due(self.stale_until);
         for family in Family::ALL {
-            self.inbound[family].refreshing = false;
-            self.drop_stale(shared, family);
+            let long = self.long_lived[family];
+            if back_too_long {
+                self.inbound[family].refreshing = false;
+            }
+            let over = back_too_long || due(long.until);
+            if over || restart_is_over && !self.keep_long(shared, now, family) {
+                self.drop_stale(shared, family);
+            }
         }
-        if !self.established() {
+        if restart_is_over {
+            self.restart_until = None;
+        }
+        if back_too_long {
+            self.stale_until = None;
+        }
+        if !self.established() && self.next_stale_timeout().is_none() {
             // Nothing else is left, so that it need not be counted until it is swept.
             self.forget_routes(shared);
         }
     }
 
+    /// The restart time is over: what is stale goes behind all others, for the time that was agreed on (RFC 9494 §4.2). False:
+    /// none was, or nothing is stale.
+    fn keep_long(&mut self, shared: &mut Shared, now: Instant, family: Family) -> bool {
+        let (Some(source), Some(time)) = (self.source, self.long_lived[family].time) else {
+            return false;
+        };
+        let routes = shared.rib.counts(source, family).stale;
+        if routes == 0 {
+            return false;
+        }
+        shared.rib.keep_long(source, family);
+        if self.long_lived[family].until.is_none() {
+            self.long_lived[family].until = Some(now + time);
+            let peer = self.config.name.clone();
+            shared.tell(Event::StaleKeptLong {
+                peer,
+                family,
+                routes,
+                time,
+            });
+        }
+        true
+    }
+
     /// Removes stale routes of a family.
     pub(crate) fn drop_stale(&mut self, shared: &mut Shared, family: Family) {
+        self.long_lived[family] = LongStale::default();
         let Some(source) = self.source else { return };
         let routes = shared.rib.counts(source, family).stale;
         if shared.rib.remove_stale(source, family) {
@@ -141,5 +203,6 @@ impl Peer {
         }
         self.restart_until = None;
         self.stale_until = None;
+        self.long_lived = PerFamily::default();
     }
 }

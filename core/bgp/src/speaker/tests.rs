@@ -9,6 +9,7 @@ mod groups;
 mod hostile;
 mod large;
 mod limit;
+mod long_lived;
 mod monitor;
 pub(crate) mod net;
 mod next_hops;

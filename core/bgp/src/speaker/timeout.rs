@@ -15,15 +15,11 @@ impl Peer {
     /// When something happens by itself.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let other = self.other.as_ref().and_then(|o| o.timers.next());
-        [
-            self.main.timers.next(),
-            other,
-            self.restart_until,
-            self.stale_until,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let stale = self.next_stale_timeout();
+        [self.main.timers.next(), other, stale]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lets happen what is due.

@@ -172,8 +172,7 @@ impl Reference {
                 0
             })
         };
-        let stale =
-            |r: &Route| r.long || parts(r).0.communities.contains(&Community(0xffff_0006));
+        let stale = |r: &Route| r.long || parts(r).0.communities.contains(&Community(0xffff_0006));
         keep_least(&mut left, |_, r| u64::from(stale(r)));
         keep_least(&mut left, |_, r| u64::MAX - u64::from(parts(r).2));
         keep_least(&mut left, |_, r| {
@@ -216,13 +215,7 @@ impl Reference {
     pub fn exported(&self, key: &Key) -> Option<(Vec<u8>, NextHop)> {
         let route = &self.routes[key];
         let (attributes, _, _) = route.used.clone()?;
-        export(
-            self.export,
-            key.0,
-            key.1,
-            route.long,
-            attributes,
-        )
+        export(self.export, key.0, key.1, route.long, attributes)
     }
 
     /// What a member that is `source` should have of a prefix.

@@ -120,7 +120,7 @@ pub struct InstallSpec {
     pub prefsrc: Option<String>,
 }
 
-/// `graceful_restart = { time = …, notification = … }`.
+/// `graceful_restart = { time = …, notification = …, long_lived = … }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GracefulRestartSpec {
@@ -130,6 +130,9 @@ pub struct GracefulRestartSpec {
     /// RFC 8538.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<bool>,
+    /// RFC 9494.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_lived: Option<String>,
 }
 
 /// A password as written. Shown as `"***"` when debugged; serialised as it is, for the state log only.
@@ -152,6 +155,7 @@ const RANGE_NAME: usize = 64;
 const GRACEFUL_RESTART: GracefulRestart = GracefulRestart {
     time: Duration::from_secs(120),
     notification: false,
+    long_lived: None,
 };
 
 impl PeerSpec {
@@ -573,8 +577,20 @@ pub fn graceful_restart(
             "must be from 1s to 4095s (RFC 4724 §3); graceful_restart = false turns it off",
         ));
     }
+    let key = "graceful_restart.long_lived";
+    let long_lived = match &spec.long_lived {
+        Some(text) => Some(whole_seconds(text).map_err(|e| wrong(key, e))?),
+        None => None,
+    };
+    if long_lived.is_some_and(|time| time.is_zero() || time > GracefulRestart::LONG_LIVED_MAX) {
+        return Err(wrong(
+            key,
+            "must be from 1s to 16777215s, which is 194 days (RFC 9494 §3.1); without it nothing is kept beyond graceful_restart.time",
+        ));
+    }
     Ok(Some(GracefulRestart {
         time,
         notification: spec.notification.unwrap_or(false),
+        long_lived,
     }))
 }

@@ -89,6 +89,7 @@ pub(crate) fn graceful_restart_spec(
         Some(graceful) => Switch::Table(GracefulRestartSpec {
             time: Some(duration_text(graceful.time)),
             notification: Some(graceful.notification),
+            long_lived: graceful.long_lived.map(duration_text),
         }),
     }
 }

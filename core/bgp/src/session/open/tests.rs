@@ -221,6 +221,7 @@ fn restart_bits() {
     config.graceful_restart = Some(GracefulRestart {
         time: Duration::from_secs(9999),
         notification: true,
+        long_lived: None,
     });
     let us = Ourselves {
         restarting: true,

@@ -151,6 +151,7 @@ pub(crate) fn peer_config(other: usize, transport: Transport) -> PeerConfig {
         graceful_restart: Some(GracefulRestart {
             time: Duration::from_secs(120),
             notification: false,
+            long_lived: None,
         }),
         disabled: false,
     }
@@ -297,7 +298,12 @@ impl Net {
     /// The prefixes that the node has received, with a mark on stale ones.
     pub(crate) fn received(&self, node: usize) -> Vec<alloc::string::String> {
         let mark = |r: ReceivedRoute| {
-            alloc::format!("{}{}", r.prefix, if r.stale { " stale" } else { "" })
+            let mark = match (r.stale, r.long_lived_stale) {
+                (_, true) => " long-lived stale",
+                (true, false) => " stale",
+                (false, false) => "",
+            };
+            alloc::format!("{}{mark}", r.prefix)
         };
         self.nodes[node]
             .speaker

@@ -428,6 +428,7 @@ fn after_a_restart_end_of_rib_waits_for_those_who_may_come_by_range() {
             peer.graceful_restart = Some(GracefulRestart {
                 time: Duration::from_secs(10),
                 notification: false,
+                long_lived: None,
             });
         });
         let mut range = speaker.peer_config(&tor(1)).unwrap().clone();

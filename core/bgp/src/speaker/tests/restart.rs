@@ -198,6 +198,7 @@ fn notifications() {
             peer.graceful_restart = Some(GracefulRestart {
                 time: 120 * SECOND,
                 notification: n_bit,
+                long_lived: None,
             });
         });
         net.announce(1, V4);

@@ -54,7 +54,7 @@ pub(super) fn come(speaker: &mut Speaker, node: usize, peer: PeerConfig) {
     assert_eq!(speaker.peer(&tor(node)).unwrap().state, State::Established);
 }
 
-/// The peer connects, with this identifier: AS, add-path and role are as it is told of them.
+/// The peer connects, with this identifier: AS, add-path, graceful restart and role are as it is told of them.
 pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id: Ipv4Addr) {
     let info = ConnInfo {
         local: at(0, Transport::V4, 179),
@@ -70,6 +70,7 @@ pub(super) fn accept(speaker: &mut Speaker, node: usize, conn: ConnId, router_id
         receive: config.add_paths.send.is_some(),
         send: config.add_paths.receive.then_some(SendPaths::All),
     };
+    theirs.graceful_restart = config.graceful_restart;
     theirs.role = config.role.map(|ours| PeerRole {
         role: ours.role.counterpart(),
         strict: false,

@@ -49,6 +49,7 @@ fn world(internal: bool, set: Set) -> Speaker {
         peer.graceful_restart = Some(GracefulRestart {
             time: RESTART,
             notification: false,
+            long_lived: None,
         });
         if node == 2 && internal {
             peer.asn = PeerAsn::Internal;

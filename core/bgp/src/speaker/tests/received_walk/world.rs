@@ -137,6 +137,7 @@ impl World {
             graceful_restart: Some(GracefulRestart {
                 time: 4 * RESTART,
                 notification: self.by_word,
+                long_lived: None,
             }),
             ..peer_config(node, Transport::V4)
         }
@@ -241,6 +242,7 @@ impl World {
         theirs.graceful_restart = graceful.then_some(GracefulRestart {
             time: RESTART,
             notification: self.by_word,
+            long_lived: None,
         });
         let them = Ourselves {
             asn: peer.asn,
