@@ -55,32 +55,42 @@ impl Rib {
     /// microseconds. True: there is more.
     pub fn work(&mut self, pages: usize) -> bool {
         for _ in 0..pages {
-            if self.move_step() {
-                continue;
-            }
-            let Some(job) = self.jobs.pop_front() else {
+            // In turn: next hops that never come to rest hold up nothing else.
+            let done = match self.moves.take_turn() {
+                true => self.move_step() || self.job_step(),
+                false => self.job_step() || self.move_step(),
+            };
+            if !done {
                 break;
-            };
-            let more = match job {
-                Job::Decide {
-                    owner,
-                    family,
-                    page,
-                    force,
-                } => self.decide_step(owner, family, page, force),
-                Job::Sweep {
-                    source,
-                    family,
-                    page,
-                    since,
-                } => self.sweep_step(source, family, page, since),
-                Job::Free { family, bits } => self.free_step(family, bits),
-            };
-            // In turn, so that a long one holds up none.
-            self.jobs.extend(more);
+            }
         }
         self.bury();
         self.has_work()
+    }
+
+    /// Does a part of the first job. False: there is none.
+    fn job_step(&mut self) -> bool {
+        let Some(job) = self.jobs.pop_front() else {
+            return false;
+        };
+        let more = match job {
+            Job::Decide {
+                owner,
+                family,
+                page,
+                force,
+            } => self.decide_step(owner, family, page, force),
+            Job::Sweep {
+                source,
+                family,
+                page,
+                since,
+            } => self.sweep_step(source, family, page, since),
+            Job::Free { family, bits } => self.free_step(family, bits),
+        };
+        // In turn, so that a long one holds up none.
+        self.jobs.extend(more);
+        true
     }
 
     fn decide_step(&mut self, owner: Owner, family: Family, page: u32, force: bool) -> Option<Job> {

@@ -18,6 +18,8 @@ const FEW: usize = 16;
 pub(crate) struct Moves {
     waiting: BTreeSet<u32>,
     walk: Option<Walk>,
+    /// The last page was one of theirs.
+    had_turn: bool,
 }
 
 /// A walk over all pages.
@@ -32,6 +34,12 @@ impl Moves {
     /// One more that changed.
     pub(crate) fn add(&mut self, hop: u32) {
         self.waiting.insert(hop);
+    }
+
+    /// Whether the next page is theirs, if there is other work, too.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        self.had_turn = !self.had_turn;
+        self.had_turn
     }
 
     /// Whether there is nothing to do.

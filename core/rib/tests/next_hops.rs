@@ -109,3 +109,46 @@ fn one_that_moved_lets_its_own_prefixes_count_as_changed() {
     rib.next_hop_moved(hop(1000));
     assert!(!rib.has_work());
 }
+
+#[test]
+fn next_hops_that_never_rest_hold_up_nothing_else() {
+    let mut rib = rib(64);
+    let addr = Ipv4Addr::new(192, 0, 2, 2);
+    let other = rib.add_source(SourceInfo {
+        router_id: addr,
+        addr: addr.into(),
+        external: true,
+        class: 0,
+    });
+    let attributes = rib.intern(RawAttributes::new(&[]), hop(900));
+    let import = Import::Accepted {
+        attributes,
+        weight: 0,
+    };
+    for n in 0..10 {
+        rib.insert(
+            other,
+            NlriEntry::from(prefix(100_000 + n)),
+            attributes,
+            import,
+        );
+    }
+    rib.release(attributes);
+    pages(&mut rib);
+    rib.remove_source(other);
+    // More than have pages of their own, and again before the walk is over.
+    for round in 0..20 {
+        for n in 1..18 {
+            rib.set_next_hop(hop(n), Some(round % 2 + 1));
+        }
+        rib.work(4);
+    }
+    assert_eq!(rib.counts(other, Family::Ipv4).routes, 0);
+    // Nor does other work hold up next hops.
+    pages(&mut rib);
+    changed(&mut rib);
+    rib.set_next_hop(hop(1), None);
+    rib.remove_source(other);
+    assert!(pages(&mut rib) > 0);
+    assert_eq!(changed(&mut rib), (ROUTES / 64) as usize);
+}
