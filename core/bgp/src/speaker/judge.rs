@@ -15,7 +15,7 @@ use super::action::LocalAddresses;
 use super::answer::Refusal;
 use super::peer::Peer;
 use super::shared::Shared;
-use crate::config::{InstallChange, LocalAs, PeerConfig, Role, SpeakerConfig};
+use crate::config::{self, InstallChange, LocalAs, PeerConfig, Role, SpeakerConfig};
 use crate::own::next_hop;
 use crate::policy::{
     Context, Modifications, Named, NextHopChange, Policies, RouteAttributes, RouteView, Rpki, Way,
@@ -105,11 +105,25 @@ impl<'a> Judge<'a> {
             return Some(Refusal::OwnCluster);
         }
         let addr = next_hop.addr();
-        let nowhere = matches!(next_hop, NextHop::LinkLocal(_)) && self.sender.ifindex == 0;
+        let elsewhere = self.is_far() || self.sender.ifindex == 0;
+        let nowhere = matches!(next_hop, NextHop::LinkLocal(_)) && elsewhere;
         if nowhere || !next_hop::usable(addr) {
             return Some(Refusal::BadNextHop);
         }
         self.is_ours(addr).then_some(Refusal::OwnNextHop)
+    }
+
+    /// The peer need not be on a link of ours.
+    const fn is_far(&self) -> bool {
+        matches!(self.peer.reach, config::Reach::Multihop(_))
+    }
+
+    /// A next hop as it counts. From afar its link-local part says nothing: it is of a link that is not ours (RFC 2545 §3).
+    const fn heard(&self, next_hop: NextHop) -> NextHop {
+        match next_hop {
+            NextHop::V6WithLinkLocal { global, .. } if self.is_far() => NextHop::V6(global),
+            other => other,
+        }
     }
 
     /// What our role to the peer says of routes with these attributes.
@@ -226,7 +240,7 @@ impl<'a> Judge<'a> {
         reach: &Reach<'_>,
         ids: bool,
     ) -> Taken {
-        let next_hop = reach.next_hop;
+        let next_hop = self.heard(reach.next_hop);
         let received = rib.intern(raw, next_hop);
         let mut made = Made::default();
         let refused = self.path(raw, next_hop).is_some();

@@ -1,7 +1,7 @@
 //! Where next hops of received routes are (RFC 4271 §9.1.2.1): asked of the user, who knows the kernel's routes.
 //!
 //! A next hop is one address, asked for once however many routes have it. Link-local ones are on the link of the session that
-//! sent them and are not asked for. Until the answer is there a next hop counts as near: the user is to answer before it
+//! sent them and are not asked for; over a session of several hops their global part counts alone. Until the answer is there a next hop counts as near: the user is to answer before it
 //! takes actions or bytes, so that nothing is withdrawn and announced again only because an answer is to come.
 
 use core::net::IpAddr;

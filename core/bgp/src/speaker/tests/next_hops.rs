@@ -18,9 +18,13 @@ const DEFAULT: &str = "0.0.0.0/0";
 
 /// A speaker that asks where next hops are, with two internal peers several hops away.
 fn far() -> Speaker {
+    at(Reach::Multihop(4))
+}
+
+fn at(reach: Reach) -> Speaker {
     let internal = |_, peer: &mut PeerConfig| {
         peer.asn = PeerAsn::Internal;
-        peer.reach = Reach::Multihop(4);
+        peer.reach = reach;
         peer.import = policy_name("all");
         peer.client = true;
     };
@@ -104,7 +108,7 @@ fn each_is_asked_for_once_and_forgotten_with_its_last_route() {
 
 #[test]
 fn link_local_ones_are_on_the_link_and_not_asked_for() {
-    let mut speaker = far();
+    let mut speaker = at(Reach::Direct);
     let link_local: Ipv6Addr = "fe80::9".parse().unwrap();
     let global = "2001:db8::9".parse().unwrap();
     let prefix = "2001:db8:1::/48";
@@ -126,6 +130,38 @@ fn link_local_ones_are_on_the_link_and_not_asked_for() {
     );
     send(&mut speaker, 1, prefix, NextHop::V6(global), 100);
     assert_eq!(news(&mut speaker), ["track 2001:db8::9"]);
+}
+
+#[test]
+fn from_afar_a_link_local_part_says_nothing() {
+    let mut speaker = far();
+    let link_local: Ipv6Addr = "fe80::9".parse().unwrap();
+    let global = "2001:db8::9".parse().unwrap();
+    let with = NextHop::V6WithLinkLocal { global, link_local };
+    let prefix = "2001:db8:1::/48";
+    let v6 = |addr: &str| NextHop::V6(addr.parse().unwrap());
+    send(&mut speaker, 1, prefix, v6("2001:db8::8"), 100);
+    send(&mut speaker, 2, prefix, with, 200);
+    assert_eq!(
+        news(&mut speaker),
+        ["track 2001:db8::8", "track 2001:db8::9"]
+    );
+    answer(&mut speaker, "2001:db8::8", Some(7), false);
+    answer(&mut speaker, "2001:db8::9", None, false);
+    let installed = |speaker: &Speaker| {
+        let all = speaker.installable(Family::Ipv6).into_iter();
+        let legs = all.map(|leg| (leg.next_hop.to_string(), leg.ifindex));
+        legs.collect::<Vec<_>>()
+    };
+    // One that nothing leads to takes no working route out.
+    assert_eq!(installed(&speaker), [("2001:db8::8".to_string(), 0)]);
+    answer(&mut speaker, "2001:db8::9", Some(9), false);
+    assert_eq!(installed(&speaker), [("2001:db8::9".to_string(), 0)]);
+    // Link-local alone it is of no use.
+    send(&mut speaker, 2, prefix, NextHop::LinkLocal(link_local), 200);
+    let of = speaker.received_at(&tor(2), prefix.parse().unwrap());
+    assert_eq!(of[0].refused, Some(Refusal::BadNextHop));
+    assert_eq!(installed(&speaker), [("2001:db8::8".to_string(), 0)]);
 }
 
 #[test]
