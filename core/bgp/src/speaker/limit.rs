@@ -12,14 +12,16 @@ use crate::session::timers::Timer;
 
 impl Peer {
     /// Warns when the peer comes near its limit. The warning is over when it has a tenth less than where it began, so that it does
-    /// not come and go with every route.
+    /// not come and go with every route; nor while the peer sends all again, when what it has not sent yet does not count.
     pub(super) fn watch_limits(&mut self, shared: &mut Shared, now: Instant) {
         let limit = self.config.prefix_limit;
         let warn_at = limit.warn_at() as usize;
         for family in Family::ALL {
             let routes = self.counted(&shared.rib, family);
             let was = self.inbound[family].near_limit;
-            let near = routes >= warn_at || was && routes > warn_at - warn_at.div_ceil(10);
+            let goes_on =
+                self.inbound[family].refreshing || routes > warn_at - warn_at.div_ceil(10);
+            let near = routes >= warn_at || was && goes_on;
             self.inbound[family].near_limit = near;
             if near && !was && self.near_limit_told[family].pass(now).is_some() {
                 shared.tell(Event::NearLimit {

@@ -306,6 +306,7 @@ impl Peer {
             RefreshSubtype::End => {
                 if core::mem::take(&mut self.inbound[family].refreshing) {
                     self.drop_stale(shared, family);
+                    self.watch_limits(shared, now);
                 }
             }
             RefreshSubtype::Unknown(_) => {}

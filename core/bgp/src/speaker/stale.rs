@@ -149,6 +149,7 @@ impl Peer {
         if back_too_long {
             self.stale_until = None;
         }
+        self.watch_limits(shared, now);
         if !self.established() && self.next_stale_timeout().is_none() {
             // Nothing else is left, so that it need not be counted until it is swept.
             self.forget_routes(shared);

@@ -5,7 +5,9 @@ use core::net::Ipv4Addr;
 use core::ops::Range;
 use core::time::Duration;
 
-use tapway_bgp_wire::{EncodeContext, MessageType, UpdateBuilder};
+use tapway_bgp_wire::{
+    AfiSafi, EncodeContext, MessageType, RefreshSubtype, RouteRefresh, UpdateBuilder,
+};
 use tapway_model::{Family, Instant, Prefix};
 
 use super::net::*;
@@ -111,6 +113,31 @@ fn a_warning_comes_once_and_goes_when_there_is_room_again() {
     raw.now = raw.now + 10 * SECOND;
     assert_eq!(warnings(&mut raw, &announce(0..20)), ([20].into(), true));
     assert_eq!(raw.state(), State::Established);
+}
+
+/// Begin-of-RIB and end of it (RFC 7313 §3.2).
+fn refresh(subtype: RefreshSubtype) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let family = AfiSafi::from(Family::Ipv4);
+    RouteRefresh { family, subtype }.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn sending_all_again_is_no_reason_to_warn_again() {
+    let mut raw = limited(75, None);
+    assert_eq!(warnings(&mut raw, &announce(0..16)), ([16].into(), true));
+    // Longer ago than warnings are held back for.
+    raw.now = raw.now + 30 * SECOND;
+    let begin = refresh(RefreshSubtype::Begin);
+    assert_eq!(warnings(&mut raw, &begin), ([].into(), true));
+    assert_eq!(warnings(&mut raw, &announce(0..16)), ([].into(), true));
+    let end = refresh(RefreshSubtype::End);
+    assert_eq!(warnings(&mut raw, &end), ([].into(), true));
+    // It is over when the peer sends fewer.
+    assert_eq!(warnings(&mut raw, &begin), ([].into(), true));
+    assert_eq!(warnings(&mut raw, &announce(0..4)), ([].into(), true));
+    assert_eq!(warnings(&mut raw, &end), ([].into(), false));
 }
 
 #[test]
