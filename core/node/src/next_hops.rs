@@ -105,6 +105,8 @@ pub(crate) struct NextHops {
     via_default: bool,
     /// Our addresses, links or peers changed since all were looked at.
     pub(crate) stale: bool,
+    /// So did only the peers at these addresses.
+    peers_changed: BTreeSet<IpAddr>,
 }
 
 /// Where a next hop is now, after a change: where it was before, and where it is.
@@ -179,6 +181,28 @@ impl NextHops {
         let near = self.near.as_ref();
         near.is_some_and(|near| near.interfaces.contains(&index))
             || self.asks() && self.hops.values().any(by)
+    }
+
+    /// A direct peer came on this interface, or left it.
+    pub(crate) fn note_peer(&mut self, addr: IpAddr, on: Option<IfIndex>) {
+        let Some(near) = &mut self.near else {
+            return;
+        };
+        match on {
+            Some(index) => {
+                near.peers.insert(addr, index);
+                near.interfaces.insert(index);
+            }
+            None => _ = near.peers.remove(&addr),
+        }
+        if self.hops.contains_key(&addr) {
+            self.peers_changed.insert(addr);
+        }
+    }
+
+    /// Next hops where peers came or left.
+    pub(crate) fn take_peers_changed(&mut self) -> BTreeSet<IpAddr> {
+        core::mem::take(&mut self.peers_changed)
     }
 
     pub(crate) fn set_near(&mut self, near: Option<Near>) {

@@ -559,6 +559,49 @@ fn a_range_is_disabled_as_a_peer_is() {
     assert!(!both.is_range_disabled(&n("edge")));
 }
 
+/// Two links have one subnet; a next hop there is on the link where a direct peer is.
+#[test]
+fn a_next_hop_is_where_a_member_is() {
+    const MEMBER: &str = "198.51.100.9";
+    let mut kernel = small_kernel();
+    put(&mut kernel, BR0, "198.51.100.2", 24);
+    let far = peer("far", at("203.0.113.7"), Reach::Multihop(4));
+    let mut node = node_in(&kernel, vec![edge(), far], Restored::default());
+    assert_eq!(dial(&mut node, NOW, 1, "203.0.113.7", ETH0), None);
+    let attributes = Attributes {
+        as_path: AsPath::sequence([65002]),
+        ..Attributes::default()
+    };
+    let mut bytes = Vec::new();
+    let hop = NextHop::V4(MEMBER.parse().unwrap());
+    let prefix: Prefix = "10.0.0.0/24".parse().unwrap();
+    UpdateBuilder::new(&mut bytes, EncodeContext::default())
+        .announce(&attributes, hop, [prefix])
+        .unwrap();
+    node.handle_data(NOW, ConnId::Incoming(1), &bytes);
+    let link = |node: &Node| {
+        let found = node.next_hop(&MEMBER.parse().unwrap());
+        found.unwrap().as_ref().unwrap().ways[0].index
+    };
+    assert_eq!(link(&node), BR0);
+    assert_eq!(dial(&mut node, NOW, 2, MEMBER, ETH0), None);
+    assert_eq!(up(&node).len(), 2);
+    assert_eq!(link(&node), ETH0);
+    // Members of a range that may be several hops away are looked for like anybody else.
+    let wide = range("edge", "198.51.100.0/24", 10, Reach::Multihop(4));
+    node.set_peer(NOW, wide);
+    assert_eq!(link(&node), BR0);
+    node.set_peer(NOW, edge());
+    closed(&mut node, NOW);
+    assert_eq!(dial(&mut node, NOW, 3, MEMBER, ETH0), None);
+    assert_eq!(link(&node), ETH0);
+    // And one that leaves is not there any more.
+    node.handle_closed(NOW, ConnId::Incoming(3), "closed");
+    closed(&mut node, NOW);
+    assert_eq!(up(&node), ["far"]);
+    assert_eq!(link(&node), BR0);
+}
+
 /// A thousand guests' links, and two thousand peers: what one more costs does not grow with the product. When all links were
 /// looked at for all peers with each member, the runner ended this as hanging.
 #[test]

@@ -13,6 +13,8 @@ impl Node {
     pub fn set_peer(&mut self, now: Instant, peer: PeerConfig) {
         let name = peer.name.clone();
         let old = self.config.peers.insert(name.clone(), peer.clone());
+        // Whether it is on a link of ours may follow from that alone.
+        self.next_hops.stale |= old.as_ref().is_some_and(|old| old.reach != peer.reach);
         if matches!(peer.address, PeerAddress::Range(_)) {
             let was = self.speaker.peer(&name).is_some_and(|peer| peer.disabled);
             self.speaker.remove_peer(now, &name);
@@ -69,6 +71,7 @@ impl Node {
             self.forget_range(name);
             self.review_members(now);
             self.uplinks_dirty = true;
+            self.next_hops.stale = true;
             self.turn(now);
         }
         known

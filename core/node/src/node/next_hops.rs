@@ -108,6 +108,11 @@ impl Node {
                 NextHopNews::Forget(addr) => self.next_hops.forget(&addr),
             }
         }
+        for addr in self.next_hops.take_peers_changed() {
+            self.learn_near();
+            let found = self.next_hops.look(addr, &self.fib);
+            all.extend(found.map(|moved| (addr, moved)));
+        }
         if core::mem::take(&mut self.next_hops.stale) {
             self.next_hops.set_near(None);
             for addr in self.next_hops.addrs() {

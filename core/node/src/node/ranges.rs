@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use tapway_bgp::config::{PeerAddress, PeerConfig};
+use tapway_bgp::config::{PeerAddress, PeerConfig, Reach};
 use tapway_bgp::{DownReason, Endpoint, Event, State};
 use tapway_bgp_wire::ErrorCode;
 use tapway_model::{Instant, PeerName};
@@ -126,6 +126,10 @@ impl Node {
         let on =
             |e: &Result<Endpoint, String>| e.as_ref().is_ok_and(|e| e.ifindex == endpoint.ifindex);
         let first_there = !self.endpoints.values().any(on);
+        if endpoint.ifindex != 0 && !matches!(peer.reach, Reach::Multihop(_)) {
+            let addr = endpoint.remote.ip();
+            self.next_hops.note_peer(addr, Some(endpoint.ifindex));
+        }
         self.ranged.peers.insert(name.clone(), peer.clone());
         self.speaker.set_peer(now, peer);
         self.endpoints.insert(name.clone(), Ok(endpoint));
@@ -221,7 +225,9 @@ impl Node {
         self.ranged.peers.remove(name);
         self.ranged.offenders.remove(name);
         self.speaker.remove_peer(now, name);
-        self.endpoints.remove(name);
+        if let Some(Ok(endpoint)) = self.endpoints.remove(name) {
+            self.next_hops.note_peer(endpoint.remote.ip(), None);
+        }
     }
 }
 

@@ -32,6 +32,7 @@ impl Node {
             }
         }
         self.dismiss_ended(now);
+        self.take_next_hops(now);
         self.clock = now;
         self.release_imports(now);
         self.take_imports(now);
