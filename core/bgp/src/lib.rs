@@ -33,8 +33,8 @@ pub use speaker::action::{
     Transmit,
 };
 pub use speaker::answer::{
-    AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NotSent, PeerChange,
-    PeerSummary, ReceivedRoute, Refusal,
+    AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NotPassed, NotSent,
+    PeerChange, PeerSummary, ReceivedRoute, Refusal,
 };
 pub use speaker::event::{DownReason, Event, Notification};
 pub use speaker::monitor::{

@@ -5,11 +5,47 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tapway_bgp::ReceivedRoute;
+use tapway_bgp::{NotPassed, ReceivedRoute};
 use tapway_model::{PeerName, Prefix};
 
 use crate::next_hops::Unresolved;
 use crate::node::Node;
+
+/// Towards so many peers it is said what becomes of a route.
+const PEERS_SHOWN: usize = 32;
+
+fn towards(peer: &PeerName, why: &NotPassed) -> String {
+    let held = match why {
+        NotPassed::Sent(hop) => return format!("passed on to {peer} by next hop {}", hop.addr()),
+        NotPassed::Pending => return format!("about to be passed on to {peer}"),
+        NotPassed::ItsOwn => "it is its own".to_string(),
+        NotPassed::SessionDown(state) => format!("the session is down ({state})"),
+        NotPassed::FamilyNotNegotiated(family) => format!("the session does not carry {family}"),
+        NotPassed::Internal => {
+            "both are internal peers, and neither is a client (client = true)".to_string()
+        }
+        NotPassed::Filtered {
+            policy,
+            rule: Some(rule),
+        } => {
+            format!("rule {} of policy {policy} rejects it", rule + 1)
+        }
+        NotPassed::Filtered { policy, rule: None } => {
+            format!("no rule of policy {policy} accepts it")
+        }
+        NotPassed::NoNextHop(why) => format!("there is no next hop for it: {why}"),
+        NotPassed::Confined => {
+            "a community such as no-export, or its AS_PATH, keeps it here".to_string()
+        }
+        NotPassed::Role(role) => {
+            format!("it is for customers only, and our role there is {role} (RFC 9234)")
+        }
+        NotPassed::LongLivedStale => {
+            "it is long-lived stale, which the peer does not understand (RFC 9494)".to_string()
+        }
+    };
+    format!("not passed on to {peer}: {held}")
+}
 
 /// What is said of the received routes to one prefix.
 pub(crate) struct Received {
@@ -59,6 +95,27 @@ impl Node {
         self.peer_names().flat_map(of).collect()
     }
 
+    /// What becomes of the best route towards each peer to which such routes may go.
+    fn passed_on(&self, prefix: Prefix, lines: &mut Vec<String>) {
+        let answers = self.peer_names().filter_map(|peer| {
+            let why = self.speaker().why_not_passed(peer, prefix)?;
+            (why != NotPassed::ItsOwn).then_some((peer, why))
+        });
+        let mut more = 0;
+        for (number, (peer, why)) in answers.enumerate() {
+            if number < PEERS_SHOWN {
+                lines.push(towards(peer, &why));
+            } else {
+                more += 1;
+            }
+        }
+        if more > 0 {
+            lines.push(format!(
+                "and {more} more peers: see tapway route list --advertised PEER"
+            ));
+        }
+    }
+
     fn in_words(&self, prefix: Prefix, routes: &[(&PeerName, ReceivedRoute)]) -> Received {
         let (mut lines, mut remedy) = (Vec::new(), None);
         for (peer, route) in routes {
@@ -78,6 +135,7 @@ impl Node {
             };
             lines.push(format!("{peer} sends {prefix} by next hop {hop}: {state}"));
         }
+        self.passed_on(prefix, &mut lines);
         let used = routes.iter().any(|(_, route)| route.metric.is_some());
         Received {
             prefix,

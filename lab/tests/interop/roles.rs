@@ -85,6 +85,14 @@ fn what_comes_from_above_goes_down_only() {
         view.established && view.has_exactly(&[CLAIM, SENT])
     });
     assert!(frr.view("host").has_exactly(&[CLAIM]));
+    let explained = tapwayd.tapway(&["explain", SENT]).out;
+    for line in [
+        "bird sends 198.18.0.0/15 by next hop 198.51.100.11: best",
+        "passed on to gobgp by next hop 198.51.100.1",
+        "not passed on to frr: it is for customers only, and our role there is peer (RFC 9234)",
+    ] {
+        assert!(explained.contains(line), "{line}: {explained}");
+    }
     let shown = tapwayd.tapway(&["peer", "show", "bird"]).out;
     assert!(shown.contains("65011, our role: customer"), "{shown}");
     assert!(shown.contains("roles"), "{shown}");

@@ -302,6 +302,38 @@ pub enum NotSent {
     NoNextHop(&'static str),
 }
 
+/// Where the best route to a prefix, which another peer sent, stands towards a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotPassed {
+    /// The peer has it, or another one to the prefix, with this next hop.
+    Sent(NextHop),
+    /// It will be sent as soon as the connection takes it.
+    Pending,
+    /// The peer sent it itself.
+    ItsOwn,
+    /// The session is not up.
+    SessionDown(State),
+    /// The session does not carry the family.
+    FamilyNotNegotiated(Family),
+    /// Both are in our AS, and we are the reflector of neither (RFC 4271 §9.2, RFC 4456 §6).
+    Internal,
+    /// The export policy rejects it; by that rule, or because none matches.
+    Filtered {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which rule, from 0.
+        rule: Option<usize>,
+    },
+    /// There is no next hop that the peer would accept: why.
+    NoNextHop(&'static str),
+    /// A well-known community, or its AS_PATH, keeps it here (RFC 1997, RFC 5065 §4).
+    Confined,
+    /// By our role it is not for such a peer (RFC 9234 §5).
+    Role(Role),
+    /// It is kept long, and the peer does not understand that (RFC 9494 §4.3).
+    LongLivedStale,
+}
+
 /// A received route that the kernel should have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Installable {

@@ -18,10 +18,12 @@ use super::border::Border;
 use super::groups::GroupKey;
 use super::reflect::{self, Passing, Relation};
 use super::shared::Shared;
-use crate::config::{PeerConfig, PeerNextHop};
+use crate::config::{PeerConfig, PeerNextHop, Role, SpeakerConfig};
 use crate::own::next_hop::{self, Link};
 use crate::own::{Announcement, OwnRoutes};
-use crate::policy::{Context, Modifications, Named, NextHopChange, RouteAttributes, Rpki, Way};
+use crate::policy::{
+    Context, Modifications, Named, NextHopChange, Policies, RouteAttributes, Rpki, Way,
+};
 use crate::role::Egress;
 
 /// LOCAL_PREF of routes that have none (RFC 4271 §5.1.5 leaves the value to us; everybody takes this).
@@ -171,24 +173,66 @@ pub(crate) struct Origin {
     pub(crate) ifindex: u32,
 }
 
+/// Why a received route does not go out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held<'p> {
+    /// Import has refused it, or its sender is gone.
+    Unused,
+    /// Between internal peers.
+    Internal,
+    /// By this rule, or because none matches.
+    Filtered(Option<(&'p PolicyName, usize)>),
+    /// No next hop would do.
+    NoNextHop(&'static str),
+    /// By a community, or a confederation in its AS_PATH.
+    Confined,
+    /// By our role.
+    Role(Role),
+    /// Kept long, which the peer does not understand.
+    LongLivedStale,
+}
+
 /// Writes routes for the peers of one group.
 pub(crate) struct Exporter<'a> {
-    pub(crate) own: &'a OwnRoutes,
-    pub(crate) senders: &'a BTreeMap<SourceId, Origin>,
-    pub(crate) vrps: &'a VrpTable,
-    pub(crate) policy: Named<'a>,
-    pub(crate) key: &'a GroupKey,
-    pub(crate) asn: u32,
+    own: &'a OwnRoutes,
+    senders: &'a BTreeMap<SourceId, Origin>,
+    vrps: &'a VrpTable,
+    policy: Named<'a>,
+    key: &'a GroupKey,
+    asn: u32,
     /// Our cluster, as a reflector.
-    pub(crate) cluster: Ipv4Addr,
-    pub(crate) draining: bool,
+    cluster: Ipv4Addr,
+    draining: bool,
     /// What was written last, and what for: most routes are like the one before.
-    pub(crate) last: Option<(Modifications, NextHop, Vec<u8>)>,
+    last: Option<(Modifications, NextHop, Vec<u8>)>,
     /// The longest block that was written.
     pub(crate) longest: usize,
 }
 
-impl Exporter<'_> {
+impl<'p> Exporter<'p> {
+    pub(crate) fn new(
+        key: &'p GroupKey,
+        own: &'p OwnRoutes,
+        senders: &'p BTreeMap<SourceId, Origin>,
+        vrps: &'p VrpTable,
+        policies: &'p Policies,
+        config: &SpeakerConfig,
+        draining: bool,
+    ) -> Exporter<'p> {
+        Exporter {
+            own,
+            senders,
+            vrps,
+            policy: policies.named(&key.export),
+            key,
+            asn: config.asn,
+            cluster: config.cluster(),
+            draining,
+            last: None,
+            longest: 0,
+        }
+    }
+
     /// What export changes about an own route; `None`: it does not pass.
     fn verdict(&self, announcement: &Announcement) -> Option<Modifications> {
         if let Some(peers) = &announcement.peers
@@ -224,9 +268,7 @@ impl Exporter<'_> {
         }
         let border = self.key.border.as_ref();
         let mut attributes = attributes(&changes, self.asn, border, self.draining);
-        if !self.by_role(&mut attributes) {
-            return None;
-        }
+        self.by_role(&mut attributes).ok()?;
         attributes.encode_with(self.key.encode.four_octet_asn, Some(next_hop), block);
         self.longest = self.longest.max(block.len());
         self.last = Some((changes, next_hop, block.clone()));
@@ -234,14 +276,18 @@ impl Exporter<'_> {
     }
 }
 
-impl Exporter<'_> {
+impl<'p> Exporter<'p> {
     /// Writes the attributes of a received route, if it goes out.
-    fn received(&mut self, route: &RouteView<'_>, block: &mut Vec<u8>) -> Option<NextHop> {
-        let used = route.used?;
-        let sender = self.senders.get(&route.source)?;
+    pub(crate) fn received(
+        &mut self,
+        route: &RouteView<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<NextHop, Held<'p>> {
+        let used = route.used.ok_or(Held::Unused)?;
+        let sender = self.senders.get(&route.source).ok_or(Held::Unused)?;
         let passing = sender.relation.passes(self.key.relation);
         let way = match passing {
-            Passing::Never => return None,
+            Passing::Never => return Err(Held::Internal),
             Passing::ByRule => Way::Export,
             Passing::Reflected => Way::Reflect,
         };
@@ -256,7 +302,7 @@ impl Exporter<'_> {
         };
         let outcome = self.policy.evaluate(&view, &context);
         if !outcome.accepted {
-            return None;
+            return Err(Held::Filtered(outcome.rule()));
         }
         let mut changes = outcome.changes;
         if !self.key.relation.is_external() {
@@ -265,15 +311,16 @@ impl Exporter<'_> {
         }
         let by = changes.next_hop.take();
         let by = self.received_next_hop(route.prefix.family(), used.next_hop, by, sender, passing);
-        let by = by.ok()?;
+        let by = by.map_err(Held::NoNextHop)?;
         let mut attributes = used.raw.decode();
         let stale = attributes.communities.contains(&Community::LLGR_STALE);
         if (stale || route.long_lived_stale) && !self.key.long_lived {
-            return None;
+            return Err(Held::LongLivedStale);
         }
-        if !may_leave(&attributes, self.key.relation) || !self.by_role(&mut attributes) {
-            return None;
+        if !may_leave(&attributes, self.key.relation) {
+            return Err(Held::Confined);
         }
+        self.by_role(&mut attributes).map_err(Held::Role)?;
         match passing {
             Passing::Reflected => {
                 changes.apply(&mut attributes);
@@ -287,7 +334,7 @@ impl Exporter<'_> {
         }
         attributes.encode_with(self.key.encode.four_octet_asn, Some(by), block);
         self.longest = self.longest.max(block.len());
-        Some(by)
+        Ok(by)
     }
 
     /// What policies mean by our AS.
@@ -296,20 +343,20 @@ impl Exporter<'_> {
         border.map_or(self.asn, |border| border.own(self.asn))
     }
 
-    /// Marks a route for whom our role asks for it. False: it does not go to such a peer (RFC 9234 §5).
-    fn by_role(&self, attributes: &mut Attributes) -> bool {
+    /// Marks a route for whom our role asks for it. By the role that is returned it does not go to such a peer (RFC 9234 §5).
+    fn by_role(&self, attributes: &mut Attributes) -> Result<(), Role> {
         let Some(role) = self.key.role else {
-            return true;
+            return Ok(());
         };
         match role.egress(attributes.only_to_customer) {
-            Egress::Keep => true,
+            Egress::Keep => {}
             Egress::Mark => {
                 let border = self.key.border.as_ref();
                 attributes.only_to_customer = Some(border.map_or(self.asn, |b| b.seen(self.asn)));
-                true
             }
-            Egress::Hold => false,
+            Egress::Hold => return Err(role),
         }
+        Ok(())
     }
 
     /// The next hop of a received route.
@@ -379,7 +426,7 @@ impl Export for Exporter<'_> {
         if route.source != SourceId::LOCAL {
             // Each source is a class of its own, so that the sender may matter to the policy.
             return Exported {
-                next_hop: self.received(route, block),
+                next_hop: self.received(route, block).ok(),
                 for_attributes: !self.policy.traits().prefixes,
             };
         }

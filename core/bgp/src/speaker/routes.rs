@@ -7,7 +7,7 @@ use tapway_bgp_wire::{Attributes, NextHop};
 use tapway_model::{Family, Instant, PeerName, Prefix};
 use tapway_rib::SourceId;
 
-use super::answer::{AdvertisedRoute, Installable, NotSent, ReceivedRoute};
+use super::answer::{AdvertisedRoute, Installable, NotPassed, NotSent, ReceivedRoute};
 use super::peer::Peer;
 use super::reflect::Passing;
 use super::{Speaker, install, lists, work};
@@ -295,6 +295,12 @@ impl Speaker {
             Some(announcement) => peer.why_not_sent(&self.shared, announcement),
             None => NotSent::NotAnnounced,
         }
+    }
+
+    /// Where the best route to a prefix stands towards a peer, if another one sent it; `None`: there is none, or the export to that
+    /// peer is not about what others sent.
+    pub fn why_not_passed(&self, peer: &PeerName, prefix: Prefix) -> Option<NotPassed> {
+        self.peers.get(peer)?.why_not_passed(&self.shared, prefix)
     }
 
     /// The received routes to one prefix that should be in the kernel: for every table the best equal ones; sorted.

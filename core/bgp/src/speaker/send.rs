@@ -8,15 +8,16 @@ use alloc::vec::Vec;
 use tapway_bgp_wire::{
     EncodeError, NlriEntry, PerFamily, RefreshSubtype, RouteRefresh, UpdateBuilder,
 };
-use tapway_model::Family;
-use tapway_rib::{MemberId, Next, Rib};
+use tapway_model::{Family, Prefix};
+use tapway_rib::{MemberId, Next, Rib, RouteView, SourceId};
 
 use super::action::{ConnId, LocalAddresses, Transmit};
-use super::answer::NotSent;
+use super::answer::{NotPassed, NotSent};
 use super::event::Event;
-use super::export::{Exporter, chosen, export, next_hop};
+use super::export::{Exporter, Held, chosen, export, next_hop};
 use super::groups::link;
 use super::peer::{Outbound, Peer, Refresh, Slot};
+use super::reflect::Passing;
 use super::shared::Shared;
 use crate::own::Announcement;
 use crate::session::fsm::State;
@@ -187,18 +188,7 @@ impl Peer {
         let Some(key) = groups.key(member.group) else {
             return Next::Idle;
         };
-        let mut exporter = Exporter {
-            own,
-            senders: sources,
-            vrps,
-            policy: policies.named(&key.export),
-            key,
-            asn: config.asn,
-            cluster: config.cluster(),
-            draining: *draining,
-            last: None,
-            longest: 0,
-        };
+        let mut exporter = Exporter::new(key, own, sources, vrps, policies, config, *draining);
         let too_long = |rib: &Rib| rib.group(member.group).map_or(0, |group| group.too_long);
         let before = too_long(rib);
         let next = rib.next(member, BATCH, &mut exporter);
@@ -222,6 +212,79 @@ impl Peer {
             .into_iter()
             .flatten()
             .any(|member| shared.rib.owes_withdraws(member))
+    }
+
+    /// Where the best route to a prefix stands towards this peer, if another one sent it; `None`: it is our own, or the export to
+    /// this peer is not about what others sent.
+    pub(crate) fn why_not_passed(&self, shared: &Shared, prefix: Prefix) -> Option<NotPassed> {
+        let mut why = None;
+        shared.rib.lookup(prefix, |route| {
+            if route.best && route.source != SourceId::LOCAL {
+                why = self.why_not_passed_on(shared, &route);
+            }
+        });
+        why
+    }
+
+    fn why_not_passed_on(&self, shared: &Shared, route: &RouteView<'_>) -> Option<NotPassed> {
+        let family = route.prefix.family();
+        let sender = shared.sources.get(&route.source)?;
+        let exports = shared.policies.named(&self.config.export).traits();
+        let to = self.relation(!self.config.is_internal(shared.config.asn));
+        if sender.relation.passes(to) == Passing::ByRule && !exports.received {
+            return None;
+        }
+        if !self.established() {
+            return Some(NotPassed::SessionDown(self.state()));
+        }
+        if !self.speaks(family) {
+            return Some(NotPassed::FamilyNotNegotiated(family));
+        }
+        if Some(route.source) == self.source {
+            return Some(NotPassed::ItsOwn);
+        }
+        let member = self.outbound[family].member?;
+        let mut told = None;
+        let pending = shared
+            .rib
+            .told(member, route.prefix, |route| told = Some(route.next_hop));
+        if let Some(next_hop) = told.filter(|_| !pending) {
+            return Some(NotPassed::Sent(next_hop));
+        }
+        let key = shared.groups.key(member.group)?;
+        let Shared {
+            own,
+            sources,
+            vrps,
+            policies,
+            config,
+            draining,
+            ..
+        } = shared;
+        let mut exporter = Exporter::new(key, own, sources, vrps, policies, config, *draining);
+        Some(match exporter.received(route, &mut Vec::new()) {
+            Ok(_) => NotPassed::Pending,
+            Err(held) => self.held(held),
+        })
+    }
+
+    fn held(&self, held: Held<'_>) -> NotPassed {
+        match held {
+            // It is about to be withdrawn.
+            Held::Unused => NotPassed::Pending,
+            Held::Internal => NotPassed::Internal,
+            Held::Filtered(rule) => {
+                let (policy, rule) = rule.unzip();
+                NotPassed::Filtered {
+                    policy: policy.unwrap_or(&self.config.export).clone(),
+                    rule,
+                }
+            }
+            Held::NoNextHop(why) => NotPassed::NoNextHop(why),
+            Held::Confined => NotPassed::Confined,
+            Held::Role(role) => NotPassed::Role(role),
+            Held::LongLivedStale => NotPassed::LongLivedStale,
+        }
     }
 
     /// Queues the withdrawal of all that the peer has, before the session is shut down.

@@ -13,6 +13,7 @@ mod long_lived;
 mod monitor;
 pub(crate) mod net;
 mod next_hops;
+mod not_passed;
 mod order;
 mod policies;
 mod raw;

@@ -142,10 +142,29 @@ pub(super) fn send(
     };
     change(&mut attributes);
     let next_hop = NextHop::V4(addresses(node).v4.unwrap());
+    send_all(speaker, node, prefix, &attributes, next_hop);
+}
+
+/// With this next hop.
+pub(super) fn send_by(speaker: &mut Speaker, node: usize, prefix: &str, next_hop: NextHop) {
+    let attributes = Attributes {
+        as_path: AsPath::sequence([asn(node)]),
+        ..Attributes::default()
+    };
+    send_all(speaker, node, prefix, &attributes, next_hop);
+}
+
+fn send_all(
+    speaker: &mut Speaker,
+    node: usize,
+    prefix: &str,
+    attributes: &Attributes,
+    next_hop: NextHop,
+) {
     let mut bytes = Vec::new();
     let prefix: Prefix = prefix.parse().unwrap();
     UpdateBuilder::new(&mut bytes, EncodeContext::default())
-        .announce(&attributes, next_hop, [prefix])
+        .announce(attributes, next_hop, [prefix])
         .unwrap();
     speaker.handle_data(NOW, conn(node), &bytes);
 }
