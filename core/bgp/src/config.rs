@@ -141,6 +141,9 @@ pub struct PeerAsPath {
     pub local: Option<LocalAs>,
     /// How many times our own AS may be in the path of what is received.
     pub allow_own: u8,
+    /// What is received need not begin with the peer's AS, as it is a route server that leaves itself out (RFC 7947 §2.2.2.1); external
+    /// peers only.
+    pub any_first: bool,
     /// The peer's AS in the path of what it is sent becomes ours; external peers only.
     pub override_peer: bool,
     /// Private AS numbers do not go to it; external peers only.

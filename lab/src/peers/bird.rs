@@ -181,6 +181,9 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
     if neighbor.client {
         line("  rr client;".into());
     }
+    if neighbor.served {
+        line("  rs client;".into());
+    }
     if neighbor.passive {
         line("  passive;".into());
     }
@@ -214,7 +217,7 @@ fn protocol(text: &mut String, router: &Router, neighbor: &Neighbor) {
             ""
         };
         // To a client goes what came by BGP too, by the next hop that it has.
-        let what = match neighbor.client {
+        let what = match neighbor.client || neighbor.served {
             true => "export all;".to_owned(),
             false => {
                 let otc = neighbor.otc.map(|asn| format!("bgp_otc = {asn}; "));

@@ -127,6 +127,8 @@ pub enum Role {
     Customer,
     /// Neither.
     Peer,
+    /// It is a route server, and the neighbour a client. FRR calls it otherwise.
+    RouteServer,
 }
 
 impl Role {
@@ -136,6 +138,7 @@ impl Role {
             Role::Provider => "provider",
             Role::Customer => "customer",
             Role::Peer => "peer",
+            Role::RouteServer => "rs_server",
         }
     }
 }
@@ -174,6 +177,8 @@ pub struct Neighbor {
     pub timers: (u16, u16),
     /// It is a client of this router, which is its route reflector (RFC 4456).
     pub client: bool,
+    /// It is a client of this router, which is a route server (RFC 7947). BIRD alone can.
+    pub served: bool,
     /// Several paths of a prefix both ways (RFC 7911).
     pub add_paths: bool,
     /// What this router is to it, which must say its own role, too (RFC 9234). GoBGP knows no roles.
@@ -230,6 +235,7 @@ impl Neighbor {
             long_lived: None,
             timers: (90, 30),
             client: false,
+            served: false,
             add_paths: false,
             role: None,
             otc: None,
@@ -326,6 +332,13 @@ impl Neighbor {
     #[must_use]
     pub fn client(mut self) -> Neighbor {
         self.client = true;
+        self
+    }
+
+    /// A client of this route server, which passes on what others sent as it came.
+    #[must_use]
+    pub fn served(mut self) -> Neighbor {
+        self.served = true;
         self
     }
 

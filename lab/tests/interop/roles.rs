@@ -140,3 +140,65 @@ fn what_comes_from_above_goes_down_only() {
         }
     });
 }
+
+/// BIRD is a route server: what FRR sends comes without BIRD's AS, by FRR's next hop (RFC 7947).
+#[test]
+fn a_route_server_leaves_itself_out() {
+    let switch = Switch::new();
+    let config = |enforce: Option<bool>| {
+        let mut bird = peer(BIRD, Some("route-server-client"));
+        bird["install"] = true.into();
+        if let Some(enforce) = enforce {
+            bird["enforce_first_as"] = enforce.into();
+        }
+        json!({
+            "router": {"asn": HOST_AS, "router_id": "192.0.2.11"},
+            "peer": {"bird": bird},
+            "source": {"files": {"grace": "1s"}, "api": {"grace": "1s"}},
+        })
+    };
+    let tapwayd = Tapwayd::start(&switch.host, config(None));
+    let ((_, server, server_as), (_, client, client_as)) = (ROUTERS[BIRD], ROUTERS[FRR]);
+    let id = server.parse().expect("an address");
+    let router = Router::new(server_as, id)
+        .neighbor(host().served().role(Role::RouteServer))
+        .neighbor(Neighbor::at("frr", client, client_as).served());
+    let _bird = peers::start("bird", &switch.routers[BIRD], router);
+    let id = client.parse().expect("an address");
+    let router = Router::new(client_as, id)
+        .neighbor(Neighbor::at("server", server, server_as))
+        .next_hop(client)
+        .originate(SENT);
+    let _frr = peers::start("frr", &switch.routers[FRR], router);
+    let received = |state: RouteState, reason: Option<&str>| {
+        wait_for(SOON, format!("{SENT} is {state:?}"), || {
+            let routes: List<Route> = tapwayd.json(&["route", "list", "--received", "bird"]);
+            match &routes.items[..] {
+                [route] if route.state == state && route.reason.as_deref() == reason => {
+                    assert_eq!(route.as_path, "65012", "{route:#?}");
+                    assert_eq!(route.next_hops, [client], "{route:#?}");
+                    Ok(())
+                }
+                other => Err(format!("{other:#?}")),
+            }
+        });
+    };
+    received(RouteState::Accepted, None);
+    wait_for(SOON, "it is in the kernel", || {
+        let way = switch.host.ip(&format!("route show {SENT}"));
+        match way.contains(&format!("via {client} ")) {
+            true => Ok(()),
+            false => Err(way),
+        }
+    });
+    reload(&tapwayd, config(Some(true)));
+    let reason = "its AS_PATH does not begin with the peer's AS; if the peer is a route server, set its role = \"route-server-client\" \
+        or enforce_first_as = false";
+    received(RouteState::Unusable, Some(reason));
+    wait_for(SOON, "it is gone from the kernel", || {
+        match switch.host.ip(&format!("route show {SENT}")) {
+            way if way.is_empty() => Ok(()),
+            way => Err(way),
+        }
+    });
+}

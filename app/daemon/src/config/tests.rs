@@ -136,6 +136,7 @@ role = "route-server-client"
 role_strict = true
 local_asn = { asn = 64999, replace = true, prepend = false }
 allow_own_as = 2
+enforce_first_as = true
 as_override = true
 remove_private_as = "if-all"
 add_paths = { send = true }

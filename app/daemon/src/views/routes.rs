@@ -314,7 +314,10 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::OwnCluster => {
             "our cluster id is in its CLUSTER_LIST: our cluster has reflected it"
         }
-        Refusal::FirstAs => "its AS_PATH does not begin with the peer's AS",
+        Refusal::FirstAs => {
+            "its AS_PATH does not begin with the peer's AS; if the peer is a route server, set its role = \"route-server-client\" \
+             or enforce_first_as = false"
+        }
         Refusal::RouteLeak(by) => {
             return format!(
                 "route leak (RFC 9234): AS {by} gave it to customers only, so it should not come from here"

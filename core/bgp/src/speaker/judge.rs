@@ -88,7 +88,8 @@ impl<'a> Judge<'a> {
         if ours.into_iter().any(|asn| as_path.count(asn) > allowed) {
             return Some(Refusal::AsLoop);
         }
-        if self.sender.external && as_path.first() != Some(self.sender.asn) {
+        let any_first = !self.sender.external || self.peer.as_path.any_first;
+        if !any_first && as_path.first() != Some(self.sender.asn) {
             return Some(Refusal::FirstAs);
         }
         if let Ingress::Leak(by) = self.by_role(raw) {

@@ -82,6 +82,8 @@ pub struct PeerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_own_as: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_first_as: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub as_override: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remove_private_as: Option<String>,

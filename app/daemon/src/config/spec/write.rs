@@ -62,6 +62,7 @@ impl From<&PeerConfig> for PeerSpec {
             client: Some(peer.client),
             local_asn: peer.as_path.local.map(local_asn_spec),
             allow_own_as: Some(peer.as_path.allow_own.into()).filter(|times| *times > 0),
+            enforce_first_as: Some(!peer.as_path.any_first),
             as_override: Some(peer.as_path.override_peer),
             remove_private_as: peer.as_path.remove_private.map(remove_private_word),
             role: peer.role.map(|ours| ours.role.to_string()),

@@ -62,6 +62,18 @@ fn as_paths() {
     assert_eq!(rules(keys).local, local(true, false));
     assert_eq!(rules("allow_own_as = 10").allow_own, 10);
     assert!(rules("as_override = true").override_peer);
+    for (keys, any) in [
+        ("enforce_first_as = false", true),
+        ("enforce_first_as = true", false),
+        ("role = \"customer\"", false),
+        ("role = \"route-server-client\"", true),
+        (
+            "role = \"route-server-client\"\nenforce_first_as = true",
+            false,
+        ),
+    ] {
+        assert_eq!(rules(keys).any_first, any, "{keys}");
+    }
     for (word, how) in [
         ("all", RemovePrivate::All),
         ("if-all", RemovePrivate::IfAll),
@@ -114,6 +126,10 @@ fn wrong_as_paths_have_a_place_and_a_remedy() {
         (
             "local_asn = 64999",
             "another local AS is for peers of other ASes (RFC 7705)",
+        ),
+        (
+            "enforce_first_as = false",
+            "inside an AS no path begins with the peer's",
         ),
         (
             "as_override = true",

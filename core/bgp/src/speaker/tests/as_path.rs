@@ -56,6 +56,30 @@ fn refused(speaker: &Speaker) -> Option<Refusal> {
     speaker.received(&tor(1)).next().unwrap().refused
 }
 
+/// RFC 7947 §2.2.2.1.
+#[test]
+fn a_route_server_need_not_be_in_the_path() {
+    let set = |speaker: &mut Speaker, any_first| {
+        let mut config = speaker.peer_config(&tor(1)).unwrap().clone();
+        config.as_path.any_first = any_first;
+        assert_eq!(speaker.set_peer(NOW, config), PeerChange::Applied);
+    };
+    let mut speaker = world(Set::default(), |_, _| {});
+    assert_eq!(passed(&mut speaker, &[65100, 65101]), None);
+    assert_eq!(refused(&speaker), Some(Refusal::FirstAs));
+    set(&mut speaker, true);
+    assert_eq!(told(&mut speaker).as_deref(), Some("65001 65100 65101"));
+    assert_eq!(refused(&speaker), None);
+    // A loop is one all the same.
+    assert_eq!(passed(&mut speaker, &[65100, 65001]), None);
+    assert_eq!(refused(&speaker), Some(Refusal::AsLoop));
+    let path = passed(&mut speaker, &[65100]);
+    assert_eq!(path.as_deref(), Some("65001 65100"));
+    set(&mut speaker, false);
+    assert_eq!(told(&mut speaker), None);
+    assert_eq!(refused(&speaker), Some(Refusal::FirstAs));
+}
+
 #[test]
 fn our_open_has_the_local_as() {
     for (asn, field) in [(LOCAL, LOCAL as u16), (4_200_000_001, 23456)] {

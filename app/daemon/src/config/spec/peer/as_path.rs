@@ -1,7 +1,7 @@
-//! `local_asn`, `allow_own_as`, `as_override` and `remove_private_as` of a peer.
+//! `local_asn`, `allow_own_as`, `enforce_first_as`, `as_override` and `remove_private_as` of a peer.
 
 use serde::{Deserialize, Serialize};
-use tapway_bgp::config::{LocalAs, PeerAsPath, RemovePrivate};
+use tapway_bgp::config::{LocalAs, PeerAsPath, RemovePrivate, Role};
 use tapway_model::spec::SpecError;
 
 use super::super::address::as_number;
@@ -35,6 +35,10 @@ impl PeerSpec {
         Ok(PeerAsPath {
             local: self.local_asn.as_ref().map(local_asn).transpose()?,
             allow_own: self.allow_own_as.map_or(Ok(0), allow_own_as)?,
+            any_first: !self.enforce_first_as.unwrap_or_else(|| {
+                // A route server leaves itself out of the path (RFC 7947 §2.2.2.1).
+                self.role.as_deref() != Some(Role::RouteServerClient.name())
+            }),
             override_peer: self.as_override.unwrap_or(false),
             remove_private: self
                 .remove_private_as

@@ -23,6 +23,10 @@ pub(crate) fn fits_our_as(peer: &PeerConfig, us: Option<u32>) -> Result<(), Spec
         is_external(peer, us, "local_asn", why)?;
         local_asn_is_another(peer, us, local.asn)?;
     }
+    if rules.any_first {
+        let why = "inside an AS no path begins with the peer's";
+        is_external(peer, us, "enforce_first_as", why)?;
+    }
     if rules.override_peer {
         let why = "inside an AS no AS is replaced in paths";
         is_external(peer, us, "as_override", why)?;
