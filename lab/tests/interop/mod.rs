@@ -79,6 +79,7 @@ macro_rules! with_every_peer {
 }
 
 mod as_numbers;
+mod behind;
 mod bmp;
 mod cache;
 mod defaults;

@@ -148,6 +148,7 @@ fn a_route_server_leaves_itself_out() {
     let config = |enforce: Option<bool>| {
         let mut bird = peer(BIRD, Some("route-server-client"));
         bird["install"] = true.into();
+        bird["export"] = "claims".into();
         if let Some(enforce) = enforce {
             bird["enforce_first_as"] = enforce.into();
         }
