@@ -19,6 +19,8 @@ use crate::wiring::{CLAIM_METRIC, LAST_RESORT_METRIC};
 const REST: Duration = Duration::from_millis(100);
 /// And so many times what the last one took, so that the kernel lists for a twentieth of the time at most.
 const REST_FOR_TIME: u32 = 20;
+/// But no longer: one that was held up says little of the next.
+const REST_AT_MOST: Duration = Duration::from_secs(60);
 
 /// `RTN_THROW` in linux/rtnetlink.h: what it covers is in another table.
 const THROW: RouteKind = RouteKind::Other(9);
@@ -104,7 +106,8 @@ impl Behind {
         let Some((began, search)) = self.running.take() else {
             return Vec::new();
         };
-        self.rests_until = Some(now + REST.max(now.since(began) * REST_FOR_TIME));
+        let rest = now.since(began).saturating_mul(REST_FOR_TIME);
+        self.rests_until = Some(now + rest.clamp(REST, REST_AT_MOST));
         let hidden = |addr| Some((addr, *self.covers.get(&addr)?));
         let meant: Vec<_> = search.addrs.into_iter().filter_map(hidden).collect();
         if failed {

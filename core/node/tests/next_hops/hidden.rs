@@ -266,6 +266,20 @@ fn tables_are_searched_only_for_what_is_hidden_and_seldom_where_that_takes_long(
     assert_eq!(world.searched, 0);
     world.advance(2 * SECOND);
     assert_eq!(world.searched, 1);
+    // However long one took, the next comes within a minute.
+    world.searched = 0;
+    let meant = search(&mut world).expect("a search");
+    world.node.handle_routes(world.now, [RouteNews::Lost]);
+    world.now = world.now + 10 * SECOND;
+    let found = world.kernel.search(&meant);
+    world.node.handle_found(world.now, Ok(found));
+    for _ in 0..5 {
+        world.keep_alive(1);
+        world.advance(11 * SECOND);
+    }
+    assert_eq!(world.searched, 0);
+    world.advance(6 * SECOND);
+    assert_eq!(world.searched, 1);
 }
 
 #[test]

@@ -287,6 +287,8 @@ impl Walk {
     /// Everything comes to rest and is what it should be.
     fn rest(&mut self) {
         self.world.slow = false;
+        // A search that is under way ends now: one that took seconds would be followed by minutes without.
+        self.world.settle();
         for _ in 0..3 {
             self.world.advance(10 * SECOND);
             for number in [1, 2] {
