@@ -210,8 +210,8 @@ impl Rib {
     }
 
     /// All routes of a source are stale until they are heard of again (RFC 4724 §4.2, RFC 7313 §4). Those that are already
-    /// stay so. After 254 marks without [`Rib::remove_stale`] nothing more is marked.
-    pub fn mark_stale(&mut self, source: SourceId, family: Family) {
+    /// stay so. False: after 254 marks without [`Rib::remove_stale`] nothing more is marked.
+    pub fn mark_stale(&mut self, source: SourceId, family: Family) -> bool {
         if let Some(state) = self
             .shared
             .sources
@@ -225,7 +225,9 @@ impl Rib {
             state.marks += 1;
             state.epoch = state.epoch.wrapping_add(1);
             state.counts.stale = state.counts.routes;
+            return true;
         }
+        false
     }
 
     /// Something is different about the routes of a source that their attributes do not tell.

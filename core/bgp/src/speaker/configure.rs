@@ -50,6 +50,7 @@ impl Peer {
         if old.install != new.install {
             shared.follow_again();
         }
+        let restart = old.graceful_restart != new.graceful_restart;
         let as_path = old.as_path != new.as_path;
         if as_path && self.established() {
             self.sender.local = new.as_path.local;
@@ -66,6 +67,9 @@ impl Peer {
             // Routes of another router are not this one's, and where it is must be told anew.
             self.endpoint = None;
             self.forget_routes(shared);
+        }
+        if restart {
+            self.limit_kept(shared, now);
         }
         if import {
             self.judge_again(shared);

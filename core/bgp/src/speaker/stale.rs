@@ -71,7 +71,10 @@ impl Peer {
             if routes == 0 {
                 continue;
             }
-            shared.rib.mark_stale(source, family);
+            if !shared.rib.mark_stale(source, family) {
+                // It came back too often without ever sending all: what is stale cannot be told any more.
+                return self.forget_routes(shared);
+            }
             let Some(restart) = restart.filter(|r| r.keeps(family)) else {
                 self.drop_stale(shared, family);
                 continue;
@@ -178,6 +181,24 @@ impl Peer {
             });
         }
         true
+    }
+
+    /// The settings say anew how long stale routes are kept at most.
+    pub(super) fn limit_kept(&mut self, shared: &mut Shared, now: Instant) {
+        let most = self.config.graceful_restart.and_then(|r| r.long_lived);
+        let before = self.next_stale_timeout();
+        for family in Family::ALL {
+            let long = &mut self.long_lived[family];
+            long.time = long.time.zip(most).map(|(time, most)| time.min(most));
+            match (&mut long.until, most) {
+                (Some(until), Some(most)) => *until = (*until).min(now + most),
+                (Some(_), None) => self.drop_stale(shared, family),
+                (None, _) => {}
+            }
+        }
+        if before.is_some() && !self.established() && self.next_stale_timeout().is_none() {
+            self.forget_routes(shared);
+        }
     }
 
     /// Removes stale routes of a family.

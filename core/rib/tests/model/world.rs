@@ -115,7 +115,7 @@ impl World {
             Step::MarkStale(s) => {
                 Family::ALL
                     .iter()
-                    .for_each(|f| self.rib.mark_stale(self.sources[s], *f));
+                    .for_each(|f| _ = self.rib.mark_stale(self.sources[s], *f));
                 self.of_source(s, |r| r.stale = true);
             }
             Step::RemoveStale(s) => {

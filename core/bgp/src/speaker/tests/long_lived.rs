@@ -175,6 +175,49 @@ fn a_session_that_is_lost_before_the_end_marker_does_not_begin_anew() {
     assert_eq!(stale(&mut net), (Vec::new(), [removed(2)].into()));
 }
 
+#[test]
+fn settings_end_what_is_kept() {
+    for (long, left) in [(None, 0), (Some(LONG / 2), 2), (Some(2 * LONG), 2)] {
+        let mut net = with_routes([Some(LONG); 2]);
+        leave(&mut net, warm());
+        net.run(2 * RESTART);
+        assert_eq!(stale(&mut net).0, both_stale());
+        let mut config = net.nodes[0]
+            .speaker
+            .peer_config(&name("peer"))
+            .unwrap()
+            .clone();
+        config.graceful_restart = for_long(long);
+        let now = net.now;
+        net.speaker(0).set_peer(now, config);
+        net.run(SECOND);
+        assert_eq!(stale(&mut net).0.len(), left, "{long:?}");
+        net.run(LONG / 2);
+        let kept = if long == Some(2 * LONG) { 2 } else { 0 };
+        assert_eq!(stale(&mut net).0.len(), kept, "{long:?}");
+    }
+}
+
+/// A reflector that dies of its own table, again and again.
+#[test]
+fn who_never_sends_all_is_forgotten_in_the_end() {
+    let mut net = with_routes([Some(100 * LONG); 2]);
+    leave(&mut net, warm());
+    net.run(2 * RESTART);
+    assert_eq!(stale(&mut net).0, both_stale());
+    for round in 0..260 {
+        net.announce(1, V4);
+        net.reach(1, Transport::V4);
+        net.run(130 * SECOND);
+        assert_eq!(net.peer(0).state, State::Established, "round {round}");
+        leave(&mut net, warm());
+        net.run(2 * RESTART);
+        let (routes, _) = stale(&mut net);
+        let marked = |route: &String| route.ends_with("long-lived stale");
+        assert!(routes.iter().all(marked), "round {round}: {routes:?}");
+    }
+}
+
 /// `tor1` has sent two routes and is away for longer. What the others are told depends on what they understand.
 #[test]
 fn what_is_kept_long_is_marked_and_only_for_who_understands_it() {
