@@ -66,9 +66,11 @@ impl Behind {
     }
 
     /// Whether to believe a list that lacks what was there, or has it. One list of IPv6 routes proves nothing: the kernel may leave one
-    /// out that stays when one before it goes (`edge/netlink`). Then another is asked for.
+    /// out that stays when one before it goes (`edge/netlink`). Then another is asked for. Nor does any list that began before
+    /// there was reason for another.
     pub(crate) fn believes(&mut self, addr: IpAddr, lacks: bool) -> bool {
-        let believes = !lacks || addr.is_ipv4() || self.missed.contains(&addr);
+        let outdated = self.due.contains(&addr);
+        let believes = !lacks || !outdated && (addr.is_ipv4() || self.missed.contains(&addr));
         match believes {
             true => _ = self.missed.remove(&addr),
             false => {
@@ -131,7 +133,8 @@ pub(crate) fn taken(
     theirs: &[Route],
     fib: &Fib,
 ) -> Option<(Route, bool)> {
-    let mut tables = [table, Domain::MAIN.0].into_iter();
+    let main = Some(Domain::MAIN.0).filter(|main| *main != table);
+    let mut tables = [table].into_iter().chain(main);
     let in_table = |table| {
         let covers = |r: &&Route| r.table == table && r.prefix.contains_addr(addr);
         let theirs = theirs.iter().filter(covers).filter(|r| lives(r, fib));
