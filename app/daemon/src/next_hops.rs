@@ -66,7 +66,8 @@ impl Daemon {
             Err(error) => {
                 if !std::mem::replace(&mut self.routes.unsearched, true) {
                     let text = format!(
-                        "the kernel's routes cannot be searched: {error}; next hops that received routes hide stay as they are, and                          it is tried again"
+                        "the kernel's routes cannot be searched: {error}; next hops that received routes hide stay as they are, and \
+                         it is tried again"
                     );
                     self.tell(event("next-hop.unsearched", Level::Warning, "kernel", text));
                 }

@@ -40,6 +40,10 @@ fn towards(peer: &PeerName, why: &NotPassed) -> String {
         NotPassed::Role(role) => {
             format!("it is for customers only, and our role there is {role} (RFC 9234)")
         }
+        NotPassed::TooLong => {
+            "its attributes do not fit into a message to it (RFC 8654 lets messages be longer)"
+                .to_string()
+        }
         NotPassed::LongLivedStale => {
             "it is long-lived stale, which the peer does not understand (RFC 9494)".to_string()
         }

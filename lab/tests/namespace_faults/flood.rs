@@ -26,7 +26,7 @@ fn overrun(bed: &mut Bed, change: impl FnOnce(&Bed)) {
     bed.tapwayd.process().expect("it runs").signal(Signal::CONT);
     wait_for(SOON, "the log tells of lost notifications", || {
         match overruns(bed) - before {
-            0 => Err("none"),
+            0 => Err("none: is fs.inotify.max_queued_events over 16384?"),
             _ => Ok(()),
         }
     });

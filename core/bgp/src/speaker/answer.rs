@@ -332,6 +332,8 @@ pub enum NotPassed {
     Role(Role),
     /// It is kept long, and the peer does not understand that (RFC 9494 §4.3).
     LongLivedStale,
+    /// Its attributes do not fit into a message to the peer.
+    TooLong,
 }
 
 /// A received route that the kernel should have.

@@ -263,7 +263,9 @@ impl Peer {
         } = shared;
         let mut exporter = Exporter::new(key, own, sources, vrps, policies, config, *draining);
         Some(match exporter.received(route, &mut Vec::new()) {
-            Ok(_) => NotPassed::Pending,
+            Ok(_) if pending => NotPassed::Pending,
+            // All is told that fits.
+            Ok(_) => NotPassed::TooLong,
             Err(held) => self.held(held),
         })
     }
