@@ -3,8 +3,6 @@
 mod namespace;
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use namespace::*;
@@ -122,15 +120,7 @@ fn one_is_found_among_many() {
             batch += &format!("route add {to}/24 via 192.0.2.9\n");
         }
         batch += "route add 10.9.0.0/16 via 192.0.2.9\n";
-        let mut writer = Command::new("ip")
-            .args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("ip is installed");
-        let mut input = writer.stdin.take().expect("a pipe");
-        input.write_all(batch.as_bytes()).expect("ip reads");
-        drop(input);
-        assert!(writer.wait().expect("ip ends").success());
+        ip_batch(&batch);
         let mut searcher = RouteSearcher::open(OURS).expect("a socket and a thread");
         let begun = Instant::now();
         let found = find(&mut searcher, &[254], &["10.9.9.9"]).expect("a list");

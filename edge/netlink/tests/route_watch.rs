@@ -2,9 +2,6 @@
 
 mod namespace;
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use namespace::*;
 use tapway_fib::{Change, Object, RouteNews};
 use tapway_netlink::RouteWatch;
@@ -66,15 +63,7 @@ fn too_much_is_told_as_lost() {
             let (a, b) = (n / 250, n % 250);
             batch += &format!("route add 10.{a}.{b}.0/24 via 192.0.2.9\n");
         }
-        let mut writer = Command::new("ip")
-            .args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("ip is installed");
-        let mut input = writer.stdin.take().expect("a pipe");
-        input.write_all(batch.as_bytes()).expect("ip reads");
-        drop(input);
-        assert!(writer.wait().expect("ip ends").success());
+        ip_batch(&batch);
         let all = told(&mut watch);
         assert!(all.iter().any(|t| t == "lost"), "{} told", all.len());
         assert!(all.len() < 20_000, "{} told", all.len());

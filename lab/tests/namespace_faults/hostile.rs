@@ -1,17 +1,17 @@
 //! BGP that is wrong, said to the real daemon: on a session, beside one from its peer's address, and from
 //! an address that is no peer's.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
 use tapway_api::list::List;
 use tapway_api::peer::{PeerDetail, SessionState};
-use tapway_lab::{Netns, veth, wait_for};
+use tapway_lab::{veth, wait_for};
 
 use crate::bed::{Bed, SOON};
+use crate::bgp::{connect, next};
 
 /// Message types (RFC 4271 §4.1).
 const OPEN: u8 = 1;
@@ -21,41 +21,6 @@ const KEEPALIVE: u8 = 4;
 
 /// How often something is tried that must not pile up.
 const OFTEN: usize = 300;
-
-/// Connects to the BGP port of `to` from an address of this namespace.
-fn connect(ns: &Netns, from: &str, to: &str) -> TcpStream {
-    let local: SocketAddr = format!("{from}:0").parse().expect("an address");
-    let to: SocketAddr = format!("{to}:179").parse().expect("an address");
-    let socket = ns.run_in(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&local.into()).expect("the address is there");
-        socket.connect_timeout(&to.into(), SOON).expect("an answer");
-        socket
-    });
-    socket.set_read_timeout(Some(SOON)).expect("a timeout");
-    TcpStream::from(socket)
-}
-
-/// The next message: its type and what follows the header; `None` when the daemon has closed.
-fn next(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
-    let mut header = [0; 19];
-    match stream.read_exact(&mut header) {
-        Ok(()) => {}
-        Err(e)
-            if matches!(
-                e.kind(),
-                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
-            ) =>
-        {
-            return None;
-        }
-        Err(e) => panic!("neither a message nor an end: {e}"),
-    }
-    let len = usize::from(u16::from_be_bytes([header[16], header[17]]));
-    let mut body = vec![0; len - header.len()];
-    stream.read_exact(&mut body).expect("the rest of a message");
-    Some((header[18], body))
-}
 
 /// Code and subcode of the NOTIFICATION that comes before the daemon closes; what else comes is passed
 /// over.

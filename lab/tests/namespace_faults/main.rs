@@ -5,6 +5,7 @@
 //! kernel's notification.
 
 mod bed;
+mod bgp;
 mod bulk;
 mod config;
 mod doctor;

@@ -1,53 +1,19 @@
 //! Who gets in by a range of peers several hops away, whose listener takes packets of any interface.
 
-use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
-
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 use tapway_lab::{Netns, wait_for};
 
 use crate::bed::{Bed, SOON};
+use crate::bgp::{connect, next};
 
-const HOST: &str = "198.51.100.1:179";
+const HOST: &str = "198.51.100.1";
 const FAR: &str = "10.1.0.1";
 const GUEST: &str = "10.3.0.1";
 
-/// Connects to the host from an address of this namespace, and returns what it says first, up to a whole message;
-/// nothing if it just closes.
-fn heard(from: &Netns, address: &str) -> Vec<u8> {
-    let local: SocketAddr = format!("{address}:0").parse().expect("an address");
-    let to: SocketAddr = HOST.parse().expect("an address");
-    let socket = from.run_in(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&local.into()).expect("the address is there");
-        socket.connect_timeout(&to.into(), SOON).expect("an answer");
-        socket
-    });
-    socket.set_read_timeout(Some(SOON)).expect("a timeout");
-    let mut stream = TcpStream::from(socket);
-    let mut message = vec![0; 19];
-    match stream.read_exact(&mut message) {
-        Ok(()) => {}
-        Err(e)
-            if matches!(
-                e.kind(),
-                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
-            ) =>
-        {
-            return Vec::new();
-        }
-        Err(e) => panic!("{e}"),
-    }
-    let len = usize::from(u16::from_be_bytes([message[16], message[17]]));
-    message.resize(len, 0);
-    stream.read_exact(&mut message[19..]).expect("the rest");
-    message
-}
-
-/// The type and what follows it.
-fn content(message: &[u8]) -> &[u8] {
-    message.get(18..).unwrap_or_default()
+/// What the host says first to a connection from an address of this namespace: the type of the message and what follows; nothing if it
+/// just closes.
+fn heard(from: &Netns, address: &str) -> Option<(u8, Vec<u8>)> {
+    next(&mut connect(from, address, HOST))
 }
 
 #[test]
@@ -65,14 +31,11 @@ fn a_guest_does_not_get_in_by_a_far_range_and_a_disabled_one_says_why() {
         .put_text("web1", &format!("name = \"web1\"\n[[nic]]\n{nic}\n"));
     bed.announces(&["10.3.0.1/32"]);
 
-    assert!(
-        heard(&bed.guests, GUEST).is_empty(),
-        "closed without a word"
-    );
+    assert!(heard(&bed.guests, GUEST).is_none(), "closed without a word");
     bed.tapwayd
         .logs("edge@10.3.0.1 is refused: it came in on web1, where guests are");
     let open = heard(&bed.tor, FAR);
-    assert_eq!(content(&open).first(), Some(&1), "an OPEN");
+    assert_eq!(open.map(|(kind, _)| kind), Some(1), "an OPEN");
     let names = || {
         let peers = bed.tapwayd.peers();
         let made = peers.into_iter().filter(|peer| peer.range.is_some());
@@ -89,7 +52,7 @@ fn a_guest_does_not_get_in_by_a_far_range_and_a_disabled_one_says_why() {
     for _ in 0..2 {
         let told = heard(&bed.tor, FAR);
         // A NOTIFICATION: Cease, Administrative Shutdown, the length of the message, and the message (RFC 9003).
-        assert_eq!(content(&told), b"\x03\x06\x02\x0bmaintenance");
+        assert_eq!(told, Some((3, b"\x06\x02\x0bmaintenance".to_vec())));
         // Reading the configuration again, as it is or otherwise, does not let anybody in.
         let range = json!({"range": ["10.0.0.0/8"], "multihop": 5, "asn": "external"});
         bed.tapwayd
@@ -101,5 +64,5 @@ fn a_guest_does_not_get_in_by_a_far_range_and_a_disabled_one_says_why() {
     assert!(shown.out.contains("disabled"), "{shown:?}");
     assert_eq!(bed.tapwayd.tapway(&["peer", "enable", "edge"]).code, 0);
     let open = heard(&bed.tor, FAR);
-    assert_eq!(content(&open).first(), Some(&1), "an OPEN");
+    assert_eq!(open.map(|(kind, _)| kind), Some(1), "an OPEN");
 }

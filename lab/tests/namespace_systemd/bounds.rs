@@ -124,7 +124,7 @@ const FORBIDDEN: [(&str, &str, &str); 14] = [
         "mkdir /sys/fs/cgroup/probe",
         "Read-only file system",
     ),
-    ("see-home", "cat /root/secret", "No such file"),
+    ("see-home", "cat /home/secret", "No such file"),
     ("see-device", "cat /dev/secret", "No such file"),
     (
         "set-uid",
@@ -184,7 +184,7 @@ fn who_breaks_into_the_daemon_is_in_a_cage() {
     let mut machine = bed.machine();
     // In a directory and with a mode that only this right opens for root without others: an agent's files.
     machine.write("etc/private/secret", "told\n");
-    machine.write("root/secret", "told\n");
+    machine.write("home/secret", "told\n");
     machine.boot();
     machine.run(&["sh", "-c", "chmod 0 /etc/private/secret; chown 65534 /etc/private; chmod 700 /etc/private; touch /dev/secret"]);
     machine.write("etc/tapway/probe-free", &probe("/run/probe-free"));

@@ -282,10 +282,8 @@ fn tables_are_searched_only_for_what_is_hidden_and_seldom_where_that_takes_long(
     assert_eq!(world.searched, 1);
 }
 
-#[test]
-fn a_search_that_fails_gives_up_nothing() {
-    let mut world = hidden();
-    world.changes.clear();
+/// The kernel is asked again, and a search begins that is not answered.
+fn begin_search(world: &mut World) {
     world.node.handle_routes(world.now, [RouteNews::Lost]);
     world.now = world.now + 200 * MILLISECOND;
     while let Some(asked) = world.node.poll_lookups(world.now) {
@@ -296,6 +294,13 @@ fn a_search_that_fails_gives_up_nothing() {
         world.node.handle_lookups(world.now, answers);
     }
     assert!(world.node.poll_search(world.now).is_some());
+}
+
+#[test]
+fn a_search_that_fails_gives_up_nothing() {
+    let mut world = hidden();
+    world.changes.clear();
+    begin_search(&mut world);
     world.node.handle_found(world.now, Err(105));
     assert_eq!(world.searched, 0);
     world.wait();
@@ -314,20 +319,8 @@ fn one_list_of_ipv6_routes_proves_nothing() {
     world.wait();
     let there = ["2001:db8:9::/64 via fe80::2 dev 2"];
     assert_eq!(world.installed(), there);
-    let ask = |world: &mut World| {
-        world.node.handle_routes(world.now, [RouteNews::Lost]);
-        world.now = world.now + 200 * MILLISECOND;
-        while let Some(asked) = world.node.poll_lookups(world.now) {
-            let answers: Vec<_> = asked
-                .iter()
-                .map(|a| (*a, world.kernel.lookup(*a)))
-                .collect();
-            world.node.handle_lookups(world.now, answers);
-        }
-        assert!(world.node.poll_search(world.now).is_some());
-    };
     for _ in 0..2 {
-        ask(&mut world);
+        begin_search(&mut world);
         // It is left out.
         world.node.handle_found(world.now, Ok(vec![]));
         world.settle();

@@ -3,7 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant as Clock};
 
 use tapway_fib::{
@@ -43,6 +44,19 @@ pub fn run(test: impl FnOnce(&mut Namespace) + Send) {
         };
         test(&mut namespace);
     });
+}
+
+/// Runs `ip` with many commands, a line each.
+pub fn ip_batch(commands: &str) {
+    let mut writer = Command::new("ip")
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("ip is installed");
+    let mut input = writer.stdin.take().expect("a pipe");
+    input.write_all(commands.as_bytes()).expect("ip reads");
+    drop(input);
+    assert!(writer.wait().expect("ip ends").success());
 }
 
 impl Namespace {
