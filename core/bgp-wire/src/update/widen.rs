@@ -23,23 +23,20 @@ pub(super) fn widen(block: &[u8]) -> Vec<u8> {
         .filter(|_| trusted)
         .and_then(|a| AsPath::decode(a.value, AsnWidth::Four));
 
-    let mut out = Vec::with_capacity(block.len() + 64);
+    // Each AS number gets two octets more; a longer AS4_PATH is in the block already.
+    let path_len = raw.get(AttributeCode::AS_PATH).map_or(0, |a| a.value.len());
+    let mut out = Vec::with_capacity(block.len() + path_len + 16);
     for attribute in raw.iter() {
         let (flags, code) = (attribute.flags.0, attribute.code);
         match code {
             AttributeCode::AS4_PATH | AttributeCode::AS4_AGGREGATOR => {}
-            AttributeCode::AS_PATH => {
-                let Some(path) = AsPath::decode(attribute.value, AsnWidth::Two) else {
-                    continue;
-                };
-                let path = match &as4_path {
-                    Some(as4_path) => path.merged(as4_path.clone()),
-                    None => path,
-                };
-                put(&mut out, flags, code, |out| {
-                    path.encode(AsnWidth::Four, out)
-                });
-            }
+            AttributeCode::AS_PATH => put(&mut out, flags, code, |out| match &as4_path {
+                None => AsPath::widen(attribute.value, out),
+                Some(as4_path) => {
+                    let path = AsPath::decode(attribute.value, AsnWidth::Two).unwrap_or_default();
+                    path.merged(as4_path.clone()).encode(AsnWidth::Four, out);
+                }
+            }),
             AttributeCode::AGGREGATOR => {
                 if let Some(aggregator) = aggregator {
                     put(&mut out, flags, code, |out| {

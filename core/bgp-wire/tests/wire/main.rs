@@ -1,5 +1,6 @@
 //! What the codec does with bytes: from other implementations, from the RFCs, and from nowhere good.
 
+mod allocations;
 mod bytes;
 mod capabilities;
 mod corpus;

@@ -293,21 +293,3 @@ fn all_values() {
         .collect();
     assert_eq!(again, without_next_hop);
 }
-
-#[test]
-fn decoding_and_reading_allocate_nothing() {
-    let nlri: Vec<u8> = (0..500u16)
-        .flat_map(|n| {
-            let [high, low] = n.to_be_bytes();
-            [24, 10, high, low]
-        })
-        .collect();
-    let communities = attribute(0xc0, 8, &[1; 64]);
-    let body = update(&[], &[ORIGIN, AS_PATH, NEXT_HOP, &communities], &nlri);
-    let mut count = 0;
-    let allocations = allocation_counter::measure(|| {
-        let update = decode(&body).unwrap();
-        count = update.reach().flat_map(|reach| reach.nlri.iter()).count();
-    });
-    assert_eq!((count, allocations.count_total), (500, 0));
-}

@@ -107,6 +107,18 @@ impl AsPath {
         Some(AsPath { segments })
     }
 
+    /// Appends the content of a well-formed AS_PATH with two-octet AS numbers as one with four.
+    pub(crate) fn widen(bytes: &[u8], out: &mut Vec<u8>) {
+        let mut read = Reader::new(bytes);
+        while let Ok((kind, asns)) = segment(&mut read, AsnWidth::Two) {
+            let pairs = asns.as_chunks::<2>().0;
+            out.extend_from_slice(&[kind.code(), pairs.len() as u8]);
+            for [high, low] in pairs {
+                out.extend_from_slice(&[0, 0, *high, *low]);
+            }
+        }
+    }
+
     /// Appends the content of an AS_PATH. With two octets, larger numbers become AS_TRANS.
     pub(crate) fn encode(&self, width: AsnWidth, out: &mut Vec<u8>) {
         for segment in &self.segments {
