@@ -21,8 +21,8 @@ impl From<Prefix> for NlriEntry {
 
 /// A run of NLRI of one family in the bytes of a message, known to be well-formed.
 ///
-/// Bits after a prefix's length are ignored, as the RFC says. IPv4-mapped IPv6 prefixes, which mean nothing
-/// in routing, are skipped.
+/// Bits after a prefix's length are ignored, as the RFC says. Prefixes that mean nothing in unicast routing are skipped (RFC 4271
+/// §6.3): multicast ones, and of IPv6 link-local and IPv4-mapped ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nlri<'a> {
     bytes: &'a [u8],
@@ -149,20 +149,22 @@ pub(crate) const fn octets(bits: u8) -> usize {
     bits.div_ceil(8) as usize
 }
 
-/// The prefix of `bits` bits at the start of `bytes`, which may go on behind it.
+/// The prefix of `bits` bits at the start of `bytes`, which may go on behind it; `None` when it is no unicast one.
 #[inline]
 fn prefix(family: Family, bits: u8, bytes: &[u8]) -> Option<Prefix> {
     let addr = match family {
         Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(leading(bytes))),
-        Family::Ipv6 => {
-            let addr = Ipv6Addr::from(leading(bytes));
-            if bits >= 96 && addr.to_ipv4_mapped().is_some() {
-                return None;
-            }
-            IpAddr::V6(addr)
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(leading(bytes))),
+    };
+    let prefix = Prefix::truncated(addr, bits);
+    let unicast = match prefix.addr() {
+        IpAddr::V4(addr) => !addr.is_multicast(),
+        IpAddr::V6(addr) => {
+            let mapped = bits >= 96 && addr.to_ipv4_mapped().is_some();
+            !(mapped || addr.is_multicast() || addr.is_unicast_link_local())
         }
     };
-    Some(Prefix::truncated(addr, bits))
+    unicast.then_some(prefix)
 }
 
 /// The first `N` bytes, with zeros for those that are not there. A copy of fixed size where it can be,

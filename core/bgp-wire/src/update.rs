@@ -1,6 +1,7 @@
 //! UPDATE: what is reachable, what no longer is, and what was wrong with it (RFC 4271 §6.3, RFC 7606).
 
 mod block;
+mod distinct;
 mod judge;
 mod multiprotocol;
 mod scan;

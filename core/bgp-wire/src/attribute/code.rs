@@ -68,7 +68,7 @@ macro_rules! codes {
 
 const WELL_KNOWN: u8 = AttributeFlags::TRANSITIVE;
 const OPTIONAL: u8 = AttributeFlags::OPTIONAL;
-const OPTIONAL_TRANSITIVE: u8 = AttributeFlags::OPTIONAL | AttributeFlags::TRANSITIVE;
+pub(super) const OPTIONAL_TRANSITIVE: u8 = AttributeFlags::OPTIONAL | AttributeFlags::TRANSITIVE;
 
 codes! {
     ORIGIN = 1, WELL_KNOWN, "ORIGIN";

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use super::as_path::AsnWidth;
+use super::code::OPTIONAL_TRANSITIVE;
 use super::{
     Aggregator, AsPath, AttributeCode, Attributes, Community, ExtendedCommunity, LargeCommunity,
     Origin, RawAttribute, RawAttributes, UnknownAttribute,
@@ -16,7 +17,10 @@ impl Attributes {
     pub(crate) fn from_raw(raw: RawAttributes<'_>) -> Attributes {
         let mut attributes = Attributes::default();
         for attribute in raw.iter() {
-            if attributes.set(attribute).is_some() && attribute.flags.partial() {
+            let known = attributes.set(attribute).is_some();
+            // Others must not have the flag (RFC 4271 §4.3), and do not pass it on.
+            let may_be = attribute.code.flags() == Some(OPTIONAL_TRANSITIVE);
+            if known && may_be && attribute.flags.partial() {
                 attributes.partial.insert(attribute.code);
             }
         }

@@ -37,6 +37,12 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Adds bytes of the caller behind all that was kept.
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let kept = slice(self.all, self.kept.clone());
+        write(self.copied.get_or_insert_with(|| kept.to_vec()));
+    }
+
     /// Puts other bytes in the place of all that was kept.
     pub(super) fn replace(&mut self, with: impl FnOnce(&[u8]) -> Vec<u8>) {
         let bytes = match &self.copied {

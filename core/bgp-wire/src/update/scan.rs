@@ -3,11 +3,14 @@
 use alloc::format;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ops::Range;
 
 use super::block::{Block, slice};
+use super::distinct::distinct;
 use super::judge::{Judgement, judge};
 use super::multiprotocol::{self, Mp};
 use super::{Fault, FaultAction, Reach, widen};
+use crate::attribute::put;
 use crate::reader::Reader;
 use crate::{
     AttributeCode, DecodeContext, ErrorCode, NextHop, Nlri, NotificationError, RawAttribute,
@@ -97,13 +100,27 @@ impl<'a> Scan<'a> {
             };
             let at = start..bytes.len() - read.rest().len();
             if scan.take(attribute, slice(bytes, at.clone()), cx)? {
-                scan.block.keep(at);
+                scan.keep(attribute, at);
             }
         }
         if !cx.four_octet_asn {
             scan.block.replace(widen::widen);
         }
         Ok(scan)
+    }
+
+    /// Keeps an attribute that lies at `at`.
+    fn keep(&mut self, attribute: RawAttribute<'a>, at: Range<usize>) {
+        let RawAttribute { flags, code, value } = attribute;
+        let shorter = (code == AttributeCode::LARGE_COMMUNITIES)
+            .then(|| distinct(value))
+            .flatten();
+        match shorter {
+            Some(value) => self.block.add(|out| {
+                put(out, flags.0, code, |out| out.extend_from_slice(&value));
+            }),
+            None => self.block.keep(at),
+        }
     }
 
     /// Takes in one attribute; whether it is kept.

@@ -1,6 +1,6 @@
 //! Round trips and random damage, with a fixed seed: a failure is the same everywhere.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,16 +26,19 @@ fn runner(cases: u32) -> TestRunner {
 
 fn entries(v6: bool) -> impl Strategy<Value = Vec<NlriEntry>> {
     let entry = (any::<u128>(), 0u8..=128, any::<u32>()).prop_filter_map(
-        "IPv4-mapped",
+        "no unicast prefix",
         move |(bits, len, path_id)| {
             let prefix = match v6 {
                 true => Prefix::truncated(Ipv6Addr::from_bits(bits).into(), len),
                 false => Prefix::truncated(Ipv4Addr::from_bits(bits as u32).into(), len % 33),
             };
             let entry = NlriEntry { prefix, path_id };
-            Prefix::new(prefix.addr(), prefix.len())
-                .is_ok()
-                .then_some(entry)
+            let unicast = match prefix.addr() {
+                IpAddr::V4(addr) => !addr.is_multicast(),
+                IpAddr::V6(addr) => !addr.is_multicast() && !addr.is_unicast_link_local(),
+            };
+            let mapped = Prefix::new(prefix.addr(), prefix.len()).is_err();
+            (unicast && !mapped).then_some(entry)
         },
     );
     vec(entry, 1..600)

@@ -99,22 +99,82 @@ fn prefixes_lose_their_trailing_bits() {
     assert_eq!(reach(&update), want);
 }
 
+/// RFC 4271 §6.3: what is no unicast prefix is ignored, and nothing but that.
 #[test]
-fn mapped_prefixes_are_skipped() {
+fn prefixes_that_are_not_unicast_are_skipped() {
+    let body = update(
+        &[8, 239, 4, 0xe0, 3, 0xff],
+        &[ORIGIN, AS_PATH, NEXT_HOP],
+        &[32, 224, 0, 0, 5, 2, 0xff, 24, 203, 0, 113],
+    );
+    let decoded = decode(&body).unwrap();
+    // 224.0.0.0/3 begins with a multicast address; 192.0.0.0/2 does not, whatever comes behind its bits.
+    assert_eq!(unreach(&decoded), Vec::<String>::new());
+    let want = ["192.0.0.0/2", "203.0.113.0/24"].map(|p| format!("{p} via 192.0.2.1"));
+    assert_eq!(reach(&decoded), want);
+
     let mapped = "80 00000000000000000000ffffc0000201";
     let inside = "60 00000000000000000000ffff";
     let shorter = "5f 00000000000000000000fffe";
+    let (multicast, link_local) = ("10 ff0e", "40 fe80000000000000");
     let good = "30 20010db80001";
     let mp = attribute(
         0x80,
         15,
-        &hex(&format!("0002 01 {mapped} {inside} {shorter} {good}")),
+        &hex(&format!(
+            "0002 01 {mapped} {inside} {shorter} {multicast} {link_local} {good}"
+        )),
     );
     let body = update(&[], &[&mp], &[]);
     assert_eq!(
         unreach(&decode(&body).unwrap()),
         ["::fffe:0:0/95", "2001:db8:1::/48"]
     );
+}
+
+/// Only optional transitive attributes may have the partial flag (RFC 4271 §4.3).
+#[test]
+fn the_partial_flag_of_others_is_not_passed_on() {
+    let origin = attribute(0x60, 1, &[0]);
+    let med = attribute(0xa0, 4, &[0, 0, 0, 1]);
+    let aggregator = attribute(0xe0, 7, &[0, 0, 0, 9, 1, 1, 1, 1]);
+    let body = update(&[], &[&origin, AS_PATH, NEXT_HOP, &med, &aggregator], NLRI);
+    let decoded = decode(&body).unwrap();
+    assert_eq!(
+        decoded.faults(),
+        &[],
+        "RFC 7606 §3 (c) is about other flags"
+    );
+    let mut block = Vec::new();
+    decoded.attributes().decode().encode(true, &mut block);
+    let flags = |code| {
+        RawAttributes::new(&block)
+            .get(AttributeCode(code))
+            .map(|a| a.flags.0)
+    };
+    assert_eq!([1, 4, 7].map(flags), [0x40, 0x80, 0xe0].map(Some));
+}
+
+/// RFC 8092 §3.
+#[test]
+fn repeated_large_communities_count_once() {
+    for many in [3u32, 300] {
+        let numbers = (0..many).chain([1, 0]).chain(0..many);
+        let value: Vec<u8> = numbers
+            .flat_map(|n| [65001, 0, n])
+            .flat_map(u32::to_be_bytes)
+            .collect();
+        let len = u16::try_from(value.len()).unwrap().to_be_bytes();
+        let large = [&[0xd0, 32][..], &len, &value].concat();
+        let body = update(&[], &[ORIGIN, AS_PATH, NEXT_HOP, &large], NLRI);
+        let update = decode(&body).unwrap();
+        let attributes = update.attributes().decode();
+        let left = attributes.large_communities.iter().map(|c| c.local2);
+        assert!(left.eq(0..many), "in their order: {attributes:?}");
+        assert_eq!(attributes.as_path.to_string(), "65001", "the rest stays");
+        let raw = update.attributes().get(AttributeCode::LARGE_COMMUNITIES);
+        assert_eq!(raw.map(|a| a.value.len()), Some(12 * many as usize));
+    }
 }
 
 #[test]

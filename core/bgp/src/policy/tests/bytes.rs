@@ -1,5 +1,7 @@
 //! A policy sees the same in received bytes as in decoded attributes.
 
+use alloc::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tapway_bgp_wire::{
     DecodeContext, EncodeContext, Frame, Message, Origin, RawAttributes, UpdateBuilder,
@@ -61,6 +63,8 @@ proptest! {
         prop_assert_eq!(bytes.as_path().length(), values.as_path().length());
         prop_assert!(bytes.communities().eq(values.communities()));
         prop_assert!(bytes.large_communities().eq(values.large_communities()));
+        let once: BTreeSet<_> = attributes.large_communities.iter().collect();
+        prop_assert_eq!(decoded.large_communities.len(), once.len());
         prop_assert!(bytes.extended_communities().eq(values.extended_communities()));
         prop_assert_eq!(decoded.communities.len(), attributes.communities.len());
     }
