@@ -40,12 +40,13 @@ pub(super) fn judge(attribute: &RawAttribute<'_>, cx: &DecodeContext) -> Judgeme
         _ => {}
     }
     if attribute.flags.0 & 0xc0 != flags {
+        // RFC 7606 §3 (c), whatever a wrong content leads to.
         let reason = "its optional or transitive flag is wrong";
-        return Judgement::Fault(milder(code), ErrorCode::ATTRIBUTE_FLAGS, reason);
+        return Judgement::Fault(WITHDRAW, ErrorCode::ATTRIBUTE_FLAGS, reason);
     }
     match content(attribute, cx) {
         Ok(()) => Judgement::Keep,
-        Err((error, reason)) => Judgement::Fault(milder(code), error, reason),
+        Err((error, reason)) => Judgement::Fault(action(code), error, reason),
     }
 }
 
@@ -62,8 +63,8 @@ fn unknown(attribute: &RawAttribute<'_>) -> Judgement {
     }
 }
 
-/// What a fault of this attribute leads to (RFC 7606 §3 (e), (f), §7; RFC 6793 §6).
-const fn milder(code: AttributeCode) -> FaultAction {
+/// What a fault in the content of this attribute leads to (RFC 7606 §7, RFC 6793 §6).
+const fn action(code: AttributeCode) -> FaultAction {
     match code {
         AttributeCode::ATOMIC_AGGREGATE
         | AttributeCode::AGGREGATOR

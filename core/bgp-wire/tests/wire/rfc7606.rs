@@ -192,7 +192,7 @@ fn each_attribute_from_an_external_peer() {
             &[0],
             Discard(LENGTH),
         ),
-        ("ATOMIC_AGGREGATE optional", 0xc0, 6, &[], Discard(FLAGS)),
+        ("ATOMIC_AGGREGATE optional", 0xc0, 6, &[], Withdraw(FLAGS)),
         ("AGGREGATOR", 0xc0, 7, &[0, 0, 0, 9, 1, 1, 1, 1], Good),
         (
             "AGGREGATOR of two octets' AS",
@@ -214,7 +214,7 @@ fn each_attribute_from_an_external_peer() {
             0x40,
             7,
             &[0, 0, 0, 9, 1, 1, 1, 1],
-            Discard(FLAGS),
+            Withdraw(FLAGS),
         ),
         ("COMMUNITIES", 0xc0, 8, &[0; 8], Good),
         (
