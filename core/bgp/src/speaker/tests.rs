@@ -2,6 +2,7 @@
 
 mod add_path;
 mod as_path;
+mod bounded;
 mod collide;
 mod endless;
 mod establish;
@@ -10,6 +11,7 @@ mod hostile;
 mod large;
 mod limit;
 mod long_lived;
+mod malformed;
 mod monitor;
 pub(crate) mod net;
 mod next_hops;
