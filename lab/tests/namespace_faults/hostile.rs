@@ -14,10 +14,10 @@ use crate::bed::{Bed, SOON};
 use crate::bgp::{connect, next};
 
 /// Message types (RFC 4271 §4.1).
-const OPEN: u8 = 1;
-const UPDATE: u8 = 2;
-const NOTIFICATION: u8 = 3;
-const KEEPALIVE: u8 = 4;
+pub(crate) const OPEN: u8 = 1;
+pub(crate) const UPDATE: u8 = 2;
+pub(crate) const NOTIFICATION: u8 = 3;
+pub(crate) const KEEPALIVE: u8 = 4;
 
 /// How often something is tried that must not pile up.
 const OFTEN: usize = 300;
@@ -32,7 +32,7 @@ fn farewell(stream: &mut TcpStream) -> Option<(u8, u8)> {
     last
 }
 
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let len = u16::try_from(19 + body.len()).expect("a short message");
     let mut bytes = vec![0xff; 16];
     bytes.extend(len.to_be_bytes());
@@ -59,7 +59,7 @@ fn garbage(len: usize) -> Vec<u8> {
 }
 
 /// An UPDATE with these attributes and IPv4 prefixes, each `[length, bytes…]`.
-fn update(attributes: &[&[u8]], nlri: &[u8]) -> Vec<u8> {
+pub(crate) fn update(attributes: &[&[u8]], nlri: &[u8]) -> Vec<u8> {
     let attributes = attributes.concat();
     let len = u16::try_from(attributes.len()).expect("few attributes");
     message(
@@ -76,7 +76,7 @@ fn descriptors(bed: &mut Bed) -> usize {
 }
 
 /// What the daemon has in memory, in KiB.
-fn memory(bed: &mut Bed) -> u64 {
+pub(crate) fn memory(bed: &mut Bed) -> u64 {
     let pid = bed.tapwayd.process().expect("it runs").pid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let mut lines = status.lines();
@@ -86,13 +86,13 @@ fn memory(bed: &mut Bed) -> u64 {
 }
 
 #[track_caller]
-fn peer(bed: &Bed, name: &str) -> PeerDetail {
+pub(crate) fn peer(bed: &Bed, name: &str) -> PeerDetail {
     bed.tapwayd.json(&["peer", "show", name])
 }
 
 /// Whether the session with this peer is up, and the only one since the start.
 #[track_caller]
-fn is_untouched(bed: &Bed, name: &str) {
+pub(crate) fn is_untouched(bed: &Bed, name: &str) {
     let peer = peer(bed, name);
     assert_eq!(peer.peer.state, SessionState::Established, "{peer:?}");
     let count = peer.session.as_ref().map(|s| s.established_count);
@@ -215,11 +215,31 @@ fn who_is_no_peer_is_not_heard() {
     is_untouched(&bed, "tor");
 }
 
-const PLAYED: &str = "198.51.100.2";
+/// Where the peer is that the test plays, and the daemon's end of their link.
+pub(crate) const PLAYED: &str = "198.51.100.2";
+pub(crate) const TO_PLAYED: &str = "198.51.100.3";
+
+/// A bed with a link to the played peer `raw`, and more in the daemon's configuration.
+pub(crate) fn with_played(more: Value) -> Bed {
+    let bed = Bed::prepared(more, &[]);
+    veth(&bed.host, "up1", &bed.tor, "down1");
+    bed.host.address("up1", "198.51.100.3/31");
+    bed.tor.address("down1", "198.51.100.2/31");
+    let listens = || bed.host.exec("ss -Htln").contains(TO_PLAYED);
+    wait_for(SOON, "it listens", || {
+        if listens() { Ok(()) } else { Err("no") }
+    });
+    bed
+}
+
+/// The settings of a peer that connects.
+pub(crate) fn passive() -> Value {
+    json!({"peer": {"raw": {"address": PLAYED, "asn": 65001, "import": "all", "passive": true}}})
+}
 
 /// A peer that the test plays, with a session that is up.
 fn play(bed: &Bed) -> TcpStream {
-    let mut stream = connect(&bed.tor, PLAYED, "198.51.100.3");
+    let mut stream = connect(&bed.tor, PLAYED, TO_PLAYED);
     // Version 4, AS 65001, hold time 90 s, a router id, no capabilities: IPv4 unicast, AS numbers of
     // two octets.
     let open = message(OPEN, &[4, 0xfd, 0xe9, 0, 90, 192, 0, 2, 77, 0]);
@@ -241,7 +261,7 @@ fn has(bed: &Bed, prefix: &str) -> bool {
 }
 
 #[track_caller]
-fn takes(bed: &Bed, prefix: &str) {
+pub(crate) fn takes(bed: &Bed, prefix: &str) {
     wait_for(SOON, format!("{prefix} is there"), || {
         if has(bed, prefix) {
             Ok(())
@@ -259,17 +279,7 @@ fn a_peer_that_speaks_badly() {
     const FINE: [&[u8]; 3] = [ORIGIN, AS_PATH, NEXT_HOP];
     const PREFIX: &[u8] = &[24, 192, 0, 2];
 
-    let bed = Bed::prepared(
-        json!({"peer": {"raw": {"address": PLAYED, "asn": 65001, "import": "all", "passive": true}}}),
-        &[],
-    );
-    veth(&bed.host, "up1", &bed.tor, "down1");
-    bed.host.address("up1", "198.51.100.3/31");
-    bed.tor.address("down1", "198.51.100.2/31");
-    let listens = || bed.host.exec("ss -Htln").contains("198.51.100.3");
-    wait_for(SOON, "it listens", || {
-        if listens() { Ok(()) } else { Err("no") }
-    });
+    let bed = with_played(passive());
     let mut stream = play(&bed);
     bed.tapwayd.wait_established(SOON);
 

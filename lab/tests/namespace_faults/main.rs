@@ -7,6 +7,7 @@
 mod bed;
 mod bgp;
 mod bulk;
+mod collision;
 mod config;
 mod doctor;
 mod explain;
@@ -23,6 +24,7 @@ mod networks;
 mod next_hops;
 mod overrun;
 mod passwords;
+mod pressure;
 mod ranges;
 mod restart;
 mod router_advertisement;
