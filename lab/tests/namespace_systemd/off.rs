@@ -13,11 +13,26 @@ const NETWORK: &str = "[Unit]\nDescription=The uplink\nBefore=network.target\nWa
     [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=ip link set up0 up\nExecStop=ip link set up0 down\n\
     [Install]\nWantedBy=multi-user.target\n";
 
-/// Whoever shuts the guests down; writes down what is announced at that time.
+/// Whoever starts the guests and shuts them down; writes down whether the daemon was there before, and what is announced at the
+/// end.
 const GUESTS: &str = "[Unit]\nDescription=Guests\nAfter=network.target\n\
-    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n\
-    ExecStop=sh -c 'tapway announcement list >/run/announced'\n\
+    [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+    ExecStart=sh -c 'systemctl is-active tapwayd >/run/before-%N || true'\n\
+    ExecStop=sh -c 'tapway announcement list >/run/announced-%N'\n\
     [Install]\nWantedBy=multi-user.target\n";
+
+/// The units that do so, of several platforms and packages.
+const PLATFORMS: [&str; 9] = [
+    "libvirt-guests",
+    "lxd",
+    "lxd-containers",
+    "snap.lxd.daemon",
+    "incus",
+    "incus-startup",
+    "ganeti",
+    "ganeti-noded",
+    "ganeti-kvm-poweroff",
+];
 
 const SYSCTLS: [&str; 4] = [
     "net/ipv4/ip_forward",
@@ -35,9 +50,15 @@ fn the_host_withdraws_when_it_goes_down_and_is_back_after_a_boot() {
     let before = SYSCTLS.map(|key| host.read_sysctl(key));
     let mut machine = bed.machine();
     machine.write("etc/systemd/system/uplink.service", NETWORK);
-    machine.write("etc/systemd/system/libvirt-guests.service", GUESTS);
+    for name in PLATFORMS {
+        machine.write(&format!("etc/systemd/system/{name}.service"), GUESTS);
+    }
     machine.boot();
-    machine.do_systemctl("enable --now uplink libvirt-guests tapwayd tapway-poweroff");
+    let guests: Vec<String> = PLATFORMS.map(|name| format!("{name}.service")).into();
+    let guests = guests.join(" ");
+    machine.do_systemctl(&format!(
+        "enable --now uplink tapwayd tapway-poweroff {guests}"
+    ));
 
     // How reboot(2) ends the first process of a PID namespace that asks for this.
     for (how, end) in [("reboot", Signal::HUP), ("poweroff", Signal::INT)] {
@@ -49,14 +70,22 @@ fn the_host_withdraws_when_it_goes_down_and_is_back_after_a_boot() {
         assert!(told.contains("the host is going down"), "{how}: {told:?}");
         let ended = machine.wait_off();
         assert_eq!(ended.signal(), Some(end.as_raw()), "{how}: {ended}");
-        let announced = fs::read_to_string(machine.path("run/announced")).expect("a list");
-        for prefix in WEB {
-            assert!(announced.contains(prefix), "{how}: {announced}");
+        for name in PLATFORMS {
+            let read = |what: &str| {
+                let path = machine.path(&format!("run/{what}-{name}"));
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                _ = fs::remove_file(path);
+                text
+            };
+            assert_eq!(read("before"), "active\n", "{how}: {name}");
+            let announced = read("announced");
+            for prefix in WEB {
+                assert!(announced.contains(prefix), "{how}: {name}: {announced}");
+            }
         }
         nothing_is_left(host, how);
         assert_eq!(SYSCTLS.map(|key| host.read_sysctl(key)), before, "{how}");
         if how == "reboot" {
-            fs::remove_file(machine.path("run/announced")).expect("a list");
             machine.boot();
         }
     }
