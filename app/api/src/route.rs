@@ -67,7 +67,7 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub med: Option<u32>,
     /// How far away the next hop is: the metric of the kernel's route to it, 0 on a link of this host. Absent for what was not
-    /// received, was rejected, or has a next hop that nothing leads to.
+    /// received, was rejected, or has a next hop that nothing leads to or that is still being searched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<u32>,
     /// Communities: `64612:90`, or a name.

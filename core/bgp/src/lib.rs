@@ -46,4 +46,4 @@ pub use tapway_bgp_wire::{
     AsPath, AsSegment, Attributes, Community, ExtendedCommunity, LargeCommunity, NextHop, Origin,
     SegmentKind,
 };
-pub use tapway_rib::SourceId;
+pub use tapway_rib::{FARTHEST, SourceId};

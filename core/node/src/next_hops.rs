@@ -115,6 +115,23 @@ pub(crate) type Moved = (
     Result<Reached, Unresolved>,
 );
 
+/// What an answer of the kernel says.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// Nothing new.
+    Same,
+    /// Nothing was known of it, and it has to be searched for.
+    Sought,
+    /// It is somewhere else.
+    Moved(Moved),
+}
+
+impl From<Option<Moved>> for Answered {
+    fn from(moved: Option<Moved>) -> Answered {
+        moved.map_or(Answered::Same, Answered::Moved)
+    }
+}
+
 impl NextHops {
     /// None yet. Routes with this protocol number are ours; `via_default`: the default route counts.
     pub(crate) fn new(protocol: u8, via_default: bool) -> NextHops {
@@ -253,6 +270,7 @@ impl NextHops {
 
     fn settle(&mut self, addr: IpAddr, found: Result<Reached, Unresolved>) -> Option<Moved> {
         let hop = self.hops.get_mut(&addr)?;
+        self.behind.know(&addr);
         if hop.found.as_ref() == Some(&found) {
             return None;
         }
@@ -275,16 +293,17 @@ impl NextHops {
         self.settle(addr, found)
     }
 
-    /// The kernel's answer. `patient`: nothing is said of one of which nothing is known before it was searched for.
+    /// The kernel's answer.
     pub(crate) fn answer(
         &mut self,
         now: Instant,
         addr: IpAddr,
         answer: Lookup,
-        patient: bool,
         fib: &Fib,
-    ) -> Option<Moved> {
-        let hop = self.hops.get(&addr).filter(|hop| hop.asks)?;
+    ) -> Answered {
+        let Some(hop) = self.hops.get(&addr).filter(|hop| hop.asks) else {
+            return Answered::Same;
+        };
         let known = hop.found.is_some();
         self.unanswered.remove(&addr);
         let taken = match answer {
@@ -293,11 +312,11 @@ impl NextHops {
                 let counts = route.prefix.len() != 0 || self.via_default;
                 if ours && counts && is_received(&route) {
                     let Route { table, prefix, .. } = route;
-                    self.behind.hide(addr, Cover { table, prefix });
-                    // What was known holds until then.
-                    return match known || patient {
-                        true => None,
-                        false => self.settle(addr, Err(Unresolved::Received(prefix))),
+                    self.behind.hide(addr, Cover { table, prefix }, !known);
+                    // What was known holds until then; of others nothing is said.
+                    return match known {
+                        true => Answered::Same,
+                        false => Answered::Sought,
                     };
                 }
                 Ok(Taken { route, claim: ours })
@@ -310,13 +329,13 @@ impl NextHops {
                 self.due.insert(addr);
                 self.schedule(now);
                 return match known {
-                    true => None,
-                    false => self.settle(addr, Err(Unresolved::NoAnswer(errno))),
+                    true => Answered::Same,
+                    false => self.settle(addr, Err(Unresolved::NoAnswer(errno))).into(),
                 };
             }
         };
         self.behind.show(&addr);
-        self.settle_by(addr, taken, fib)
+        self.settle_by(addr, taken, fib).into()
     }
 
     /// What to search for now.
@@ -340,12 +359,15 @@ impl NextHops {
         for (addr, Cover { table, prefix }) in meant {
             let moved = match &theirs {
                 Ok(theirs) => {
-                    let known = self.get(&addr).and_then(|hop| hop.taken.as_ref());
-                    let lacks = known.is_some_and(|known| known.is_missing(theirs));
+                    let taken = taken(&addr, table, theirs, fib);
+                    let Some(hop) = self.get(&addr) else { continue };
+                    let lacks = match &hop.taken {
+                        Some(known) => known.is_missing(theirs),
+                        None => hop.found.is_none() && taken.is_none(),
+                    };
                     if !self.behind.believes(addr, lacks) {
                         continue;
                     }
-                    let taken = taken(&addr, table, theirs, fib);
                     let taken = taken.map(|(route, claim)| Taken { route, claim });
                     self.settle_by(addr, taken.ok_or(Unresolved::Received(prefix)), fib)
                 }

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use tapway_bgp::{NotPassed, ReceivedRoute};
+use tapway_bgp::{FARTHEST, NotPassed, ReceivedRoute};
 use tapway_model::{PeerName, Prefix};
 
 use crate::next_hops::Unresolved;
@@ -73,6 +73,14 @@ impl Node {
         Some((text, Some(why.remedy(&addr))))
     }
 
+    /// The next hop of a route, while it is searched for and nothing is known of it.
+    pub fn sought_next_hop(&self, route: &ReceivedRoute) -> Option<IpAddr> {
+        let addr = route.used_next_hop.unwrap_or(route.next_hop).addr();
+        let sought = self.next_hops.get(&addr)?.found.is_none();
+        // A link-local part makes it another one, of which more may be known.
+        (sought && route.metric == Some(FARTHEST)).then_some(addr)
+    }
+
     fn unresolved(&self, route: &ReceivedRoute) -> Option<(IpAddr, Option<&Unresolved>)> {
         if route.refused.is_some() || route.metric.is_some() {
             return None;
@@ -125,6 +133,9 @@ impl Node {
         for (peer, route) in routes {
             let hop = route.used_next_hop.unwrap_or(route.next_hop);
             let distance = || match route.metric {
+                _ if self.sought_next_hop(route).is_some() => {
+                    ", its next hop is still being searched for".to_string()
+                }
                 Some(0) | None => String::new(),
                 Some(metric) => format!(", metric {metric} to the next hop"),
             };

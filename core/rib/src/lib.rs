@@ -38,7 +38,7 @@ pub use group::lane::Chunk;
 pub use group::{Export, Exported, GroupConfig, GroupId, MemberId, Next, Paths};
 pub use journal::{Follow, Note};
 pub use members::{GroupSummary, ToldRoute};
-pub use next_hops::NextHopEvent;
+pub use next_hops::{FARTHEST, NextHopEvent};
 pub use rib::Rib;
 pub use route::MAX_PATHS;
 pub use source::{Counts, SourceId, SourceInfo};

@@ -7,6 +7,7 @@ use alloc::collections::BTreeSet;
 
 use tapway_model::Family;
 
+use crate::next_hops::Changed;
 use crate::rib::Rib;
 use crate::table::sweep::Owner;
 
@@ -17,6 +18,8 @@ const FEW: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moves {
     waiting: BTreeSet<u32>,
+    /// One of these is no longer looked for.
+    force: bool,
     walk: Option<Walk>,
     /// The last page was one of theirs.
     had_turn: bool,
@@ -26,14 +29,16 @@ pub(crate) struct Moves {
 #[derive(Clone, Debug)]
 struct Walk {
     hops: BTreeSet<u32>,
+    force: bool,
     family: Family,
     page: u32,
 }
 
 impl Moves {
     /// One more that changed.
-    pub(crate) fn add(&mut self, hop: u32) {
-        self.waiting.insert(hop);
+    pub(crate) fn add(&mut self, hop: Changed) {
+        self.waiting.insert(hop.number);
+        self.force |= hop.force;
     }
 
     /// Whether the next page is theirs, if there is other work, too.
@@ -54,6 +59,7 @@ impl Rib {
         if self.moves.walk.is_none() && !self.moves.waiting.is_empty() {
             self.moves.walk = Some(Walk {
                 hops: core::mem::take(&mut self.moves.waiting),
+                force: core::mem::take(&mut self.moves.force),
                 family: Family::Ipv4,
                 page: 0,
             });
@@ -70,7 +76,7 @@ impl Rib {
         };
         match (next, walk.family) {
             (Some(page), family) => {
-                self.decide_by(family, &walk.hops, page);
+                self.decide_by(family, &walk.hops, page, walk.force);
                 walk.page = page + 1;
             }
             (None, Family::Ipv4) => (walk.family, walk.page) = (Family::Ipv6, 0),

@@ -1,7 +1,9 @@
 //! Next hops: which there are, whether and how far away they can be reached (RFC 4271 §9.1.2.1).
 //!
 //! Validity and metric are inputs. A next hop that nobody has spoken of yet cannot be reached, unless
-//! [`Rib::begin_next_hops`](crate::Rib::begin_next_hops) says otherwise.
+//! [`Rib::begin_next_hops`](crate::Rib::begin_next_hops) says otherwise. One that is being looked for
+//! ([`Rib::seek_next_hop`](crate::Rib::seek_next_hop)) counts, but is the farthest of all, and of a prefix that groups know
+//! nothing of they are told nothing because of it.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +28,20 @@ pub(crate) struct NextHops {
     told: fn(NextHop) -> bool,
     by_addr: BTreeMap<NextHop, u32>,
     hops: Slab<Hop>,
+    /// How many are being looked for.
+    sought: usize,
     events: VecDeque<NextHopEvent>,
+}
+
+/// The metric of a next hop that is being looked for: farther than any that is known.
+pub const FARTHEST: u32 = u32::MAX;
+
+/// A next hop whose routes are to be decided again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) number: u32,
+    /// Groups have to look at all of its prefixes: it is no longer looked for.
+    pub(crate) force: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +51,8 @@ struct Hop {
     refs: u32,
     /// The IGP's metric; `None`: it cannot be reached.
     metric: Option<u32>,
+    /// It is being looked for.
+    sought: bool,
 }
 
 impl Default for NextHops {
@@ -45,6 +62,7 @@ impl Default for NextHops {
             told: |_| true,
             by_addr: BTreeMap::new(),
             hops: Slab::default(),
+            sought: 0,
             events: VecDeque::new(),
         }
     }
@@ -68,6 +86,7 @@ impl NextHops {
             next_hop,
             refs: 1,
             metric: self.begin,
+            sought: false,
         });
         self.by_addr.insert(next_hop, id);
         if (self.told)(next_hop) {
@@ -84,6 +103,7 @@ impl NextHops {
         hop.refs -= 1;
         if hop.refs == 0 {
             let next_hop = hop.next_hop;
+            self.sought -= usize::from(hop.sought);
             self.hops.remove(id);
             self.by_addr.remove(&next_hop);
             if !(self.told)(next_hop) {
@@ -105,11 +125,38 @@ impl NextHops {
         self.hops.get(id)?.metric
     }
 
-    /// Sets the metric. The number of the next hop when that changed something.
-    pub(crate) fn set(&mut self, next_hop: NextHop, metric: Option<u32>) -> Option<u32> {
-        let id = *self.by_addr.get(&next_hop)?;
-        let hop = self.hops.get_mut(id)?;
-        (core::mem::replace(&mut hop.metric, metric) != metric).then_some(id)
+    /// Sets the metric. The next hop when that changed something.
+    pub(crate) fn set(&mut self, next_hop: NextHop, metric: Option<u32>) -> Option<Changed> {
+        self.change(next_hop, metric, false)
+    }
+
+    /// It is being looked for. The next hop when that is new.
+    pub(crate) fn seek(&mut self, next_hop: NextHop) -> Option<Changed> {
+        self.change(next_hop, Some(FARTHEST), true)
+    }
+
+    fn change(&mut self, next_hop: NextHop, metric: Option<u32>, sought: bool) -> Option<Changed> {
+        let number = *self.by_addr.get(&next_hop)?;
+        let hop = self.hops.get_mut(number)?;
+        let was_sought = core::mem::replace(&mut hop.sought, sought);
+        let moved = core::mem::replace(&mut hop.metric, metric) != metric;
+        self.sought += usize::from(sought);
+        self.sought -= usize::from(was_sought);
+        (moved || was_sought != sought).then_some(Changed {
+            number,
+            force: was_sought && !sought,
+        })
+    }
+
+    /// Whether it is being looked for.
+    #[inline]
+    pub(crate) fn is_sought(&self, id: u32) -> bool {
+        self.sought > 0 && self.hops.get(id).is_some_and(|hop| hop.sought)
+    }
+
+    /// Whether any is being looked for.
+    pub(crate) const fn seeks(&self) -> bool {
+        self.sought > 0
     }
 
     /// The number of a next hop.

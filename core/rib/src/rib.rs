@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::journal::Journal;
 use crate::key::Key6;
 use crate::moves::Moves;
-use crate::next_hops::{NextHopEvent, NextHops};
+use crate::next_hops::{Changed, NextHopEvent, NextHops};
 use crate::source::{Counts, SourceId, SourceInfo, Sources};
 use crate::table::sweep::{Judged, Owner};
 use crate::table::view::{AttributesView, RouteView};
@@ -296,17 +296,34 @@ impl Rib {
         }
     }
 
-    /// The way to a next hop is another, at the same distance: where best routes are followed, [`Rib::work`] lets the prefixes
-    /// with routes by it count as changed.
-    pub fn next_hop_moved(&mut self, next_hop: NextHop) {
-        if let Some(hop) = self.shared.hops.number(next_hop) {
+    /// A next hop is being looked for, until [`Rib::set_next_hop`] says where it is. Routes by it count, behind all whose next
+    /// hop is known to be as good otherwise. Groups that were told something of a prefix are told its best route, so that nothing
+    /// is withdrawn because an answer is to come; where nothing was told, nothing is before it has come.
+    pub fn seek_next_hop(&mut self, next_hop: NextHop) {
+        if let Some(hop) = self.shared.hops.seek(next_hop) {
             self.decide_hop(hop);
         }
     }
 
-    fn decide_hop(&mut self, hop: u32) {
+    /// Whether a next hop is being looked for.
+    pub fn seeks_next_hops(&self) -> bool {
+        self.shared.hops.seeks()
+    }
+
+    /// The way to a next hop is another, at the same distance: where best routes are followed, [`Rib::work`] lets the prefixes
+    /// with routes by it count as changed.
+    pub fn next_hop_moved(&mut self, next_hop: NextHop) {
+        if let Some(number) = self.shared.hops.number(next_hop) {
+            self.decide_hop(Changed {
+                number,
+                force: false,
+            });
+        }
+    }
+
+    fn decide_hop(&mut self, hop: Changed) {
         // Mostly one that has just come, and no route is by it yet.
-        let used = |rib: &mut Rib, family| rib.next_page_by(family, hop, 0).is_some();
+        let used = |rib: &mut Rib, family| rib.next_page_by(family, hop.number, 0).is_some();
         if Family::ALL.into_iter().any(|family| used(self, family)) {
             self.moves.add(hop);
         }
@@ -412,8 +429,15 @@ impl Rib {
         with!(self, family, |table, _sh| table.next_page_by(hop, from))
     }
 
-    pub(crate) fn decide_by(&mut self, family: Family, hops: &BTreeSet<u32>, page: u32) {
-        with!(self, family, |table, sh| table.decide_by(sh, hops, page));
+    pub(crate) fn decide_by(
+        &mut self,
+        family: Family,
+        hops: &BTreeSet<u32>,
+        page: u32,
+        force: bool,
+    ) {
+        with!(self, family, |table, sh| table
+            .decide_by(sh, hops, page, force));
     }
 
     pub(crate) fn decide_page(&mut self, family: Family, owner: Owner, page: u32, force: bool) {

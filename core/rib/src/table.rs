@@ -403,6 +403,12 @@ pub(crate) fn candidate(
     })
 }
 
+/// Whether it is being looked for where a route leads.
+pub(crate) fn is_sought(route: &Route, sh: &Shared) -> bool {
+    let entry = route.used.and_then(|used| sh.attributes.get(used));
+    route.source != SourceId::LOCAL && entry.is_some_and(|entry| sh.hops.is_sought(entry.hop))
+}
+
 /// Whether a route is stale and kept beyond the restart time (RFC 9494).
 pub(crate) fn long_lived_stale(
     route: &Route,

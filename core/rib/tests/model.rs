@@ -24,6 +24,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => source.clone().prop_map(Step::KeepLong),
         1 => (source, 0..4u8).prop_map(|(s, import)| Step::Judge(s, import)),
         2 => (0..reference::HOPS, prop::option::of(0..3u32)).prop_map(|(h, m)| Step::NextHop(h, m)),
+        1 => (0..reference::HOPS).prop_map(Step::Seek),
         1 => (any::<bool>(), any::<bool>(), 1..3u16).prop_map(|(a, b, n)| Step::Rules(a, b, n)),
         2 => member.clone().prop_map(Step::Join),
         1 => member.clone().prop_map(Step::Leave),

@@ -251,13 +251,18 @@ fn rpki(node: &Node, route: &ReceivedRoute) -> Option<RpkiState> {
 }
 
 fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool) -> Route {
-    let (state, reason) = match &route.refused {
-        None => match node.why_not_eligible(route) {
+    let sought = node.sought_next_hop(route);
+    let (state, reason) = match (&route.refused, sought) {
+        (None, Some(next_hop)) => {
+            let why = format!("its next hop {next_hop} is still being searched for");
+            (RouteState::Accepted, Some(why))
+        }
+        (None, None) => match node.why_not_eligible(route) {
             None => (RouteState::Accepted, None),
             Some((why, None)) => (RouteState::Unusable, Some(why)),
             Some((why, Some(remedy))) => (RouteState::Unusable, Some(format!("{why}; {remedy}"))),
         },
-        Some(Refusal::Policy { policy, rule }) => {
+        (Some(Refusal::Policy { policy, rule }), _) => {
             let by = rule.map_or_else(
                 || "no rule accepts it".to_owned(),
                 |r| format!("rule {}", r + 1),
@@ -267,7 +272,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
                 Some(format!("import policy {policy}: {by}")),
             )
         }
-        Some(other) => (RouteState::Unusable, Some(refusal(other))),
+        (Some(other), _) => (RouteState::Unusable, Some(refusal(other))),
     };
     Route {
         prefix: route.prefix,
@@ -283,7 +288,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         origin: origin(route.origin).to_owned(),
         local_pref: route.local_pref,
         med: route.med,
-        metric: route.metric,
+        metric: route.metric.filter(|_| sought.is_none()),
         communities: route
             .communities
             .iter()
@@ -298,7 +303,7 @@ fn received(node: &Node, peer: &PeerName, route: &ReceivedRoute, installed: bool
         owner: None,
         state,
         best: (installed && route.metric.is_some()) || route.best,
-        installed: installed && route.metric.is_some(),
+        installed: installed && route.metric.is_some() && sought.is_none(),
         stale: route.stale,
         long_lived_stale: route.long_lived_stale,
         reason,

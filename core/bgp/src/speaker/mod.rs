@@ -359,9 +359,15 @@ impl Speaker {
         let restart = peers.chain(&self.ranges).filter_map(|p| p.graceful_restart);
         let longest = restart.map(|restart| restart.time).max();
         if let Some(time) = longest.filter(|_| self.shared.is_warm()) {
-            self.shared.deferred_until = Some(now + time);
+            self.shared.deferral_ends = Some(now + time);
+            self.shared.deferred_until = self.shared.deferral_ends;
         }
         self.look_for_first_routes(now);
+    }
+
+    /// What first routes lead to may have to be looked for: until it is found they are not complete.
+    fn defer_again(&mut self) {
+        self.shared.deferred_until = self.shared.deferral_ends;
     }
 
     /// Looks who has not sent its first routes, while that matters.
@@ -374,7 +380,8 @@ impl Speaker {
             self.peers.values().any(|p| p.first_routes_to_come(family))
                 || self.ranges.iter().any(of_range)
         };
-        let to_come = PerFamily::from_fn(|family| now < until && to_come(family));
+        let seeks = self.shared.rib.seeks_next_hops();
+        let to_come = PerFamily::from_fn(|family| now < until && (seeks || to_come(family)));
         if to_come == PerFamily::default() {
             self.shared.deferred_until = None;
         }

@@ -1,8 +1,9 @@
 //! Where next hops of received routes are (RFC 4271 §9.1.2.1): asked of the user, who knows the kernel's routes.
 //!
 //! A next hop is one address, asked for once however many routes have it. Link-local ones are on the link of the session that
-//! sent them and are not asked for; over a session of several hops their global part counts alone. Until the answer is there a next hop counts as near: the user is to answer before it
-//! takes actions or bytes, so that nothing is withdrawn and announced again only because an answer is to come.
+//! sent them and are not asked for; over a session of several hops their global part counts alone. Until the answer is there a next
+//! hop counts as near: the user is to answer before it takes actions or bytes, so that nothing is withdrawn and announced again only
+//! because an answer is to come. If the answer takes longer, that is an answer, too ([`Speaker::seek_next_hops`]).
 
 use core::net::IpAddr;
 
@@ -65,6 +66,17 @@ impl Speaker {
             NextHopEvent::Track(next_hop) => NextHopNews::Track(next_hop.addr()),
             NextHopEvent::Forget(next_hop) => NextHopNews::Forget(next_hop.addr()),
         })
+    }
+
+    /// These are looked for, which takes a while, and nothing was known of them: until [`Speaker::set_next_hops`] says where they are,
+    /// they count as the farthest of all, and nobody is told of prefixes because of them who was told nothing before. What is
+    /// no longer asked for is passed over.
+    pub fn seek_next_hops(&mut self, now: Instant, next_hops: impl IntoIterator<Item = IpAddr>) {
+        for next_hop in next_hops {
+            self.shared.rib.seek_next_hop(asked(next_hop));
+        }
+        self.defer_again();
+        self.work(now, work::SLICE);
     }
 
     /// Where next hops are now. What is no longer asked for is passed over.

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) restart_done: bool,
     /// After a warm start: until then, End-of-RIB waits for the first routes of the peers, where those are passed on.
     pub(crate) deferred_until: Option<Instant>,
+    /// It waits no longer than this, even if it begins to wait again.
+    pub(crate) deferral_ends: Option<Instant>,
     /// Families of which some peer has not sent its first routes then.
     pub(crate) first_to_come: PerFamily<bool>,
     /// Whether there are clients of a reflector then.
@@ -101,6 +103,7 @@ impl Shared {
             stopped: false,
             restart_done: false,
             deferred_until: None,
+            deferral_ends: None,
             first_to_come: PerFamily::default(),
             reflects: false,
             draining: false,

@@ -21,6 +21,9 @@ const REST: Duration = Duration::from_millis(100);
 const REST_FOR_TIME: u32 = 20;
 /// But no longer: one that was held up says little of the next.
 const REST_AT_MOST: Duration = Duration::from_secs(60);
+/// Where nothing is known yet of an address, it rests so many times what the last one took instead, and doubles that for each
+/// such search in a row: whoever makes up new next hops all the time comes to [`REST_FOR_TIME`], too.
+const REST_FOR_FIRST: u32 = 2;
 
 /// `RTN_THROW` in linux/rtnetlink.h: what it covers is in another table.
 const THROW: RouteKind = RouteKind::Other(9);
@@ -43,34 +46,49 @@ pub(crate) struct Behind {
     covers: BTreeMap<IpAddr, Cover>,
     /// Those to search for.
     due: BTreeSet<IpAddr>,
+    /// Those that nothing is known of before they were searched for.
+    firsts: BTreeSet<IpAddr>,
     /// Those whose route the last list lacked.
     missed: BTreeSet<IpAddr>,
     /// When the search that is under way began, and what it is for.
     running: Option<(Instant, RouteSearch)>,
-    /// No other begins before.
-    rests_until: Option<Instant>,
+    /// What the last one took, and when it was over: no other begins before it has rested.
+    last: Option<(Instant, Duration)>,
+    /// Searches in a row that did not rest as long as they should, because of addresses that nothing was known of.
+    hasty: u32,
 }
 
 impl Behind {
-    /// The kernel named this route of ours for an address.
-    pub(crate) fn hide(&mut self, addr: IpAddr, cover: Cover) {
+    /// The kernel named this route of ours for an address. `first`: nothing is known of it yet.
+    pub(crate) fn hide(&mut self, addr: IpAddr, cover: Cover, first: bool) {
         self.covers.insert(addr, cover);
         self.due.insert(addr);
+        if first {
+            self.firsts.insert(addr);
+        }
+    }
+
+    /// Something is known of it now.
+    pub(crate) fn know(&mut self, addr: &IpAddr) {
+        self.firsts.remove(addr);
     }
 
     /// The kernel named another, or nobody asks any more.
     pub(crate) fn show(&mut self, addr: &IpAddr) {
         self.covers.remove(addr);
         self.due.remove(addr);
+        self.firsts.remove(addr);
         self.missed.remove(addr);
     }
 
     /// Whether to believe a list that lacks what was there, or has it. One list of IPv6 routes proves nothing: the kernel may leave one
     /// out that stays when one before it goes (`edge/netlink`). Then another is asked for. Nor does any list that began before
-    /// there was reason for another.
+    /// there was reason for another; but where nothing is known two of any kind are enough, because something has to be said.
     pub(crate) fn believes(&mut self, addr: IpAddr, lacks: bool) -> bool {
         let outdated = self.due.contains(&addr);
-        let believes = !lacks || !outdated && (addr.is_ipv4() || self.missed.contains(&addr));
+        let first = self.firsts.contains(&addr);
+        let again = self.missed.contains(&addr);
+        let believes = !lacks || !outdated && (addr.is_ipv4() || again) || first && again;
         match believes {
             true => _ = self.missed.remove(&addr),
             false => {
@@ -91,6 +109,10 @@ impl Behind {
         if self.poll_timeout(now).is_none_or(|at| at > now) {
             return None;
         }
+        self.hasty = match self.rests_until().is_some_and(|at| at > now) {
+            true => self.hasty.saturating_add(1),
+            false => 0,
+        };
         let addrs = core::mem::take(&mut self.due);
         let covers = addrs.iter().filter_map(|addr| self.covers.get(addr));
         // Where the kernel finds nothing in another table it goes on with the main one.
@@ -108,8 +130,7 @@ impl Behind {
         let Some((began, search)) = self.running.take() else {
             return Vec::new();
         };
-        let rest = now.since(began).saturating_mul(REST_FOR_TIME);
-        self.rests_until = Some(now + rest.clamp(REST, REST_AT_MOST));
+        self.last = Some((now, now.since(began)));
         let hidden = |addr| Some((addr, *self.covers.get(&addr)?));
         let meant: Vec<_> = search.addrs.into_iter().filter_map(hidden).collect();
         if failed {
@@ -121,7 +142,27 @@ impl Behind {
     /// When the next search is. `now` stands for at once.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let idle = self.running.is_none() && !self.due.is_empty();
-        idle.then(|| self.rests_until.unwrap_or(now))
+        let at = match self.firsts.is_empty() {
+            true => self.rests_until(),
+            false => self.rests_until_first(),
+        };
+        idle.then(|| at.unwrap_or(now))
+    }
+
+    /// When the last search has rested.
+    fn rests_until(&self) -> Option<Instant> {
+        self.rests(REST_FOR_TIME)
+    }
+
+    /// When it has rested for addresses that nothing is known of.
+    fn rests_until_first(&self) -> Option<Instant> {
+        let times = REST_FOR_FIRST.checked_shl(self.hasty.min(8));
+        self.rests(times.map_or(REST_FOR_TIME, |times| times.min(REST_FOR_TIME)))
+    }
+
+    fn rests(&self, times: u32) -> Option<Instant> {
+        let (over, took) = self.last?;
+        Some(over + took.saturating_mul(times).clamp(REST, REST_AT_MOST))
     }
 }
 

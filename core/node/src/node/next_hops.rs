@@ -9,10 +9,11 @@ use tapway_bgp::{Installable, NextHopAnswer, NextHopNews};
 use tapway_fib::{
     BatchId, KernelEvent, NextHop, Object, Route, RouteNews, RouteSearch, is_link_local,
 };
-use tapway_model::{Family, Instant};
+use tapway_model::Instant;
 
 use super::Node;
-use crate::next_hops::{Lookup, Moved, Near, Reached, Unresolved, is_received, on_link};
+use crate::imports::Way;
+use crate::next_hops::{Answered, Lookup, Moved, Near, Reached, Unresolved, is_received, on_link};
 use crate::subnets::Subnets;
 use crate::uplink::Unfit;
 
@@ -32,12 +33,16 @@ impl Node {
         now: Instant,
         answers: impl IntoIterator<Item = (IpAddr, Lookup)>,
     ) {
-        let mut all = Vec::new();
+        let (mut all, mut sought) = (Vec::new(), Vec::new());
         for (addr, answer) in answers {
-            // After a restart nobody is told that something does not count only because it is looked for.
-            let patient = self.imports.holds(Family::of(&addr));
-            let moved = self.next_hops.answer(now, addr, answer, patient, &self.fib);
-            all.extend(moved.map(|moved| (addr, moved)));
+            match self.next_hops.answer(now, addr, answer, &self.fib) {
+                Answered::Same => {}
+                Answered::Sought => sought.push(addr),
+                Answered::Moved(moved) => all.push((addr, moved)),
+            }
+        }
+        if !sought.is_empty() {
+            self.speaker.seek_next_hops(now, sought);
         }
         self.tell_next_hops(now, all);
         self.turn(now);
@@ -187,25 +192,32 @@ impl Node {
         }
     }
 
-    /// The ways that packets of a received route take. Whether they follow from our addresses alone, without word of the next
-    /// hop.
-    pub(super) fn ways(&mut self, route: &Installable) -> (Vec<NextHop>, bool) {
+    /// The ways that packets of a received route take; `None`: its next hop is still being searched for.
+    pub(super) fn way(&mut self, route: Installable) -> Option<Way> {
         self.learn_near();
+        let (ways, by_address) = self.ways(&route)?;
+        Some(Way {
+            route,
+            ways,
+            by_address,
+        })
+    }
+
+    fn ways(&self, route: &Installable) -> Option<(Vec<NextHop>, bool)> {
         let Some(near) = self.next_hops.near() else {
-            return (Vec::new(), true);
+            return Some((Vec::new(), true));
         };
         let (addr, index) = (route.next_hop, route.ifindex);
         if index != 0 && (is_link_local(&addr) || near.is_on(&addr, index)) {
-            return ([on_link(index, addr)].into(), false);
+            return Some(([on_link(index, addr)].into(), false));
         }
-        match self.next_hops.get(&addr).map(|hop| &hop.found) {
-            Some(Some(Ok(reached))) => (reached.ways.clone(), false),
-            Some(_) => (Vec::new(), false),
-            None => {
-                let index = near.subnets.interface_of(&addr);
-                let ways = index.map(|index| on_link(index, addr));
-                (ways.into_iter().collect(), true)
-            }
-        }
+        let Some(hop) = self.next_hops.get(&addr) else {
+            let index = near.subnets.interface_of(&addr);
+            let ways = index.map(|index| on_link(index, addr));
+            return Some((ways.into_iter().collect(), true));
+        };
+        let found = hop.found.as_ref()?;
+        let ways = found.as_ref().map(|reached| reached.ways.clone());
+        Some((ways.unwrap_or_default(), false))
     }
 }

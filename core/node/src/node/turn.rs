@@ -307,18 +307,11 @@ impl Node {
                 self.update_forwarding();
             }
         }
-        let routes: Vec<Way> = routes
-            .into_iter()
-            .map(|route| {
-                let (ways, by_address) = self.ways(&route);
-                Way {
-                    route,
-                    ways,
-                    by_address,
-                }
-            })
-            .collect();
-        self.imports
-            .set(prefix, &routes, self.config.protocol, &mut self.fib);
+        let routes: Option<Vec<Way>> = routes.into_iter().map(|route| self.way(route)).collect();
+        // Where one leads is still being searched for: the kernel keeps what it has. The answer counts as a change of the prefix.
+        if let Some(routes) = routes {
+            self.imports
+                .set(prefix, &routes, self.config.protocol, &mut self.fib);
+        }
     }
 }

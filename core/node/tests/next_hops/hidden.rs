@@ -1,7 +1,9 @@
 //! Next hops that received routes of ours hide from the kernel's answers.
 
+use std::time::Duration;
+
 use tapway_bgp::ConnId;
-use tapway_fib::{Key, Object, Route, RouteKind, RouteNews};
+use tapway_fib::{Key, Object, Route, RouteKind, RouteNews, RouteSearch};
 use tapway_node::{Start, Unresolved};
 
 use crate::world::*;
@@ -280,6 +282,103 @@ fn tables_are_searched_only_for_what_is_hidden_and_seldom_where_that_takes_long(
     assert_eq!(world.searched, 0);
     world.advance(6 * SECOND);
     assert_eq!(world.searched, 1);
+}
+
+/// [`FAR`] comes as a next hop when [`AROUND`] is in the kernel by another one; searches are slow.
+fn new_under_cover() -> World {
+    let mut world = World::both();
+    world.put(igp());
+    world.put(foreign("10.8.0.0/16", "198.51.101.254", ETH1, 40));
+    world.announce(1, FARTHER, &[AROUND, PREFIX]);
+    world.wait();
+    let by_farther = |to: &str| format!("{to} via 198.51.101.254 dev 3");
+    assert_eq!(world.installed(), [by_farther(AROUND), by_farther(PREFIX)]);
+    world.changes.clear();
+    world.slow = true;
+    world
+}
+
+#[test]
+fn a_new_next_hop_that_is_hidden_takes_nothing_out() {
+    let mut world = new_under_cover();
+    let there = world.installed();
+    // In the place of the route that is installed, and of one that is not there yet.
+    world.announce(1, FAR, &[PREFIX, "198.20.0.0/16"]);
+    assert_eq!(world.node.next_hop(&ip(FAR)), None);
+    assert_eq!(world.installed(), there);
+    let explained = world.node.explain(world.now, prefix("198.20.0.1/32"), None);
+    let words = "rr1 sends 198.20.0.0/16 by next hop 10.9.9.9: best, its next hop is still being searched for";
+    let text = format!("{explained:?}");
+    assert!(text.contains(words), "{text}");
+    // Whatever else happens meanwhile.
+    world.scan();
+    world.node.handle_routes(world.now, [RouteNews::Changed]);
+    while world.node.poll_lookups(world.now).is_some() {}
+    assert_eq!(world.installed(), there);
+    assert_eq!(world.changes, [""; 0]);
+    world.slow = false;
+    world.advance(SECOND);
+    assert_eq!(world.unresolved(FAR), None);
+    let igp = "via 198.51.100.254 dev 2";
+    let expected = [
+        there[0].clone(),
+        format!("{PREFIX} {igp}"),
+        format!("198.20.0.0/16 {igp}"),
+    ];
+    assert_eq!(world.installed(), expected);
+}
+
+#[test]
+fn a_new_next_hop_that_is_hidden_and_led_to_by_nothing_is_taken_out_in_the_end() {
+    let mut world = new_under_cover();
+    let there = world.installed();
+    world.delete(&igp());
+    world.announce(1, FAR, &[PREFIX]);
+    assert_eq!(world.installed(), there);
+    world.slow = false;
+    world.advance(SECOND);
+    let received = Unresolved::Received(prefix(AROUND));
+    assert_eq!(world.unresolved(FAR), Some(received));
+    assert_eq!(world.installed(), there[..1]);
+}
+
+/// Which searches begin, each of which takes the kernel two seconds, while a next hop under cover comes in every one.
+#[test]
+fn new_next_hops_are_searched_for_soon_but_not_all_the_time() {
+    let mut world = new_under_cover();
+    let mut begun = Vec::new();
+    for n in 10..20 {
+        world.hear(1, &announcement(&format!("10.9.9.{n}"), &[PREFIX]));
+        let (search, since) = wait_for_search(&mut world);
+        begun.push(since.as_secs());
+        world.now = world.now + 2 * SECOND;
+        let found = world.kernel.search(&search);
+        world.node.handle_found(world.now, Ok(found));
+    }
+    // Twice what the last one took, and longer from time to time up to the twentyfold.
+    assert_eq!(begun, [0, 4, 8, 16, 32, 40, 4, 8, 16, 32]);
+}
+
+/// The next search, and how long it does not begin.
+fn wait_for_search(world: &mut World) -> (RouteSearch, Duration) {
+    let from = world.now;
+    loop {
+        world.keep_alive(1);
+        world.keep_alive(2);
+        while let Some(asked) = world.node.poll_lookups(world.now) {
+            let answers: Vec<_> = asked
+                .iter()
+                .map(|a| (*a, world.kernel.lookup(*a)))
+                .collect();
+            world.node.handle_lookups(world.now, answers);
+        }
+        if let Some(search) = world.node.poll_search(world.now) {
+            return (search, world.now.since(from));
+        }
+        assert!(world.now.since(from) < 100 * SECOND, "no search begins");
+        world.now = world.now + 100 * MILLISECOND;
+        world.node.handle_timeout(world.now);
+    }
 }
 
 /// The kernel is asked again, and a search begins that is not answered.

@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::route::Route;
 use crate::slab::Slab;
 use crate::source::SourceId;
-use crate::table::{Net, Shared, candidate, long_lived_stale};
+use crate::table::{Net, Shared, candidate, is_sought, long_lived_stale};
 
 /// Something to be written.
 #[derive(Clone, Copy, Debug)]
@@ -116,10 +116,10 @@ impl Group {
             let Some(net) = around.nets.get_mut(id) else {
                 continue;
             };
-            wanted.clear();
-            self.wanted(net, around.shared, around.id, export, &mut wanted);
             old.clear();
             old.extend_from_slice(self.sent.get(id).all());
+            wanted.clear();
+            self.wanted(net, &old, around.shared, around.id, export, &mut wanted);
             let before = items.len();
             self.compare(id, &old, &wanted, &mut items);
             // The references of what was wanted now belong to what was sent.
@@ -244,10 +244,12 @@ impl Group {
         self.write(number, items, retire, around);
     }
 
-    /// What should be sent of a net, with references to its attributes.
+    /// What should be sent of a net, with references to its attributes. Where it leads need not be known yet of what was `sent`
+    /// already.
     fn wanted<K: Key>(
         &mut self,
         net: &Net<K>,
+        sent: &[Slot],
         shared: &Shared,
         id: GroupId,
         export: &mut impl Export,
@@ -257,7 +259,8 @@ impl Group {
         let Some(best) = net.routes.best() else {
             return;
         };
-        let limit = match self.config.paths {
+        match self.config.paths {
+            Paths::Best if sent.is_empty() && is_sought(best, shared) => {}
             Paths::Best => {
                 let out = self.out(net.key, best, shared, id, export);
                 let slot = |out, source| Slot {
@@ -279,27 +282,34 @@ impl Group {
                         .find_map(|r| self.out(net.key, r, shared, id, export));
                     wanted.extend(found.map(|out| slot(out, SourceId::LOCAL)));
                 }
-                return;
             }
-            Paths::Several(limit) => usize::from(limit.max(1)),
-            Paths::All => usize::MAX,
-        };
-        self.several_wanted(net, limit, shared, id, export, wanted);
+            Paths::Several(_) | Paths::All => {
+                self.several_wanted(net, sent, shared, id, export, wanted);
+            }
+        }
     }
 
     /// Of the routes that go out the best ones.
     fn several_wanted<K: Key>(
         &mut self,
         net: &Net<K>,
-        limit: usize,
+        sent: &[Slot],
         shared: &Shared,
         id: GroupId,
         export: &mut impl Export,
         wanted: &mut Vec<Slot>,
     ) {
+        let limit = match self.config.paths {
+            Paths::Best => 1,
+            Paths::Several(limit) => usize::from(limit.max(1)),
+            Paths::All => usize::MAX,
+        };
         let mut candidates = Vec::new();
         let routes = net.routes.all();
-        for (route, place) in routes.iter().zip(0..) {
+        let known = |route: &Route| {
+            sent.iter().any(|slot| slot.out_id == route.out_id) || !is_sought(route, shared)
+        };
+        for (route, place) in routes.iter().zip(0..).filter(|(route, _)| known(route)) {
             if let Some(candidate) = candidate(route, place, shared, self.config.family)
                 && let Some(out) = self.out(net.key, route, shared, id, export)
             {

@@ -67,9 +67,16 @@ impl<K: Key> Table<K> {
         });
     }
 
-    /// Decides again about the nets of a page that have routes by some of these next hops.
-    pub(crate) fn decide_by(&mut self, sh: &mut Shared, hops: &BTreeSet<u32>, page: u32) {
-        self.decide_where(sh, page, false, |sh, route| {
+    /// Decides again about the nets of a page that have routes by some of these next hops. `force`: groups look at them whatever is
+    /// the outcome.
+    pub(crate) fn decide_by(
+        &mut self,
+        sh: &mut Shared,
+        hops: &BTreeSet<u32>,
+        page: u32,
+        force: bool,
+    ) {
+        self.decide_where(sh, page, force, |sh, route| {
             let used = route.used.and_then(|used| sh.attributes.get(used));
             used.is_some_and(|entry| hops.contains(&entry.hop))
         });

@@ -27,6 +27,8 @@ pub enum Step {
     KeepLong(usize),
     Judge(usize, u8),
     NextHop(usize, Option<u32>),
+    /// It is looked for, and found at the next check where it was.
+    Seek(usize),
     Rules(bool, bool, u16),
     Join(usize),
     Leave(usize),

@@ -1,6 +1,6 @@
 //! The RIB and the model side by side, and peers that read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tapway_bgp_wire::{
     Attributes, DecodeContext, EncodeContext, Frame, Message, NextHop, NlriEntry, PerFamily,
@@ -35,6 +35,8 @@ pub struct World {
     /// Two of each kind, of which the second has the export after that of the first.
     groups: BTreeMap<(usize, bool), GroupId>,
     watched: bool,
+    /// Next hops that are looked for.
+    sought: BTreeSet<usize>,
     /// Best routes as told by what changed.
     followed: BTreeMap<Prefix, (usize, u32)>,
 }
@@ -95,6 +97,7 @@ impl World {
             members: [const { None }; MEMBERS],
             groups: BTreeMap::new(),
             watched,
+            sought: BTreeSet::new(),
             followed: BTreeMap::new(),
         }
     }
@@ -134,6 +137,10 @@ impl World {
             Step::NextHop(h, metric) => {
                 self.model.metrics[h] = metric;
                 self.rib.set_next_hop(hop(h), metric);
+            }
+            Step::Seek(h) => {
+                self.sought.insert(h);
+                self.rib.seek_next_hop(hop(h));
             }
             Step::Rules(always, worst, paths) => {
                 let rules = Rules {
@@ -374,6 +381,10 @@ impl World {
 
     /// Everything is done and read; then all is as in the model.
     pub fn check(&mut self) {
+        for h in std::mem::take(&mut self.sought) {
+            self.rib.set_next_hop(hop(h), self.model.metrics[h]);
+        }
+        assert!(!self.rib.seeks_next_hops());
         while self.rib.work(5) {}
         for m in 0..MEMBERS {
             let mut reads = 0;

@@ -3,13 +3,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
+use core::time::Duration;
 
 use tapway_bgp_wire::{AsPath, Attributes, EncodeContext, NextHop, NlriEntry, UpdateBuilder};
 use tapway_model::{Family, Prefix};
 
 use super::net::*;
 use super::several::{self, NOW, conn, drain, tor};
-use crate::config::{PeerAsn, PeerConfig, Reach};
+use crate::config::{GracefulRestart, PeerAsn, PeerConfig, Reach};
 use crate::*;
 
 const FAR: &str = "203.0.113.1";
@@ -197,6 +198,91 @@ fn what_leads_nowhere_is_told_to_nobody() {
     let told = several::routes_to(&mut speaker, 2);
     let told: Vec<String> = told.iter().map(|(p, ..)| p.to_string()).collect();
     assert_eq!(told, [DEFAULT]);
+}
+
+#[test]
+fn one_that_is_looked_for_is_told_only_where_something_was_told_before() {
+    let mut speaker = far();
+    let told = |speaker: &mut Speaker| {
+        let told = several::routes_to(speaker, 2).into_iter();
+        told.map(|(prefix, ..)| prefix.to_string())
+            .collect::<Vec<_>>()
+    };
+    let seek = |speaker: &mut Speaker| speaker.seek_next_hops(NOW, [FARTHER.parse().unwrap()]);
+    send(&mut speaker, 1, DEFAULT, v4(FAR), 100);
+    answer(&mut speaker, FAR, Some(3), false);
+    assert_eq!(told(&mut speaker), [DEFAULT]);
+    // It takes the place of what was told, which is not withdrawn; a new one is not told.
+    send(&mut speaker, 1, DEFAULT, v4(FARTHER), 100);
+    send(&mut speaker, 1, "198.18.0.0/15", v4(FARTHER), 100);
+    seek(&mut speaker);
+    assert_eq!(told(&mut speaker), [DEFAULT]);
+    assert_eq!(told(&mut speaker), [""; 0]);
+    answer(&mut speaker, FARTHER, Some(9), false);
+    assert_eq!(told(&mut speaker), ["198.18.0.0/15"]);
+}
+
+/// What clients have of each other stays theirs until it is known where it leads.
+#[test]
+fn after_a_restart_end_of_rib_waits_for_what_is_looked_for() {
+    let after = |seconds| NOW + Duration::from_secs(seconds);
+    for found in [true, false] {
+        let mut speaker = several::with(1, |_, peer| {
+            peer.asn = PeerAsn::Internal;
+            peer.reach = Reach::Multihop(4);
+            peer.client = true;
+            peer.graceful_restart = Some(GracefulRestart {
+                time: Duration::from_secs(10),
+                notification: false,
+                long_lived: None,
+            });
+        });
+        speaker.follow_next_hops();
+        speaker.set_start(&warm());
+        speaker.set_restart_done(NOW);
+        speaker.handle_closed(NOW, conn(1), "gone");
+        several::accept(&mut speaker, 1, conn(11), [192, 0, 2, 2].into());
+        send(&mut speaker, 11, DEFAULT, v4(FAR), 100);
+        let mut bytes = Vec::new();
+        for family in Family::ALL {
+            UpdateBuilder::new(&mut bytes, EncodeContext::default()).end_of_rib(family);
+        }
+        speaker.handle_data(NOW, conn(11), &bytes);
+        speaker.seek_next_hops(NOW, [FAR.parse().unwrap()]);
+        drain(&mut speaker);
+        let ended = |speaker: &Speaker| {
+            let summary = speaker.peer(&tor(1)).unwrap();
+            summary.families[0].end_of_rib_sent
+        };
+        assert!(!ended(&speaker));
+        if found {
+            answer(&mut speaker, FAR, Some(1), false);
+        } else {
+            speaker.handle_timeout(after(9));
+            drain(&mut speaker);
+            assert!(!ended(&speaker));
+            // Not for ever.
+            speaker.handle_timeout(after(10));
+        }
+        drain(&mut speaker);
+        assert!(ended(&speaker));
+    }
+}
+
+#[test]
+fn what_is_known_comes_before_what_is_looked_for() {
+    let mut speaker = far();
+    send(&mut speaker, 1, DEFAULT, v4(FAR), 100);
+    send(&mut speaker, 2, DEFAULT, v4(FARTHER), 100);
+    answer(&mut speaker, FAR, Some(1_000_000), false);
+    speaker.seek_next_hops(NOW, [FARTHER.parse().unwrap()]);
+    assert_eq!(installed(&speaker), [FAR]);
+    // Until nothing else is left.
+    answer(&mut speaker, FAR, None, false);
+    assert_eq!(installed(&speaker), [FARTHER]);
+    answer(&mut speaker, FARTHER, Some(1), false);
+    answer(&mut speaker, FAR, Some(0), false);
+    assert_eq!(installed(&speaker), [FAR]);
 }
 
 #[test]
