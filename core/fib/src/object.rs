@@ -1,6 +1,5 @@
 //! Kernel objects as values. Words are the kernel's own (`linux/rtnetlink.h`, `linux/neighbour.h`).
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -264,23 +263,6 @@ pub enum RouteNews {
     Changed,
     /// What happened was too much to be told.
     Lost,
-}
-
-/// Which routes cover some addresses, in some tables: all of them, while the kernel, asked for an address, names only the best.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RouteSearch {
-    /// The tables.
-    pub tables: BTreeSet<u32>,
-    /// The addresses.
-    pub addrs: BTreeSet<IpAddr>,
-}
-
-impl RouteSearch {
-    /// Whether a route to this prefix in this table is meant.
-    pub fn means(&self, table: u32, prefix: &Prefix) -> bool {
-        let covered = prefix.addr()..=prefix.last_addr();
-        self.tables.contains(&table) && self.addrs.range(covered).next().is_some()
-    }
 }
 
 /// The address `fe80::/10` part of rule 7: whether an address is IPv6 link-local.

@@ -18,7 +18,7 @@ use tapway_model::{Family, IfName, Prefix};
 use crate::compare::normal;
 use crate::{
     Address, Change, IfIndex, KernelEvent, Key, Link, NextHop, Object, Outcome, Route, RouteKind,
-    RouteSearch, Sysctl, is_link_local,
+    RouteList, RouteSearch, Sysctl, is_link_local,
 };
 
 /// No such file or directory.
@@ -496,13 +496,13 @@ impl Kernel {
     }
 
     /// The routes that a search means, ours too, as a list of the tables has them.
-    pub fn search(&self, search: &RouteSearch) -> Vec<Route> {
+    pub fn search(&self, search: &RouteSearch) -> RouteList {
         let routes = self.objects.values().filter_map(|object| match object {
             Object::Route(route) => Some(route),
             _ => None,
         });
         let meant = routes.filter(|route| search.means(route.table, &route.prefix));
-        meant.cloned().collect()
+        RouteList::from(meant.cloned().collect::<Vec<Route>>())
     }
 
     /// The link with this index.

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::{Index, IndexMut, RangeInclusive};
+use core::ops::{Bound, Index, IndexMut, RangeInclusive};
 
 use tapway_model::Instant;
 
@@ -196,6 +196,12 @@ impl Slots {
 
     pub(crate) fn range(&self, keys: RangeInclusive<Key>) -> Vec<SlotId> {
         self.by_key.range(keys).map(|(_, id)| *id).collect()
+    }
+
+    /// The last one of a range.
+    pub(crate) fn last(&self, keys: (Bound<&Key>, Bound<&Key>)) -> Option<(&Key, &Slot)> {
+        let (key, id) = self.by_key.range::<Key, _>(keys).next_back()?;
+        Some((key, &self[*id]))
     }
 
     pub(crate) fn in_order(&self) -> impl Iterator<Item = (SlotId, &Slot)> {

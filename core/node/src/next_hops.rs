@@ -19,7 +19,7 @@ use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use tapway_fib::{Fib, IfIndex, Route, RouteKind, RouteNews, RouteSearch};
+use tapway_fib::{Fib, IfIndex, Route, RouteKind, RouteList, RouteNews, RouteSearch};
 use tapway_model::{Instant, Prefix};
 
 pub(crate) use behind::is_received;
@@ -37,6 +37,8 @@ const REST: Duration = Duration::from_millis(100);
 const REST_FOR_EACH: Duration = Duration::from_micros(50);
 /// Questions that are asked together; each takes the kernel some microseconds.
 const QUESTIONS: usize = 256;
+/// Those looked for in a list in one go: each takes some microseconds.
+const FOUND: usize = 256;
 /// Changed prefixes that are told apart; when there are more, all next hops are asked for.
 const CHANGES: usize = 256;
 
@@ -70,10 +72,16 @@ struct Taken {
 }
 
 impl Taken {
-    /// Whether it is another program's, and not in this list.
-    fn is_missing(&self, theirs: &[Route]) -> bool {
-        let key = |r: &Route| (r.table, r.prefix, r.metric);
-        !self.claim && theirs.iter().all(|r| key(r) != key(&self.route))
+    /// Whether it is another program's, and not in this list. Routes with this protocol number are ours.
+    fn is_missing(&self, list: &RouteList, protocol: u8) -> bool {
+        let Route {
+            table,
+            prefix,
+            metric,
+            ..
+        } = self.route;
+        let is_it = |r: &Route| r.metric == metric && r.protocol != protocol;
+        !self.claim && !list.to(table, prefix).iter().any(is_it)
     }
 }
 
@@ -343,41 +351,46 @@ impl NextHops {
         self.behind.begin(now)
     }
 
-    /// What was found: all routes around those that were searched for; or an `errno`, and nothing is given up for it.
+    /// What was found: all routes around those that were searched for, to be looked at by [`NextHops::take_found`]; or an `errno`,
+    /// and nothing is given up for it.
     pub(crate) fn found(
         &mut self,
         now: Instant,
-        found: Result<Vec<Route>, i32>,
-        fib: &Fib,
+        found: Result<RouteList, i32>,
     ) -> Vec<(IpAddr, Moved)> {
-        let meant = self.behind.end(now, found.is_err());
+        let errno = found.as_ref().err().copied().unwrap_or_default();
+        let unknown = self.behind.end(now, found.ok());
+        let fail = |addr| {
+            let moved = self.settle(addr, Err(Unresolved::NoAnswer(errno)));
+            moved.map(|moved| (addr, moved))
+        };
+        unknown.into_iter().filter_map(fail).collect()
+    }
+
+    /// Whether [`NextHops::take_found`] has more.
+    pub(crate) fn has_found(&self) -> bool {
+        self.behind.has_found()
+    }
+
+    /// Where some of those are that were searched for.
+    pub(crate) fn take_found(&mut self, fib: &Fib) -> Vec<(IpAddr, Moved)> {
+        let (list, some) = self.behind.take_found(FOUND);
         let mut all = Vec::new();
-        let theirs = found.map(|mut routes| {
-            routes.retain(|route| route.protocol != self.protocol);
-            routes
-        });
-        for (addr, Cover { table, prefix }) in meant {
-            let moved = match &theirs {
-                Ok(theirs) => {
-                    let taken = taken(&addr, table, theirs, fib);
-                    let Some(hop) = self.get(&addr) else { continue };
-                    let lacks = match &hop.taken {
-                        Some(known) => known.is_missing(theirs),
-                        None => hop.found.is_none() && taken.is_none(),
-                    };
-                    if !self.behind.believes(addr, lacks) {
-                        continue;
-                    }
-                    let taken = taken.map(|(route, claim)| Taken { route, claim });
-                    self.settle_by(addr, taken.ok_or(Unresolved::Received(prefix)), fib)
-                }
-                Err(errno) => match self.get(&addr).is_some_and(|hop| hop.found.is_none()) {
-                    true => self.settle(addr, Err(Unresolved::NoAnswer(*errno))),
-                    false => None,
-                },
+        for (addr, Cover { table, prefix }) in some {
+            let taken = taken(&addr, table, &list, self.protocol, fib);
+            let Some(hop) = self.get(&addr) else { continue };
+            let lacks = match &hop.taken {
+                Some(known) => known.is_missing(&list, self.protocol),
+                None => hop.found.is_none() && taken.is_none(),
             };
+            if !self.behind.believes(addr, lacks) {
+                continue;
+            }
+            let taken = taken.map(|(route, claim)| Taken { route, claim });
+            let moved = self.settle_by(addr, taken.ok_or(Unresolved::Received(prefix)), fib);
             all.extend(moved.map(|moved| (addr, moved)));
         }
+        self.behind.put_back(list);
         all
     }
 

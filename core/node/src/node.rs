@@ -313,6 +313,7 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.intent.handle_timeout(now);
         self.speaker.handle_timeout(now);
+        self.take_found(now);
         self.turn(now);
     }
 

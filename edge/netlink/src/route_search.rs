@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 
-use tapway_fib::{Route, RouteSearch};
+use tapway_fib::{Route, RouteList, RouteSearch};
 use tapway_model::{Family, Prefix};
 use tapway_sys::wake::Waker;
 
@@ -26,7 +26,7 @@ const RTA_DST: u16 = 1;
 const RTA_TABLE: u16 = 15;
 
 /// All routes, or the `errno` with which the kernel refused.
-type Found = Result<Vec<Route>, i32>;
+type Found = Result<RouteList, i32>;
 
 /// Searches the kernel's tables, one search at a time.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl AsFd for RouteSearcher {
 }
 
 fn list(exchange: &mut Exchange, protocol: u8, search: &RouteSearch) -> Found {
-    let mut all = Vec::new();
+    let mut all: Vec<Route> = Vec::new();
     for family in Family::ALL {
         if !search.addrs.iter().any(|addr| Family::of(addr) == family) {
             continue;
@@ -151,7 +151,8 @@ fn list(exchange: &mut Exchange, protocol: u8, search: &RouteSearch) -> Found {
             }
         }
     }
-    Ok(all)
+    // Here, where it holds up nobody.
+    Ok(all.into())
 }
 
 /// The destination alone, without the cost of decoding the rest.

@@ -27,7 +27,7 @@ fn find(searcher: &mut RouteSearcher, tables: &[u32], addrs: &[&str]) -> Result<
     loop {
         if let Some(found) = searcher.take() {
             assert!(!searcher.is_busy());
-            return found;
+            return found.map(|list| list.all().to_vec());
         }
         assert!(Instant::now() < end, "nothing is found");
         let wait = Some(Duration::from_secs(1));

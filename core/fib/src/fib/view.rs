@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
+use core::ops::Bound;
 
-use tapway_model::{Family, IfName};
+use tapway_model::{Family, IfName, Prefix};
 
 use super::events::EADDRINUSE;
 use super::{Fib, change};
@@ -196,8 +197,43 @@ impl Fib {
         self.slots.get(&normal_key(key))?.have.as_deref()
     }
 
+    /// Routes of ours in the kernel that an address is in, in one table: from the longest prefix on.
+    pub fn held_around(&self, table: u32, addr: IpAddr) -> impl Iterator<Item = &Route> {
+        let least = Key::Route(table, Prefix::default_of(Family::of(&addr)), 0);
+        let mut most = Bound::Included(Key::Route(table, Prefix::host(addr), u32::MAX));
+        core::iter::from_fn(move || {
+            loop {
+                let range = (Bound::Included(&least), most.as_ref());
+                let (key, slot) = self.slots.last(range)?;
+                let Key::Route(_, prefix, _) = key else {
+                    return None;
+                };
+                if !prefix.contains_addr(&addr) {
+                    // Whatever is before it and has the address in it has it in it, too.
+                    let shared = Prefix::truncated(addr, shared_bits(&prefix.addr(), &addr));
+                    most = Bound::Included(Key::Route(table, shared, u32::MAX));
+                    continue;
+                }
+                most = Bound::Excluded(key.clone());
+                if let Some(Object::Route(route)) = slot.have.as_deref() {
+                    return Some(route);
+                }
+            }
+        })
+    }
+
     /// The link-local addresses of the routers on an interface.
     pub fn routers(&self, index: IfIndex) -> impl Iterator<Item = IpAddr> {
         self.world.routers(index)
     }
+}
+
+/// How many bits two addresses of one family begin with alike.
+fn shared_bits(a: &IpAddr, b: &IpAddr) -> u8 {
+    let bits = match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => 0,
+    };
+    bits as u8
 }

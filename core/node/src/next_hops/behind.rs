@@ -10,10 +10,10 @@ use core::cmp::Reverse;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use tapway_fib::{Fib, Key, Object, Route, RouteKind, RouteSearch};
-use tapway_model::{Domain, Family, Instant, Prefix};
+use tapway_fib::{Fib, Route, RouteKind, RouteList, RouteSearch};
+use tapway_model::{Domain, Instant, Prefix};
 
-use crate::wiring::{CLAIM_METRIC, LAST_RESORT_METRIC};
+use crate::wiring::CLAIM_METRIC;
 
 /// From one list to the next at least.
 const REST: Duration = Duration::from_millis(100);
@@ -52,6 +52,9 @@ pub(crate) struct Behind {
     missed: BTreeSet<IpAddr>,
     /// When the search that is under way began, and what it is for.
     running: Option<(Instant, RouteSearch)>,
+    /// What the last search found, and those that nobody has looked for in it yet.
+    list: RouteList,
+    left: BTreeSet<IpAddr>,
     /// What the last one took, and when it was over: no other begins before it has rested.
     last: Option<(Instant, Duration)>,
     /// Searches in a row that did not rest as long as they should, because of addresses that nothing was known of.
@@ -101,12 +104,12 @@ impl Behind {
 
     /// Whether a search is to come or under way.
     pub(crate) fn waits(&self) -> bool {
-        !self.due.is_empty() || self.running.is_some()
+        !self.due.is_empty() || self.running.is_some() || !self.left.is_empty()
     }
 
     /// What to search for now.
     pub(crate) fn begin(&mut self, now: Instant) -> Option<RouteSearch> {
-        if self.poll_timeout(now).is_none_or(|at| at > now) {
+        if self.begins_at(now).is_none_or(|at| at > now) {
             return None;
         }
         self.hasty = match self.rests_until().is_some_and(|at| at > now) {
@@ -125,23 +128,54 @@ impl Behind {
         Some(search)
     }
 
-    /// A search is over: what was searched for, and what hides it. One that failed is to be done again.
-    pub(crate) fn end(&mut self, now: Instant, failed: bool) -> Vec<(IpAddr, Cover)> {
+    /// A search is over. One that failed is to be done again; those of it that nothing is known of.
+    pub(crate) fn end(&mut self, now: Instant, found: Option<RouteList>) -> Vec<IpAddr> {
         let Some((began, search)) = self.running.take() else {
             return Vec::new();
         };
         self.last = Some((now, now.since(began)));
-        let hidden = |addr| Some((addr, *self.covers.get(&addr)?));
-        let meant: Vec<_> = search.addrs.into_iter().filter_map(hidden).collect();
-        if failed {
-            self.due.extend(meant.iter().map(|(addr, _)| *addr));
+        if let Some(list) = found {
+            (self.list, self.left) = (list, search.addrs);
+            return Vec::new();
         }
-        meant
+        let hidden = |addr: &IpAddr| self.covers.contains_key(addr);
+        self.due.extend(search.addrs.into_iter().filter(hidden));
+        self.firsts.iter().copied().collect()
+    }
+
+    /// Whether there is something that was found and not looked at.
+    pub(crate) fn has_found(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Some that were searched for and are still hidden, and the list to look for them in. To be given back.
+    pub(crate) fn take_found(&mut self, most: usize) -> (RouteList, Vec<(IpAddr, Cover)>) {
+        let some = core::iter::from_fn(|| self.left.pop_first()).take(most);
+        let hidden = |addr| Some((addr, *self.covers.get(&addr)?));
+        (
+            core::mem::take(&mut self.list),
+            some.filter_map(hidden).collect(),
+        )
+    }
+
+    /// Gives the list back, as long as it is needed.
+    pub(crate) fn put_back(&mut self, list: RouteList) {
+        if self.has_found() {
+            self.list = list;
+        }
+    }
+
+    /// When there is something to do. `now` stands for at once.
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        match self.has_found() {
+            true => Some(now),
+            false => self.begins_at(now),
+        }
     }
 
     /// When the next search is. `now` stands for at once.
-    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let idle = self.running.is_none() && !self.due.is_empty();
+    fn begins_at(&self, now: Instant) -> Option<Instant> {
+        let idle = self.running.is_none() && !self.has_found() && !self.due.is_empty();
         let at = match self.firsts.is_empty() {
             true => self.rests_until(),
             false => self.rests_until_first(),
@@ -166,22 +200,24 @@ impl Behind {
     }
 }
 
-/// The route that the kernel would take to an address without received ones of ours, among those that other programs have; and
+/// The route that the kernel would take to an address without received ones of ours (`protocol`), among those that were listed; and
 /// whether it is a claim's.
 pub(crate) fn taken(
     addr: &IpAddr,
     table: u32,
-    theirs: &[Route],
+    list: &RouteList,
+    protocol: u8,
     fib: &Fib,
 ) -> Option<(Route, bool)> {
     let main = Some(Domain::MAIN.0).filter(|main| *main != table);
     let mut tables = [table].into_iter().chain(main);
     let in_table = |table| {
-        let covers = |r: &&Route| r.table == table && r.prefix.contains_addr(addr);
-        let theirs = theirs.iter().filter(covers).filter(|r| lives(r, fib));
-        let theirs = theirs.map(|r| (r, false));
-        let all = theirs.chain(claims(addr, table, fib).map(|r| (r, true)));
-        let best = all.max_by_key(|(r, _)| (r.prefix.len(), Reverse(r.metric)));
+        let mut theirs = list.around(table, *addr).filter(|r| r.protocol != protocol);
+        let theirs = theirs.find(|r| lives(r, fib)).map(|r| (r, false));
+        let claims = fib.held_around(table, *addr).filter(|r| !is_received(r));
+        let claims = claims.map(|r| (r, true));
+        let longest = |r: &(&Route, bool)| (r.0.prefix.len(), Reverse(r.0.metric));
+        let best = theirs.into_iter().chain(claims).max_by_key(longest);
         best.filter(|(r, _)| r.kind != THROW)
     };
     let (route, ours) = tables.find_map(in_table)?;
@@ -192,17 +228,4 @@ pub(crate) fn taken(
 fn lives(route: &Route, fib: &Fib) -> bool {
     let up = |index| fib.link(index).is_none_or(|link| link.up);
     route.kind != RouteKind::Unicast || route.next_hops.iter().any(|leg| up(leg.index))
-}
-
-/// Routes of claims that are in the kernel.
-fn claims<'a>(addr: &IpAddr, table: u32, fib: &'a Fib) -> impl Iterator<Item = &'a Route> {
-    let addr = *addr;
-    let around = (0..=Family::of(&addr).bits()).map(move |len| Prefix::truncated(addr, len));
-    let keys = around.flat_map(move |prefix| {
-        [CLAIM_METRIC, LAST_RESORT_METRIC].map(|metric| Key::Route(table, prefix, metric))
-    });
-    keys.filter_map(|key| match fib.held(&key)? {
-        Object::Route(route) if !is_received(route) => Some(route),
-        _ => None,
-    })
 }

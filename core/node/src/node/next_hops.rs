@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use tapway_bgp::config::Reach;
 use tapway_bgp::{Installable, NextHopAnswer, NextHopNews};
 use tapway_fib::{
-    BatchId, KernelEvent, NextHop, Object, Route, RouteNews, RouteSearch, is_link_local,
+    BatchId, KernelEvent, NextHop, Object, RouteList, RouteNews, RouteSearch, is_link_local,
 };
 use tapway_model::Instant;
 
@@ -56,10 +56,19 @@ impl Node {
     }
 
     /// All routes that the search meant, those of ours may be among them; or the positive `errno` with which it failed.
-    pub fn handle_found(&mut self, now: Instant, found: Result<Vec<Route>, i32>) {
-        let moved = self.next_hops.found(now, found, &self.fib);
+    pub fn handle_found(&mut self, now: Instant, found: Result<RouteList, i32>) {
+        let moved = self.next_hops.found(now, found);
         self.tell_next_hops(now, moved);
+        self.take_found(now);
         self.turn(now);
+    }
+
+    /// Takes a part of what was found. While there is more, [`Node::poll_timeout`] says now.
+    pub(super) fn take_found(&mut self, now: Instant) {
+        if self.next_hops.has_found() {
+            let moved = self.next_hops.take_found(&self.fib);
+            self.tell_next_hops(now, moved);
+        }
     }
 
     /// Whether it matters what other programs do to routes: some next hop is known by the kernel's.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapway_bgp::ConnId;
-use tapway_fib::{Key, Object, Route, RouteKind, RouteNews, RouteSearch};
+use tapway_fib::{Key, Object, Route, RouteKind, RouteList, RouteNews, RouteSearch};
 use tapway_node::{Start, Unresolved};
 
 use crate::world::*;
@@ -421,7 +421,7 @@ fn one_list_of_ipv6_routes_proves_nothing() {
     for _ in 0..2 {
         begin_search(&mut world);
         // It is left out.
-        world.node.handle_found(world.now, Ok(vec![]));
+        world.node.handle_found(world.now, Ok(RouteList::default()));
         world.settle();
         assert_eq!(world.installed(), there);
         // And found again at the next look.

@@ -5,6 +5,7 @@
 #[path = "../beginning/mod.rs"]
 mod beginning;
 mod hidden;
+mod many;
 mod walk;
 mod world;
 

@@ -12,7 +12,8 @@ use tapway_bgp_wire::{
 };
 use tapway_fib::sim::Kernel;
 use tapway_fib::{
-    Address, IfIndex, KernelEvent, Key, NextHop as Leg, Object, Route, RouteKind, RouteNews,
+    Address, IfIndex, KernelEvent, Key, NextHop as Leg, Object, Route, RouteKind, RouteList,
+    RouteNews,
 };
 use tapway_intent::SourceEvent;
 use tapway_model::spec::{InstanceSpec, NicSpec};
@@ -157,7 +158,7 @@ pub(crate) struct World {
     pub(crate) searched: usize,
     /// What is searched for is found only after the next input.
     pub(crate) slow: bool,
-    found: Option<Vec<Route>>,
+    found: Option<RouteList>,
 }
 
 impl World {
