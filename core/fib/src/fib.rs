@@ -209,10 +209,13 @@ impl Fib {
         Some(Batch { id, changes })
     }
 
-    /// What a batch is about whose outcomes did not come in yet.
-    pub fn in_flight(&self, batch: BatchId) -> impl Iterator<Item = &Object> {
+    /// What a batch is about whose outcomes did not come in yet; true: it is to go.
+    pub fn in_flight(&self, batch: BatchId) -> impl Iterator<Item = (&Object, bool)> {
         let ids = self.flights.get(&batch).into_iter().flatten();
-        ids.filter_map(|id| Some(&*self.slots[*id].flight.as_ref()?.1))
+        ids.filter_map(|id| {
+            let (act, object) = self.slots[*id].flight.as_ref()?;
+            Some((&**object, *act == Act::Remove))
+        })
     }
 
     /// The next thing to tell.

@@ -406,6 +406,15 @@ impl NextHops {
         }
     }
 
+    /// A received route of ours to this prefix goes: what it hid the kernel names now.
+    pub(crate) fn ask_behind(&mut self, now: Instant, table: u32, prefix: &Prefix) {
+        let before = self.due.len();
+        self.due.extend(self.behind.hidden_by(table, prefix));
+        if self.due.len() > before {
+            self.schedule(now);
+        }
+    }
+
     /// A route to this prefix is another now, or is gone.
     pub(crate) fn ask_within(&mut self, now: Instant, prefix: Prefix) {
         if self.hops.range(within(&prefix)).next().is_none() {

@@ -257,7 +257,7 @@ impl Node {
 
     /// What became of a batch.
     pub fn handle_outcomes(&mut self, now: Instant, batch: BatchId, outcomes: &[Outcome]) {
-        self.note_claims(now, batch);
+        self.note_own_routes(now, batch);
         self.fib.handle_outcomes(now, batch, outcomes);
         self.turn(now);
     }

@@ -13,6 +13,7 @@ use core::time::Duration;
 use tapway_fib::{Fib, Route, RouteKind, RouteList, RouteSearch};
 use tapway_model::{Domain, Instant, Prefix};
 
+use super::within;
 use crate::wiring::CLAIM_METRIC;
 
 /// From one list to the next at least.
@@ -34,7 +35,7 @@ pub(crate) fn is_received(route: &Route) -> bool {
 }
 
 /// A received route that the kernel named.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cover {
     pub(crate) table: u32,
     pub(crate) prefix: Prefix,
@@ -69,6 +70,16 @@ impl Behind {
         if first {
             self.firsts.insert(addr);
         }
+    }
+
+    /// Those that the kernel named this route for.
+    pub(crate) fn hidden_by(&self, table: u32, prefix: &Prefix) -> impl Iterator<Item = IpAddr> {
+        let by = Cover {
+            table,
+            prefix: *prefix,
+        };
+        let around = self.covers.range(within(prefix));
+        around.filter_map(move |(addr, cover)| (*cover == by).then_some(*addr))
     }
 
     /// Something is known of it now.

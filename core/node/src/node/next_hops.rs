@@ -88,16 +88,21 @@ impl Node {
         self.clock = now;
     }
 
-    /// What becomes of claims' routes with a batch: next hops in them are asked for again.
-    pub(super) fn note_claims(&mut self, now: Instant, batch: BatchId) {
+    /// What becomes of routes of ours with a batch: next hops in those of claims are asked for again, and those that a received one
+    /// hides that goes.
+    pub(super) fn note_own_routes(&mut self, now: Instant, batch: BatchId) {
         if !self.next_hops.asks() {
             return;
         }
-        for object in self.fib.in_flight(batch) {
-            if let Object::Route(route) = object
-                && !is_received(route)
-            {
-                self.next_hops.ask_within(now, route.prefix);
+        for (object, goes) in self.fib.in_flight(batch) {
+            match object {
+                Object::Route(route) if !is_received(route) => {
+                    self.next_hops.ask_within(now, route.prefix);
+                }
+                Object::Route(route) if goes => {
+                    self.next_hops.ask_behind(now, route.table, &route.prefix);
+                }
+                _ => {}
             }
         }
     }

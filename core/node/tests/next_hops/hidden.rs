@@ -342,6 +342,64 @@ fn a_new_next_hop_that_is_hidden_and_led_to_by_nothing_is_taken_out_in_the_end()
     assert_eq!(world.installed(), there[..1]);
 }
 
+/// A search has taken the kernel ten seconds, so that there is none for a minute.
+fn rest_long(world: &mut World) {
+    let search = begin_search(world);
+    world.now = world.now + 10 * SECOND;
+    let found = world.kernel.search(&search);
+    world.node.handle_found(world.now, Ok(found));
+    world.settle();
+    world.searched = 0;
+}
+
+#[test]
+fn what_hid_a_next_hop_and_goes_is_a_reason_to_ask() {
+    // What is behind changes, and all that is known of it is to be searched for, which is a minute away.
+    let mut world = hidden();
+    rest_long(&mut world);
+    world.kernel.replace(&Object::Route(moved())).unwrap();
+    while world.kernel.poll_event().is_some() {}
+    world.node.handle_routes(world.now, [RouteNews::Changed]);
+    world.wait();
+    assert_eq!(world.installed(), by(ETH0));
+    // When the route in front of it goes the kernel says where it is.
+    world.asked = 0;
+    world.withdraw(1, &[AROUND]);
+    world.wait();
+    assert_eq!(world.installed(), by(ETH1)[1..]);
+    assert_eq!((world.asked, world.searched), (1, 0));
+    // One that goes and hides nothing is none.
+    world.announce(2, "198.51.100.77", &["10.9.0.0/17"]);
+    world.wait();
+    world.asked = 0;
+    world.withdraw(2, &["10.9.0.0/17"]);
+    world.wait();
+    assert_eq!((world.asked, world.searched), (0, 0));
+}
+
+#[test]
+fn a_list_that_is_outdated_is_not_believed() {
+    let mut world = hidden();
+    world.changes.clear();
+    // The list is made while the route behind is away, and known after the news that it is back.
+    let search = begin_search(&mut world);
+    assert!(world.kernel.delete(&Key::Route(254, igp().prefix, 100)));
+    let found = world.kernel.search(&search);
+    assert!(found.all().iter().all(|r| r.protocol == 112));
+    world.kernel.put(&Object::Route(igp())).unwrap();
+    world.slow = true;
+    world.wait();
+    world.node.handle_found(world.now, Ok(found));
+    world.slow = false;
+    world.settle();
+    assert_eq!(world.unresolved(FAR), None);
+    // The next one begins when that one has rested.
+    world.advance(10 * SECOND);
+    assert_eq!(world.installed(), by(ETH0));
+    assert_eq!(world.changes, [""; 0]);
+    assert_eq!(world.searched, 1);
+}
+
 /// Which searches begin, each of which takes the kernel two seconds, while a next hop under cover comes in every one.
 #[test]
 fn new_next_hops_are_searched_for_soon_but_not_all_the_time() {
@@ -382,7 +440,7 @@ fn wait_for_search(world: &mut World) -> (RouteSearch, Duration) {
 }
 
 /// The kernel is asked again, and a search begins that is not answered.
-fn begin_search(world: &mut World) {
+fn begin_search(world: &mut World) -> RouteSearch {
     world.node.handle_routes(world.now, [RouteNews::Lost]);
     world.now = world.now + 200 * MILLISECOND;
     while let Some(asked) = world.node.poll_lookups(world.now) {
@@ -392,7 +450,7 @@ fn begin_search(world: &mut World) {
             .collect();
         world.node.handle_lookups(world.now, answers);
     }
-    assert!(world.node.poll_search(world.now).is_some());
+    world.node.poll_search(world.now).expect("a search")
 }
 
 #[test]
