@@ -173,3 +173,27 @@ impl AttributeTable {
         Some(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Blocks that all fall into one of 64 places by one seed are spread by another: who does not know the seed cannot choose
+    /// blocks that fill one place of the table.
+    #[test]
+    fn blocks_that_collide_need_the_seed() {
+        const PLACES: u64 = 64;
+        let hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let place = |seed: Seed, block: u32| seed.hash(&block.to_be_bytes(), hop) % PLACES;
+        let (known, other) = (Seed([1; 16]), Seed([2; 16]));
+        let chosen: Vec<u32> = (0..).filter(|b| place(known, *b) == 0).take(640).collect();
+        let mut places = [0u32; PLACES as usize];
+        for block in chosen {
+            places[place(other, block) as usize] += 1;
+        }
+        let (least, most) = (places.iter().min(), places.iter().max());
+        assert!(least > Some(&0) && most < Some(&30), "{places:?}");
+    }
+}
