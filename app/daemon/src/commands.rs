@@ -477,6 +477,7 @@ impl Daemon {
             .chain(views::claim_problems(&self.node))
             .chain(views::kernel_problems(&self.node))
             .chain(self.scan_problem())
+            .chain(self.search_problem())
             .collect()
     }
 

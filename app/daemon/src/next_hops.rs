@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tapway_api::problem::{Problem, ProblemKind};
 use tapway_fib::RouteNews;
 use tapway_model::Instant;
 use tapway_netlink::{RouteSearcher, RouteWatch};
@@ -31,8 +32,6 @@ pub(crate) struct Routes {
     /// The socket is not looked at before.
     pub(crate) rests_until: Option<Instant>,
     searcher: Option<RouteSearcher>,
-    /// There could be none, which was told.
-    unsearched: bool,
 }
 
 impl Daemon {
@@ -63,16 +62,7 @@ impl Daemon {
         };
         match self.searcher() {
             Ok(searcher) => searcher.begin(search),
-            Err(error) => {
-                if !std::mem::replace(&mut self.routes.unsearched, true) {
-                    let text = format!(
-                        "the kernel's routes cannot be searched: {error}; next hops that received routes hide stay as they are, and \
-                         it is tried again"
-                    );
-                    self.tell(event("next-hop.unsearched", Level::Warning, "kernel", text));
-                }
-                self.node.handle_found(now(), Err(EIO));
-            }
+            Err(error) => self.node.handle_found(now(), Err(error)),
         }
     }
 
@@ -96,8 +86,25 @@ impl Daemon {
                 // A thread that has ended is not asked again.
                 self.routes.searcher = None;
             }
+            let found = found.map_err(|errno| std::io::Error::from_raw_os_error(errno).to_string());
             self.node.handle_found(now(), found);
         }
+    }
+
+    /// Searches of the kernel's routes that fail.
+    pub(crate) fn search_problem(&self) -> Option<Problem> {
+        let message = self.node.unsearched(now())?;
+        Some(Problem {
+            kind: ProblemKind::Kernel,
+            subject: "routes".to_owned(),
+            message,
+            place: None,
+            source: None,
+            remedy: Some(
+                "give the daemon what it lacks (memory, file descriptors, threads): systemctl status tapwayd"
+                    .to_owned(),
+            ),
+        })
     }
 
     fn follow_routes(&mut self) {

@@ -11,9 +11,11 @@
 //! reason to ask. Nothing is worked out from pieces of news: those only say that it is time to ask.
 
 mod behind;
+mod failures;
 mod found;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
@@ -27,6 +29,7 @@ pub(crate) use found::{Near, on_link};
 pub use found::{Reached, Unresolved};
 
 use behind::{Behind, Cover, taken};
+use failures::Failing;
 use found::reached;
 
 /// From a change in the kernel to the question: what changes at once is asked for once.
@@ -351,20 +354,28 @@ impl NextHops {
         self.behind.begin(now)
     }
 
-    /// What was found: all routes around those that were searched for, to be looked at by [`NextHops::take_found`]; or an `errno`,
-    /// and nothing is given up for it.
+    /// What was found: all routes around those that were searched for, to be looked at by [`NextHops::take_found`]; or why nothing was,
+    /// and what was known holds. Of others something has to be said when that goes on.
     pub(crate) fn found(
         &mut self,
         now: Instant,
-        found: Result<RouteList, i32>,
+        found: Result<RouteList, String>,
     ) -> Vec<(IpAddr, Moved)> {
-        let errno = found.as_ref().err().copied().unwrap_or_default();
-        let unknown = self.behind.end(now, found.ok());
+        self.behind.end(now, found);
+        if self.behind.failing().is_none() {
+            return Vec::new();
+        }
+        let unknown: Vec<IpAddr> = self.behind.firsts().collect();
         let fail = |addr| {
-            let moved = self.settle(addr, Err(Unresolved::NoAnswer(errno)));
-            moved.map(|moved| (addr, moved))
+            let moved = self.settle(addr, Err(Unresolved::Unsearched))?;
+            Some((addr, moved))
         };
         unknown.into_iter().filter_map(fail).collect()
+    }
+
+    /// Searches that fail.
+    pub(crate) fn failing(&self) -> Option<Failing<'_>> {
+        self.behind.failing()
     }
 
     /// Whether [`NextHops::take_found`] has more.

@@ -5,6 +5,7 @@
 //! at a time, and seldom where lists are long.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::IpAddr;
@@ -13,15 +14,16 @@ use core::time::Duration;
 use tapway_fib::{Fib, Route, RouteKind, RouteList, RouteSearch};
 use tapway_model::{Domain, Instant, Prefix};
 
+use super::failures::{Failing, Failures};
 use super::within;
 use crate::wiring::CLAIM_METRIC;
 
 /// From one list to the next at least.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
 /// And so many times what the last one took, so that the kernel lists for a twentieth of the time at most.
 const REST_FOR_TIME: u32 = 20;
 /// But no longer: one that was held up says little of the next.
-const REST_AT_MOST: Duration = Duration::from_secs(60);
+pub(super) const REST_AT_MOST: Duration = Duration::from_secs(60);
 /// Where nothing is known yet of an address, it rests so many times what the last one took instead, and doubles that for each
 /// such search in a row: whoever makes up new next hops all the time comes to [`REST_FOR_TIME`], too.
 const REST_FOR_FIRST: u32 = 2;
@@ -58,6 +60,7 @@ pub(crate) struct Behind {
     left: BTreeSet<IpAddr>,
     /// What the last one took, and when it was over: no other begins before it has rested.
     last: Option<(Instant, Duration)>,
+    failures: Failures,
     /// Searches in a row that did not rest as long as they should, because of addresses that nothing was known of.
     hasty: u32,
 }
@@ -93,6 +96,9 @@ impl Behind {
         self.due.remove(addr);
         self.firsts.remove(addr);
         self.missed.remove(addr);
+        if self.covers.is_empty() {
+            self.failures = Failures::default();
+        }
     }
 
     /// Whether to believe a list that lacks what was there, or has it. One list of IPv6 routes proves nothing: the kernel may leave one
@@ -139,19 +145,35 @@ impl Behind {
         Some(search)
     }
 
-    /// A search is over. One that failed is to be done again; those of it that nothing is known of.
-    pub(crate) fn end(&mut self, now: Instant, found: Option<RouteList>) -> Vec<IpAddr> {
+    /// A search is over. One that failed is to be done again.
+    pub(crate) fn end(&mut self, now: Instant, found: Result<RouteList, String>) {
         let Some((began, search)) = self.running.take() else {
-            return Vec::new();
+            return;
         };
         self.last = Some((now, now.since(began)));
-        if let Some(list) = found {
-            (self.list, self.left) = (list, search.addrs);
-            return Vec::new();
+        match found {
+            Ok(list) => {
+                (self.list, self.left) = (list, search.addrs);
+                self.failures = Failures::default();
+            }
+            Err(why) => {
+                let hidden = |addr: &IpAddr| self.covers.contains_key(addr);
+                self.due.extend(search.addrs.into_iter().filter(hidden));
+                if !self.covers.is_empty() {
+                    self.failures.add(now, why);
+                }
+            }
         }
-        let hidden = |addr: &IpAddr| self.covers.contains_key(addr);
-        self.due.extend(search.addrs.into_iter().filter(hidden));
-        self.firsts.iter().copied().collect()
+    }
+
+    /// Searches that fail, when there are enough to tell.
+    pub(crate) fn failing(&self) -> Option<Failing<'_>> {
+        self.failures.failing()
+    }
+
+    /// Those that nothing is known of before they were searched for.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = IpAddr> {
+        self.firsts.iter().copied()
     }
 
     /// Whether there is something that was found and not looked at.
@@ -187,9 +209,10 @@ impl Behind {
     /// When the next search is. `now` stands for at once.
     fn begins_at(&self, now: Instant) -> Option<Instant> {
         let idle = self.running.is_none() && !self.has_found() && !self.due.is_empty();
-        let at = match self.firsts.is_empty() {
-            true => self.rests_until(),
-            false => self.rests_until_first(),
+        let at = match self.failures.rest() {
+            Some(rest) => self.last.map(|(over, _)| over + rest),
+            None if self.firsts.is_empty() => self.rests_until(),
+            None => self.rests_until_first(),
         };
         idle.then(|| at.unwrap_or(now))
     }

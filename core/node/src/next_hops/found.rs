@@ -45,6 +45,8 @@ pub enum Unresolved {
     Claimed(Prefix),
     /// Only a received route leads to it.
     Received(Prefix),
+    /// A received route leads to it, and what lies behind cannot be searched for. It is tried again.
+    Unsearched,
     /// The kernel did not answer: a positive `errno`. It is asked again.
     NoAnswer(i32),
 }
@@ -72,6 +74,9 @@ impl fmt::Display for Unresolved {
                     "only the received route {by} leads to it, which does not count"
                 )
             }
+            Unresolved::Unsearched => f.write_str(
+                "a received route hides it, and the kernel's routes cannot be searched; it is tried again",
+            ),
             Unresolved::NoAnswer(errno) => {
                 write!(
                     f,
@@ -100,6 +105,7 @@ impl Unresolved {
             Unresolved::Claimed(_) => {
                 "let the guest announce its prefixes by a claim of its own".to_string()
             }
+            Unresolved::Unsearched => "see `tapway problem list`".to_string(),
             Unresolved::NoAnswer(_) => "see the log if it stays".to_string(),
         }
     }

@@ -1,6 +1,8 @@
 //! Next hops of received routes: the speaker asks, our addresses or the kernel answer.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -12,6 +14,7 @@ use tapway_fib::{
 use tapway_model::Instant;
 
 use super::Node;
+use crate::action::Level;
 use crate::imports::Way;
 use crate::next_hops::{Answered, Lookup, Moved, Near, Reached, Unresolved, is_received, on_link};
 use crate::subnets::Subnets;
@@ -55,12 +58,38 @@ impl Node {
         self.next_hops.search(now)
     }
 
-    /// All routes that the search meant, those of ours may be among them; or the positive `errno` with which it failed.
-    pub fn handle_found(&mut self, now: Instant, found: Result<RouteList, i32>) {
+    /// All routes that the search meant, those of ours may be among them; or why it failed.
+    pub fn handle_found(&mut self, now: Instant, found: Result<RouteList, String>) {
+        let before = self.next_hops.failing().map(|failing| failing.since);
         let moved = self.next_hops.found(now, found);
+        match (before, self.unsearched(now)) {
+            (None, Some(text)) => {
+                self.event(Level::Warning, "next-hop.unsearched", "kernel", text);
+            }
+            (Some(since), None) => {
+                let text = format!(
+                    "the kernel's routes were searched again, after {} s",
+                    now.since(since).as_secs()
+                );
+                self.event(Level::Info, "next-hop.searched", "kernel", text);
+            }
+            _ => {}
+        }
         self.tell_next_hops(now, moved);
         self.take_found(now);
         self.turn(now);
+    }
+
+    /// What is to be said of searches while they fail.
+    pub fn unsearched(&self, now: Instant) -> Option<String> {
+        let failing = self.next_hops.failing()?;
+        Some(format!(
+            "the kernel's routes cannot be searched: {}; {} tries in {} s; next hops that received routes hide stay as they are, new \
+             ones count as unreachable, and it is tried again",
+            failing.why,
+            failing.tries,
+            now.since(failing.since).as_secs()
+        ))
     }
 
     /// Takes a part of what was found. While there is more, [`Node::poll_timeout`] says now.

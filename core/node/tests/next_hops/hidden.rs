@@ -458,12 +458,55 @@ fn a_search_that_fails_gives_up_nothing() {
     let mut world = hidden();
     world.changes.clear();
     begin_search(&mut world);
-    world.node.handle_found(world.now, Err(105));
+    world
+        .node
+        .handle_found(world.now, Err("no buffer".to_owned()));
     assert_eq!(world.searched, 0);
     world.wait();
     assert_eq!(world.searched, 1);
     assert_eq!(world.installed(), by(ETH0));
     assert_eq!(world.changes, [""; 0]);
+    assert_eq!(world.told, [""; 0]);
+}
+
+#[test]
+fn searches_that_fail_are_told_once_and_repeated_seldom() {
+    let mut world = new_under_cover();
+    let there = world.installed();
+    (world.slow, world.broken) = (false, true);
+    world.announce(1, FAR, &[PREFIX]);
+    world.advance(200 * MILLISECOND);
+    // Two have failed, which may be chance.
+    assert_eq!((world.searched, world.told.len()), (2, 0));
+    assert_eq!(world.node.unsearched(world.now), None);
+    assert_eq!(world.installed(), there);
+    // 0.1, 0.2, 0.4, … seconds later.
+    for _ in 0..4 {
+        world.keep_alive(1);
+        world.keep_alive(2);
+        world.advance(30 * SECOND);
+    }
+    assert_eq!(world.searched, 11);
+    let words = "next-hop.unsearched kernel: the kernel's routes cannot be searched: no buffer; 3 tries in 0 s";
+    assert!(world.told[0].starts_with(words), "{:?}", world.told);
+    let lasting = world.node.unsearched(world.now).expect("a problem");
+    assert!(lasting.contains("no buffer; 11 tries in "), "{lasting}");
+    // New ones lead nowhere by now; what was known holds.
+    assert_eq!(world.unresolved(FAR), Some(Unresolved::Unsearched));
+    assert_eq!(world.installed(), there[..1]);
+    world.broken = false;
+    for _ in 0..3 {
+        world.keep_alive(1);
+        world.keep_alive(2);
+        world.advance(30 * SECOND);
+    }
+    assert_eq!(world.node.unsearched(world.now), None);
+    assert_eq!(world.unresolved(FAR), None);
+    let of_searches = |told: &&String| told.contains("search");
+    let told: Vec<&String> = world.told.iter().filter(of_searches).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let again = "next-hop.searched kernel: the kernel's routes were searched again, after ";
+    assert!(told[1].starts_with(again), "{told:?}");
 }
 
 #[test]

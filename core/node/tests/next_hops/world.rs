@@ -18,7 +18,7 @@ use tapway_fib::{
 use tapway_intent::SourceEvent;
 use tapway_model::spec::{InstanceSpec, NicSpec};
 use tapway_model::{Family, IfName, Instance, Instant, PeerName, PolicyName, Prefix, SourceName};
-use tapway_node::{Action, Node, NodeConfig, Restored, Start, Unresolved};
+use tapway_node::{Action, Event, Node, NodeConfig, Report, Restored, Start, Unresolved};
 
 use crate::beginning::config;
 
@@ -159,6 +159,10 @@ pub(crate) struct World {
     /// What is searched for is found only after the next input.
     pub(crate) slow: bool,
     found: Option<RouteList>,
+    /// Searches fail.
+    pub(crate) broken: bool,
+    /// What was told of next hops.
+    pub(crate) told: Vec<String>,
 }
 
 impl World {
@@ -200,6 +204,8 @@ impl World {
             searched: 0,
             slow: false,
             found: None,
+            broken: false,
+            told: Vec::new(),
         };
         world.settle();
         world
@@ -287,7 +293,9 @@ impl World {
             }
             self.answer_search();
             while self.node.poll_transmit(self.now).is_some() {}
-            while self.node.poll_report().is_some() {}
+            while let Some(report) = self.node.poll_report() {
+                self.take_report(report);
+            }
             if let Some(event) = self.kernel.poll_event() {
                 let news = match &event {
                     KernelEvent::Present(Object::Route(r)) => Some(RouteNews::Present(r.clone())),
@@ -319,9 +327,26 @@ impl World {
         }
     }
 
+    fn take_report(&mut self, report: Report) {
+        if let Report::Event(Event {
+            kind,
+            subject,
+            text,
+            ..
+        }) = report
+            && kind.starts_with("next-hop.")
+        {
+            self.told.push(format!("{kind} {subject}: {text}"));
+        }
+    }
+
     fn answer_search(&mut self) {
         while let Some(search) = self.node.poll_search(self.now) {
             self.searched += 1;
+            if self.broken {
+                self.node.handle_found(self.now, Err("no buffer".into()));
+                continue;
+            }
             let found = self.kernel.search(&search);
             if self.slow {
                 self.found = Some(found);
