@@ -49,7 +49,8 @@ pub(crate) fn key_subject(key: &Key) -> String {
     }
 }
 
-fn name(index: IfIndex, fib: &Fib) -> String {
+/// An interface.
+pub(crate) fn name(index: IfIndex, fib: &Fib) -> String {
     fib.link(index).map_or_else(
         || format!("interface {index}"),
         |link| link.name.to_string(),

@@ -11,6 +11,7 @@
 //! reason to ask. Nothing is worked out from pieces of news: those only say that it is time to ask.
 
 mod behind;
+mod events;
 mod failures;
 mod found;
 
@@ -29,6 +30,7 @@ pub(crate) use found::{Near, on_link};
 pub use found::{Reached, Unresolved};
 
 use behind::{Behind, Cover, taken};
+use events::Told;
 use failures::Failing;
 use found::reached;
 
@@ -116,6 +118,8 @@ pub(crate) struct NextHops {
     via_default: bool,
     /// Our addresses, links or peers changed since all were looked at.
     pub(crate) stale: bool,
+    /// What was told of those that were lost and found.
+    pub(crate) told: Told,
     /// So did only the peers at these addresses.
     peers_changed: BTreeSet<IpAddr>,
 }

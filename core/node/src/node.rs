@@ -58,6 +58,7 @@ pub enum Start {
 mod admission;
 mod claims;
 mod commands;
+mod hop_events;
 mod next_hops;
 mod nics;
 mod questions;
@@ -314,6 +315,7 @@ impl Node {
         self.intent.handle_timeout(now);
         self.speaker.handle_timeout(now);
         self.take_found(now);
+        self.tell_hop_counts(now);
         self.turn(now);
     }
 
@@ -376,6 +378,7 @@ impl Node {
                 .then_some(self.held_until),
             self.imports_left.then_some(self.clock),
             self.next_hops.poll_timeout(self.clock),
+            self.next_hops.told.poll_timeout(),
             self.next_forgotten(),
         ]
         .into_iter()

@@ -50,6 +50,13 @@ impl Census {
         }
     }
 
+    /// How much there is of `owner`.
+    pub(crate) fn count(&mut self, owner: u32) -> u64 {
+        self.settle();
+        let places = self.counts.range((owner, 0)..=(owner, u32::MAX));
+        places.map(|(_, count)| u64::from(*count)).sum()
+    }
+
     /// The first page from `from` on that has something of `owner`.
     pub(crate) fn next(&mut self, owner: u32, from: u32) -> Option<u32> {
         self.settle();
@@ -72,6 +79,7 @@ mod tests {
             (census.next(1, 0), census.next(1, 6), census.next(1, 10)),
             (Some(5), Some(9), None)
         );
+        assert_eq!((census.count(1), census.count(3)), (3, 0));
         census.subtract(1, 5);
         assert_eq!(census.next(1, 0), Some(5));
         census.subtract(1, 5);

@@ -341,6 +341,14 @@ impl Rib {
         hops.number(next_hop).and_then(|hop| hops.metric(hop))
     }
 
+    /// How many routes that import accepted are by a next hop. Takes as long as they lie on pages.
+    pub fn routes_by(&mut self, next_hop: NextHop) -> u64 {
+        let Some(hop) = self.shared.hops.number(next_hop) else {
+            return 0;
+        };
+        self.v4.count_by(hop) + self.v6.count_by(hop)
+    }
+
     /// A next hop to be looked after, or no longer.
     pub fn poll_next_hop(&mut self) -> Option<NextHopEvent> {
         self.shared.hops.poll()

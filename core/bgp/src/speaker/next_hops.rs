@@ -60,6 +60,11 @@ impl Speaker {
         self.shared.rib.begin_next_hops(Some(0), is_asked_for);
     }
 
+    /// How many routes that import accepted are by a next hop that is asked for.
+    pub fn routes_by(&mut self, next_hop: IpAddr) -> u64 {
+        self.shared.rib.routes_by(asked(next_hop))
+    }
+
     /// What the user has to know of next hops. To be drained, and answered, after every input.
     pub fn poll_next_hop(&mut self) -> Option<NextHopNews> {
         Some(match self.shared.rib.poll_next_hop()? {

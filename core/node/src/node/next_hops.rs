@@ -179,6 +179,9 @@ impl Node {
         if moved.is_empty() {
             return;
         }
+        for (addr, moved) in &moved {
+            self.tell_hop(now, *addr, moved);
+        }
         let ways = |found: &Result<Reached, Unresolved>| found.clone().ok().map(|r| r.ways);
         let answer = |(next_hop, (before, found)): (IpAddr, Moved)| NextHopAnswer {
             next_hop,

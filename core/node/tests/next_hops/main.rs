@@ -6,6 +6,7 @@
 mod beginning;
 mod hidden;
 mod many;
+mod told;
 mod walk;
 mod world;
 

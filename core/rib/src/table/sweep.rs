@@ -59,6 +59,11 @@ impl<K: Key> Table<K> {
         self.by_hop.next(hop, from)
     }
 
+    /// Routes by a next hop that import accepted.
+    pub(crate) fn count_by(&mut self, hop: u32) -> u64 {
+        self.by_hop.count(hop)
+    }
+
     /// Decides again about the nets of a page that have routes of an owner.
     pub(crate) fn decide_page(&mut self, sh: &mut Shared, owner: Owner, page: u32, force: bool) {
         self.decide_where(sh, page, force, |_, route| match owner {
