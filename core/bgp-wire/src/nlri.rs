@@ -28,6 +28,8 @@ pub struct Nlri<'a> {
     bytes: &'a [u8],
     family: Family,
     add_path: bool,
+    /// None of them can be one that is skipped.
+    ordinary: bool,
 }
 
 /// Why bytes are no NLRI.
@@ -48,12 +50,20 @@ impl<'a> Nlri<'a> {
     ) -> Result<Nlri<'a>, NlriError> {
         let max = family.bits();
         let before = if add_path { 4 } else { 0 };
+        // From these on, a first octet or a length may be of a prefix that is not unicast.
+        let (odd_octet, odd_bits) = match family {
+            Family::Ipv4 => (224, u8::MAX),
+            Family::Ipv6 => (0xfe, 96),
+        };
+        let mut ordinary = true;
         let mut at = 0;
         while at < bytes.len() {
             let bits = *bytes.get(at + before).ok_or(NlriError::Overrun)?;
             if bits > max {
                 return Err(NlriError::PrefixLength);
             }
+            let first = bytes.get(at + before + 1).copied().unwrap_or_default();
+            ordinary &= first < odd_octet && bits < odd_bits;
             at += before + 1 + octets(bits);
         }
         if at != bytes.len() {
@@ -63,6 +73,7 @@ impl<'a> Nlri<'a> {
             bytes,
             family,
             add_path,
+            ordinary,
         })
     }
 
@@ -72,6 +83,7 @@ impl<'a> Nlri<'a> {
             bytes: &[],
             family,
             add_path: false,
+            ordinary: true,
         }
     }
 
@@ -133,7 +145,8 @@ impl Iterator for NlriIter<'_> {
             let (&bits, rest) = bytes.split_first()?;
             let (_, after) = rest.split_at_checked(octets(bits))?;
             self.0.bytes = after;
-            if let Some(prefix) = prefix(self.0.family, bits, rest) {
+            if self.0.ordinary || is_unicast(self.0.family, bits, rest) {
+                let prefix = prefix(self.0.family, bits, rest);
                 return Some(NlriEntry { prefix, path_id });
             }
         }
@@ -149,22 +162,27 @@ pub(crate) const fn octets(bits: u8) -> usize {
     bits.div_ceil(8) as usize
 }
 
-/// The prefix of `bits` bits at the start of `bytes`, which may go on behind it; `None` when it is no unicast one.
+/// The prefix of `bits` bits at the start of `bytes`, which may go on behind it.
 #[inline]
-fn prefix(family: Family, bits: u8, bytes: &[u8]) -> Option<Prefix> {
+fn prefix(family: Family, bits: u8, bytes: &[u8]) -> Prefix {
     let addr = match family {
         Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(leading(bytes))),
         Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(leading(bytes))),
     };
-    let prefix = Prefix::truncated(addr, bits);
-    let unicast = match prefix.addr() {
+    Prefix::truncated(addr, bits)
+}
+
+/// Whether the prefix there is no multicast one, and of IPv6 no link-local and no IPv4-mapped one.
+#[cold]
+#[inline(never)]
+fn is_unicast(family: Family, bits: u8, bytes: &[u8]) -> bool {
+    match prefix(family, bits, bytes).addr() {
         IpAddr::V4(addr) => !addr.is_multicast(),
         IpAddr::V6(addr) => {
             let mapped = bits >= 96 && addr.to_ipv4_mapped().is_some();
             !(mapped || addr.is_multicast() || addr.is_unicast_link_local())
         }
-    };
-    unicast.then_some(prefix)
+    }
 }
 
 /// The first `N` bytes, with zeros for those that are not there. A copy of fixed size where it can be,

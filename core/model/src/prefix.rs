@@ -141,6 +141,7 @@ impl Prefix {
     }
 
     /// The prefix of length `len` (at most the family's) that contains `addr`.
+    #[inline]
     pub fn truncated(addr: IpAddr, len: u8) -> Prefix {
         let len = len.min(Family::of(&addr).bits());
         let addr = match addr {
