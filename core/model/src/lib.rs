@@ -12,6 +12,7 @@ mod instance;
 mod mac;
 mod name;
 mod network;
+pub mod packed;
 mod prefix;
 pub mod spec;
 mod time;

@@ -22,7 +22,6 @@ mod group;
 mod index;
 mod job;
 mod journal;
-mod key;
 mod members;
 mod moves;
 mod next_hops;

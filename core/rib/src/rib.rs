@@ -10,13 +10,13 @@ use crate::attributes::{AttrId, AttributeTable, Seed};
 use crate::decide::{Candidate, Rules};
 use crate::job::Job;
 use crate::journal::Journal;
-use crate::key::Key6;
 use crate::moves::Moves;
 use crate::next_hops::{Changed, NextHopEvent, NextHops};
 use crate::source::{Counts, SourceId, SourceInfo, Sources};
 use crate::table::sweep::{Judged, Owner};
 use crate::table::view::{AttributesView, RouteView};
 use crate::table::{Import, Shared, Table};
+use tapway_model::packed::Packed6;
 
 /// All routes.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Rib {
     pub(crate) seed: Seed,
     pub(crate) shared: Shared,
     pub(crate) v4: Table<u64>,
-    pub(crate) v6: Table<Key6>,
+    pub(crate) v6: Table<Packed6>,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) moves: Moves,
 }

@@ -16,11 +16,11 @@ use crate::decide::{self, Candidate, Rules};
 use crate::group::Group;
 use crate::index::Index;
 use crate::journal::Journal;
-use crate::key::Key;
 use crate::next_hops::NextHops;
 use crate::route::{Put, Route, Routes};
 use crate::slab::{PAGE, Slab};
 use crate::source::{SourceId, Sources};
+use tapway_model::packed::Packed;
 
 /// What all families share.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub(crate) struct Table<K> {
     changed_at: u32,
 }
 
-impl<K: Key> Table<K> {
+impl<K: Packed> Table<K> {
     pub(crate) fn new(family: Family) -> Table<K> {
         Table {
             family,

@@ -11,11 +11,11 @@ use super::sent::Slot;
 use super::{Export, Group, GroupId, MAIN, Next, Paths};
 use crate::bits::BitSet;
 use crate::decide;
-use crate::key::Key;
 use crate::route::Route;
 use crate::slab::Slab;
 use crate::source::SourceId;
 use crate::table::{Net, Shared, candidate, is_sought, long_lived_stale};
+use tapway_model::packed::Packed;
 
 /// Something to be written.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Around<'a, K> {
 
 impl Group {
     /// The next chunk for a member.
-    pub(crate) fn next<K: Key>(
+    pub(crate) fn next<K: Packed>(
         &mut self,
         number: u32,
         around: &mut Around<'_, K>,
@@ -103,7 +103,7 @@ impl Group {
     }
 
     /// Looks at nets that changed, notes what is sent of them now, and writes it.
-    fn follow<K: Key>(&mut self, around: &mut Around<'_, K>, export: &mut impl Export) {
+    fn follow<K: Packed>(&mut self, around: &mut Around<'_, K>, export: &mut impl Export) {
         let mut items = Vec::new();
         let mut retire = Vec::new();
         let mut wanted = Vec::new();
@@ -169,7 +169,7 @@ impl Group {
     }
 
     /// Tells members that have missed something what holds now.
-    fn catch_up<K: Key>(&mut self, number: u32, around: &mut Around<'_, K>) {
+    fn catch_up<K: Packed>(&mut self, number: u32, around: &mut Around<'_, K>) {
         let mut items = Vec::new();
         let mut retire = Vec::new();
         let mut ended = Vec::new();
@@ -246,7 +246,7 @@ impl Group {
 
     /// What should be sent of a net, with references to its attributes. Where it leads need not be known yet of what was `sent`
     /// already.
-    fn wanted<K: Key>(
+    fn wanted<K: Packed>(
         &mut self,
         net: &Net<K>,
         sent: &[Slot],
@@ -290,7 +290,7 @@ impl Group {
     }
 
     /// Of the routes that go out the best ones.
-    fn several_wanted<K: Key>(
+    fn several_wanted<K: Packed>(
         &mut self,
         net: &Net<K>,
         sent: &[Slot],
@@ -339,7 +339,7 @@ impl Group {
     }
 
     /// Outgoing attributes for a route, with a reference; `None`: it does not go out.
-    fn out<K: Key>(
+    fn out<K: Packed>(
         &mut self,
         key: K,
         route: &Route,
@@ -417,7 +417,7 @@ impl Group {
     }
 
     /// Writes items into chunks of a lane, those with equal attributes together.
-    fn write<K: Key>(
+    fn write<K: Packed>(
         &mut self,
         lane: u32,
         mut items: Vec<Item>,

@@ -7,11 +7,11 @@ use tapway_bgp_wire::{NextHop, NlriEntry, RawAttributes};
 
 use super::{Best, Shared, Table};
 use crate::attributes::AttrId;
-use crate::key::Key;
 use crate::route::Route;
 use crate::slab::PAGE;
 use crate::source::SourceId;
 use crate::table::view::RouteView;
+use tapway_model::packed::Packed;
 
 /// What import says when it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) enum Owner {
     Source(SourceId),
 }
 
-impl<K: Key> Table<K> {
+impl<K: Packed> Table<K> {
     /// The next page from `from` on with routes of an owner.
     pub(crate) fn next_page(&mut self, owner: Owner, from: u32) -> Option<u32> {
         match owner {

@@ -10,10 +10,10 @@ use crate::attributes::AttrId;
 use crate::decide::Candidate;
 use crate::facts::Facts;
 use crate::group::{Group, MemberId};
-use crate::key::Key;
 use crate::members::ToldRoute;
 use crate::route::Route;
 use crate::source::SourceId;
+use tapway_model::packed::Packed;
 
 /// A block of attributes and what is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ impl Shared {
     }
 }
 
-impl<K: Key> Table<K> {
+impl<K: Packed> Table<K> {
     /// Shows the routes to one prefix, the best one first.
     pub(crate) fn lookup(&self, sh: &Shared, prefix: Prefix, mut visit: impl FnMut(RouteView<'_>)) {
         if let Some(id) = K::pack(prefix).and_then(|key| self.index.get(key)) {

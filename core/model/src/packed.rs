@@ -1,11 +1,11 @@
-//! Packed prefixes: the keys of a table, in the order of prefixes.
+//! Prefixes in few bytes: keys of large tables, in the order of prefixes.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tapway_model::Prefix;
+use crate::Prefix;
 
 /// A prefix of one family, packed. Its order is that of [`Prefix`]: address, then length.
-pub(crate) trait Key: Copy + Ord + core::fmt::Debug {
+pub trait Packed: Copy + Ord + core::fmt::Debug {
     /// Of a prefix of the family; `None` of the other one.
     fn pack(prefix: Prefix) -> Option<Self>;
     /// Back.
@@ -13,7 +13,7 @@ pub(crate) trait Key: Copy + Ord + core::fmt::Debug {
 }
 
 /// IPv4: address and length in one number.
-impl Key for u64 {
+impl Packed for u64 {
     fn pack(prefix: Prefix) -> Option<u64> {
         match prefix.addr() {
             IpAddr::V4(addr) => Some(u64::from(addr.to_bits()) << 8 | u64::from(prefix.len())),
@@ -27,10 +27,10 @@ impl Key for u64 {
 }
 
 /// IPv6: the octets of the address, then the length. Bytes, as a number of 128 bits would be padded to 32.
-pub(crate) type Key6 = [u8; 17];
+pub type Packed6 = [u8; 17];
 
-impl Key for Key6 {
-    fn pack(prefix: Prefix) -> Option<Key6> {
+impl Packed for Packed6 {
+    fn pack(prefix: Prefix) -> Option<Packed6> {
         match prefix.addr() {
             IpAddr::V4(_) => None,
             IpAddr::V6(addr) => {
@@ -68,7 +68,7 @@ mod tests {
         ];
         let all: Vec<Prefix> = texts.iter().map(|t| t.parse().unwrap()).collect();
         let v4: Vec<u64> = all.iter().filter_map(|p| u64::pack(*p)).collect();
-        let v6: Vec<Key6> = all.iter().filter_map(|p| Key6::pack(*p)).collect();
+        let v6: Vec<Packed6> = all.iter().filter_map(|p| Packed6::pack(*p)).collect();
         assert!(v4.is_sorted() && v6.is_sorted());
         let back = v4
             .iter()
