@@ -6,35 +6,47 @@
 use netlink_packet_core::NLM_F_REPLACE;
 use tapway_sys::netlink::FilterInstruction;
 
-use crate::constants::{AF_BRIDGE, RTM_DELNEIGH, RTM_DELROUTE, RTM_NEWNEIGH, RTM_NEWROUTE};
+use crate::constants::{
+    AF_BRIDGE, AF_INET, RTM_DELNEIGH, RTM_DELROUTE, RTM_NEWNEIGH, RTM_NEWROUTE,
+};
 
 // linux/bpf_common.h
+const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_SET: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
-// Places in a message: `nlmsg_type`, `nlmsg_flags`, the family, `rtm_dst_len`, `rtm_protocol`.
+// Places in a message: `nlmsg_type`, `nlmsg_flags`, `nlmsg_pid`, the family, `rtm_dst_len`, `rtm_protocol`.
 const TYPE: u32 = 4;
 const FLAGS: u32 = 6;
+const PORT: u32 = 12;
 const FAMILY: u32 = 16;
 const DST_LEN: u32 = 17;
 const PROTOCOL: u32 = 21;
 
 /// Keeps routes of `protocol`, default routes and routes that replaced another; neighbours but a
-/// bridge's; and everything else.
-pub(crate) fn program(protocol: u8) -> [FilterInstruction; 15] {
+/// bridge's; and everything else. Of IPv4 routes that `silent` wrote itself it keeps none: a socket's number, `nlmsg_pid`.
+pub(crate) fn program(protocol: u8, silent: Option<u32>) -> [FilterInstruction; 19] {
+    let (own, others) = match silent {
+        Some(_) => (0, 2),
+        None => (2, 2),
+    };
     [
         load(LOAD_HALF, TYPE),
         jump(JUMP_EQUAL, half(RTM_NEWROUTE), 5, 0),
         jump(JUMP_EQUAL, half(RTM_DELROUTE), 4, 0),
         jump(JUMP_EQUAL, half(RTM_NEWNEIGH), 1, 0),
-        jump(JUMP_EQUAL, half(RTM_DELNEIGH), 0, 8),
+        jump(JUMP_EQUAL, half(RTM_DELNEIGH), 0, 12),
         // A neighbour.
         load(LOAD_BYTE, FAMILY),
-        jump(JUMP_EQUAL, u32::from(AF_BRIDGE), 7, 6),
+        jump(JUMP_EQUAL, u32::from(AF_BRIDGE), 11, 10),
         // A route.
+        load(LOAD_WORD, PORT),
+        jump(JUMP_EQUAL, word(silent.unwrap_or(0)), own, others),
+        load(LOAD_BYTE, FAMILY),
+        jump(JUMP_EQUAL, u32::from(AF_INET), 7, 0),
         load(LOAD_BYTE, PROTOCOL),
         jump(JUMP_EQUAL, u32::from(protocol), 4, 0),
         load(LOAD_BYTE, DST_LEN),
@@ -94,4 +106,9 @@ const fn end(bytes: u32) -> FilterInstruction {
 /// The program reads two bytes in network order; the kernel wrote them in the host's.
 fn half(value: u16) -> u32 {
     u16::from_be_bytes(value.to_ne_bytes()).into()
+}
+
+/// The same for four bytes.
+fn word(value: u32) -> u32 {
+    u32::from_be_bytes(value.to_ne_bytes())
 }

@@ -96,6 +96,8 @@ pub struct Monitor {
     /// Torn scans in a row; `None` before the first whole one.
     torn: Option<u32>,
     known: Known,
+    /// What we write is in the queue, too.
+    hears_own: bool,
 }
 
 impl Monitor {
@@ -111,7 +113,7 @@ impl Monitor {
         .map_err(Error::Open)?;
         // Before the groups, so that nothing unfiltered is queued.
         socket
-            .attach_filter(&filter::program(config.protocol))
+            .attach_filter(&filter::program(config.protocol, None))
             .map_err(Error::Open)?;
         for group in GROUPS {
             socket.join(group).map_err(Error::Open)?;
@@ -135,6 +137,7 @@ impl Monitor {
             next_scan: Instant::ZERO,
             torn: None,
             known: Known::new(config.protocol),
+            hears_own: true,
         })
     }
 
@@ -194,6 +197,9 @@ impl Monitor {
             }
         }
         let waiting = self.scan_wanted && !self.scanning;
+        if !self.scanning && !waiting {
+            self.hear_own(false);
+        }
         Ok(Status {
             more: !drained || scan_ready || (waiting && now >= self.next_scan),
             lost,
@@ -238,7 +244,20 @@ impl Monitor {
         Ok(false)
     }
 
+    /// Whether to be told of IPv4 routes that we write: only what changes while a scan runs matters then. Of IPv6 ones it is
+    /// always remembered which have several ways.
+    fn hear_own(&mut self, all: bool) {
+        // Port 0 is the kernel's.
+        let silent = Some(self.config.own_port).filter(|port| !all && *port != 0);
+        let filter = filter::program(self.config.protocol, silent);
+        if all != self.hears_own && self.socket.attach_filter(&filter).is_ok() {
+            self.hears_own = all;
+        }
+    }
+
     fn begin_scan(&mut self, now: Instant, events: &mut Vec<KernelEvent>) {
+        // Before the kernel begins to list.
+        self.hear_own(true);
         self.scan.restart();
         self.scanning = true;
         self.scan_wanted = false;

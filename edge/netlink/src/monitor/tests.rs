@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tapway_fib::{Address, Change, Object, Outcome};
+use tapway_fib::{Address, Change, Object, Outcome, Route, RouteKind};
 use tapway_sys::netns;
 
 use super::*;
@@ -76,9 +76,68 @@ fn a_torn_scan_is_not_taken_for_a_whole_one() {
     });
 }
 
-/// A monitor, and whether it is readable within some time.
+/// What we write ourselves is not even queued, but while a scan runs; what others write is, with our number, too.
+#[test]
+fn own_routes_do_not_fill_the_queue() {
+    netns::for_test(|| {
+        let mut writer = Writer::open().expect("writer");
+        let mut twin = Writer::open().expect("writer");
+        let (mut monitor, mut wait) = opened_beside(writer.port());
+        let now = Instant::from_nanos(1);
+        scan(&mut monitor, &mut wait, now);
+        let put = |writer: &mut Writer, number| {
+            let put = [
+                Change::Add(blackhole(number)),
+                Change::Remove(blackhole(number)),
+            ];
+            assert_eq!(writer.apply(&put), [Outcome::Done, Outcome::Done]);
+        };
+        put(&mut writer, 1);
+        assert!(nothing_queued(&mut monitor), "own routes are queued");
+        put(&mut twin, 2);
+        let mut told = Vec::new();
+        monitor.read(now, 256, &mut told).expect("read");
+        let twins = [
+            KernelEvent::Present(blackhole(2)),
+            KernelEvent::Absent(blackhole(2)),
+        ];
+        assert_eq!(told, twins);
+
+        monitor.request_scan();
+        let now = now + SCAN_INTERVAL;
+        monitor.read(now, 256, &mut told).expect("read");
+        assert!(monitor.scanning());
+        put(&mut writer, 3);
+        scan_on(&mut monitor, &mut wait, now, &mut told);
+        assert!(
+            told.contains(&KernelEvent::Absent(blackhole(3))),
+            "{told:?}"
+        );
+        put(&mut writer, 4);
+        assert!(nothing_queued(&mut monitor), "own routes are queued again");
+    });
+}
+
+fn blackhole(number: u8) -> Object {
+    Object::Route(Route {
+        table: 254,
+        prefix: format!("192.0.2.{number}").parse().expect("prefix"),
+        metric: 20,
+        kind: RouteKind::Blackhole,
+        scope: 0,
+        next_hops: Vec::new(),
+        prefsrc: None,
+        protocol: 112,
+    })
+}
+
 fn opened() -> (Monitor, impl FnMut(Duration) -> bool) {
-    let monitor = Monitor::open(MonitorConfig::new(112, 0)).expect("monitor");
+    opened_beside(0)
+}
+
+/// A monitor, and whether it is readable within some time.
+fn opened_beside(port: u32) -> (Monitor, impl FnMut(Duration) -> bool) {
+    let monitor = Monitor::open(MonitorConfig::new(112, port)).expect("monitor");
     let mut poller = Poller::new().expect("epoll");
     poller.add(&monitor, 0, Interest::READ).expect("epoll");
     let mut ready = Vec::new();
@@ -96,17 +155,32 @@ fn scan(
     now: Instant,
 ) -> Vec<KernelEvent> {
     let mut told = Vec::new();
+    scan_on(monitor, wait, now, &mut told);
+    let begin = told.iter().rposition(|e| *e == KernelEvent::ScanBegin);
+    told.split_off(begin.expect("a begin"))
+}
+
+/// Reads to the end of a whole scan.
+fn scan_on(
+    monitor: &mut Monitor,
+    wait: &mut impl FnMut(Duration) -> bool,
+    now: Instant,
+    told: &mut Vec<KernelEvent>,
+) {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while told.last() != Some(&KernelEvent::ScanEnd) {
         assert!(
             std::time::Instant::now() < deadline,
             "no scan came to its end"
         );
-        monitor.read(now, 256, &mut told).expect("read");
+        monitor.read(now, 256, told).expect("read");
         wait(Duration::from_millis(100));
     }
-    let begin = told.iter().rposition(|e| *e == KernelEvent::ScanBegin);
-    told.split_off(begin.expect("a begin"))
+}
+
+fn nothing_queued(monitor: &mut Monitor) -> bool {
+    let got = monitor.socket.recv(&mut monitor.buffer);
+    got.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn address(number: u16) -> Object {
