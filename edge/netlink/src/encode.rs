@@ -1,18 +1,16 @@
 //! Objects as the bodies of requests.
 
+mod route;
+
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol,
 };
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
-use netlink_packet_route::route::{
-    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
-    RouteScope, RouteType,
-};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use std::net::IpAddr;
 
-use tapway_fib::{Address, Neighbour, NextHop, Route, RouteKind, Rule, address_flags};
+use route::RouteRequest;
+use tapway_fib::{Address, Neighbour, Route, Rule, address_flags};
 use tapway_model::Family;
 
 pub(crate) const fn family(family: Family) -> AddressFamily {
@@ -55,92 +53,23 @@ pub(crate) fn address_key(address: &Address) -> AddressMessage {
 }
 
 /// A route to add, with this metric instead of its own.
-pub(crate) fn route(route: &Route, metric: u32) -> RouteMessage {
-    let mut message = route_base(route, metric);
-    message.header.kind = kind(route.kind);
-    message.header.scope = route.scope.into();
-    if let Some(prefsrc) = route.prefsrc {
-        message
-            .attributes
-            .push(RouteAttribute::PrefSource(prefsrc.into()));
+pub(crate) fn route(route: &Route, metric: u32) -> RouteRequest<'_> {
+    RouteRequest {
+        route,
+        metric,
+        whole: true,
     }
-    let v4 = route.prefix.family() == Family::Ipv4;
-    match route.next_hops.as_slice() {
-        [] => {}
-        [only] => {
-            if only.onlink {
-                message.header.flags |= RouteFlags::Onlink;
-            }
-            message.attributes.push(RouteAttribute::Oif(only.index));
-            message.attributes.extend(gateway(v4, only));
-        }
-        several => {
-            message.attributes.push(RouteAttribute::MultiPath(
-                several.iter().map(|hop| next_hop(v4, hop)).collect(),
-            ));
-        }
-    }
-    message
 }
 
 /// A route to remove: whatever of this protocol is at the key, with any next hop.
 ///
 /// The kernel takes IPv4 metric 0 for any metric, and removes the lowest.
-pub(crate) fn route_key(route: &Route, metric: u32) -> RouteMessage {
-    let mut message = route_base(route, metric);
-    message.header.kind = RouteType::Unspec;
-    // Nowhere: any scope (`fib_table_delete`).
-    message.header.scope = RouteScope::NoWhere;
-    message
-}
-
-fn route_base(route: &Route, metric: u32) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header = RouteHeader {
-        address_family: family(route.prefix.family()),
-        destination_prefix_length: route.prefix.len(),
-        table: u8::try_from(route.table).unwrap_or(0),
-        protocol: route.protocol.into(),
-        ..RouteHeader::default()
-    };
-    message.attributes.reserve_exact(6);
-    message
-        .attributes
-        .push(RouteAttribute::Destination(route.prefix.addr().into()));
-    message.attributes.push(RouteAttribute::Table(route.table));
-    if metric != 0 {
-        message.attributes.push(RouteAttribute::Priority(metric));
+pub(crate) fn route_key(route: &Route, metric: u32) -> RouteRequest<'_> {
+    RouteRequest {
+        route,
+        metric,
+        whole: false,
     }
-    message
-}
-
-fn kind(kind: RouteKind) -> RouteType {
-    match kind {
-        RouteKind::Unicast => RouteType::Unicast,
-        RouteKind::Blackhole => RouteType::BlackHole,
-        RouteKind::Unreachable => RouteType::Unreachable,
-        RouteKind::Other(number) => number.into(),
-    }
-}
-
-fn next_hop(v4: bool, hop: &NextHop) -> RouteNextHop {
-    let mut message = RouteNextHop::default();
-    if hop.onlink {
-        message.flags = RouteNextHopFlags::Onlink;
-    }
-    // The kernel counts from 0.
-    message.hops = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
-    message.interface_index = hop.index;
-    message.attributes.extend(gateway(v4, hop));
-    message
-}
-
-fn gateway(v4: bool, hop: &NextHop) -> Option<RouteAttribute> {
-    hop.via.map(|via| match via {
-        // RFC 8950: an IPv4 route with an IPv6 next hop.
-        IpAddr::V6(_) if v4 => RouteAttribute::Via(via.into()),
-        _ => RouteAttribute::Gateway(via.into()),
-    })
 }
 
 /// A neighbour to add.

@@ -103,10 +103,8 @@ fn own_routes_do_not_fill_the_queue() {
         ];
         assert_eq!(told, twins);
 
-        monitor.request_scan();
         let now = now + SCAN_INTERVAL;
-        monitor.read(now, 256, &mut told).expect("read");
-        assert!(monitor.scanning());
+        monitor.begin_scan(now, &mut told);
         put(&mut writer, 3);
         scan_on(&mut monitor, &mut wait, now, &mut told);
         assert!(
