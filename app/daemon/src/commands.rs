@@ -575,7 +575,12 @@ impl Daemon {
                 concerns.push(format!("source {} is not live", source.name));
             }
         }
-        let mut kernel = KernelCount::default();
+        let (in_place, wanted) = node.fib().bulk_at_rest();
+        let mut kernel = KernelCount {
+            wanted: wanted as u64,
+            in_place: in_place as u64,
+            ..KernelCount::default()
+        };
         for (_, status) in node.fib().states() {
             kernel.wanted += 1;
             match status {

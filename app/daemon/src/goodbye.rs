@@ -86,11 +86,12 @@ impl Daemon {
             self.drain();
         }
         let goodbye = self.goodbye.as_mut()?;
-        let left = self.node.fib().plan().len();
-        if left > 0 && goodbye.deadline > now() {
+        let differs = self.node.fib().differs();
+        if differs && goodbye.deadline > now() {
             return None;
         }
-        if left > 0 {
+        if differs {
+            let left = self.node.fib().plan().len();
             tracing::warn!(left, "the kernel did not let go of everything in time");
         }
         self.store.gone();

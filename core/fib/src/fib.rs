@@ -9,12 +9,14 @@ mod events;
 mod index;
 mod link_events;
 mod outcomes;
+mod rest;
 mod scan;
 mod sysctls;
 mod untold;
 mod verdict;
 mod view;
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -26,18 +28,27 @@ use core::time::Duration;
 
 use tapway_model::Instant;
 
+use crate::bulk::{Asked, Bulk, RouteKey, route_key};
 use crate::compare::{normal, normal_key, same};
 use crate::links::Links;
 use crate::notice::{Batch, BatchId, Notice};
 use crate::slot::{Act, Foreign, Slot, SlotId, Slots, Trouble};
 use crate::stage::Stage;
 use crate::world::World;
-use crate::{Change, IfIndex, Key, Object};
+use crate::{Change, IfIndex, Key, Object, Route};
 use scan::Scan;
 use verdict::Verdict;
 
 /// How long messages from before a removal of ours may come in after its outcome.
 const DOUBT: Duration = Duration::from_secs(5);
+
+/// What a batch is about.
+#[derive(Clone, Debug)]
+enum Flight {
+    Slots(Vec<SlotId>),
+    /// Routes at rest, unless they have been woken since.
+    Bulk(Vec<RouteKey>),
+}
 
 /// What is wanted in the kernel, what is there, and what to change.
 ///
@@ -50,6 +61,8 @@ pub struct Fib {
     /// The kernel told the protocol of an address of ours: one without is not ours.
     tells_protocol: bool,
     slots: Slots,
+    /// Routes that would be slots at rest.
+    bulk: Bulk,
     links: Links,
     world: World,
     scan: Scan,
@@ -60,9 +73,11 @@ pub struct Fib {
     timers: BTreeSet<(Instant, SlotId)>,
     /// Slots of removed objects, kept while old messages about them may come in.
     lingering: VecDeque<(Instant, SlotId)>,
-    flights: BTreeMap<BatchId, Vec<SlotId>>,
+    flights: BTreeMap<BatchId, Flight>,
     batches: u64,
     prune: bool,
+    /// Everything is to go.
+    leaving: bool,
     notices: VecDeque<Notice>,
     /// The latest time we were told.
     now: Instant,
@@ -75,6 +90,7 @@ impl Fib {
             protocol,
             tells_protocol: false,
             slots: Slots::default(),
+            bulk: Bulk::default(),
             links: Links::default(),
             world: World::default(),
             scan: Scan::default(),
@@ -87,6 +103,7 @@ impl Fib {
             flights: BTreeMap::new(),
             batches: 0,
             prune: false,
+            leaving: false,
             notices: VecDeque::from([Notice::ScanNeeded]),
             now: Instant::ZERO,
         }
@@ -94,14 +111,32 @@ impl Fib {
 
     /// Wants this object; replaces what was wanted with its key.
     pub fn set_want(&mut self, object: Object) {
-        let object = normal(object);
+        self.want(normal(object), false);
+    }
+
+    /// Wants this route, one of very many that share their ways out: when it is in place it takes little memory, and neither
+    /// [`Notice::InSync`] nor [`Notice::OutOfSync`] tells of it.
+    pub fn set_bulk(&mut self, route: Route) {
+        let object = normal(Object::Route(route));
+        if let Object::Route(route) = &object {
+            match self.bulk.want(route) {
+                Asked::Known => return,
+                Asked::Free if self.adds_simply(route) => return self.bulk.add(route),
+                Asked::Free | Asked::Other => self.bulk.open(route.table, route.metric),
+            }
+        }
+        self.want(object, true);
+    }
+
+    fn want(&mut self, object: Object, bulk: bool) {
         let key = object.key();
-        let (id, made) = self.slots.find_or_make(&key);
+        let (id, made) = self.slot_of(&key);
         if made {
             self.slots[id].foreign = self.world.foreign_at(&key, self.protocol);
         }
         let slot = &mut self.slots[id];
         slot.wanted_once = true;
+        slot.bulk = bulk;
         match &slot.want {
             Some(old) if **old == object => return,
             Some(old) if same(&object, old) => {}
@@ -126,11 +161,14 @@ impl Fib {
     /// Wants nothing with this key. What is there of ours is removed; a sysctl gets its old value back.
     pub fn unwant(&mut self, key: &Key) {
         let key = normal_key(key);
-        let Some(id) = self.slots.find(&key) else {
+        if route_key(&key).is_some_and(|key| self.bulk.unwant(key)) {
+            return;
+        }
+        let Some(id) = self.wake(&key) else {
             return;
         };
         if self.slots[id].want.is_none() {
-            return;
+            return self.settle(id);
         }
         if let Key::Sysctl(path) = &key {
             self.keep_foreign_sysctl(id, path);
@@ -153,10 +191,12 @@ impl Fib {
         }
     }
 
-    /// Wants nothing any more: everything of ours is removed, sysctls get back the value that was
+    /// Wants nothing any more, for good: everything of ours is removed, sysctls get back the value that was
     /// recorded for them, unless somebody else has changed them since.
     pub fn release(&mut self) {
         self.prune = true;
+        self.leaving = true;
+        self.bulk.leave();
         let wanted = self
             .slots
             .in_order()
@@ -201,21 +241,27 @@ impl Fib {
             changes.push(change);
         }
         if changes.is_empty() {
-            return None;
+            return self.poll_bulk(max);
         }
         self.batches += 1;
         let id = BatchId(self.batches);
-        self.flights.insert(id, ids);
+        self.flights.insert(id, Flight::Slots(ids));
         Some(Batch { id, changes })
     }
 
-    /// What a batch is about whose outcomes did not come in yet; true: it is to go.
-    pub fn in_flight(&self, batch: BatchId) -> impl Iterator<Item = (&Object, bool)> {
-        let ids = self.flights.get(&batch).into_iter().flatten();
-        ids.filter_map(|id| {
+    /// What a batch is about whose outcomes did not come in yet; true: it is to go. Of bulk routes only those that go.
+    pub fn in_flight(&self, batch: BatchId) -> impl Iterator<Item = (Cow<'_, Object>, bool)> {
+        let (ids, keys) = match self.flights.get(&batch) {
+            Some(Flight::Slots(ids)) => (ids.as_slice(), [].as_slice()),
+            Some(Flight::Bulk(keys)) => ([].as_slice(), keys.as_slice()),
+            None => ([].as_slice(), [].as_slice()),
+        };
+        let slots = ids.iter().filter_map(|id| {
             let (act, object) = self.slots[*id].flight.as_ref()?;
-            Some((&**object, *act == Act::Remove))
-        })
+            Some((Cow::Borrowed(&**object), *act == Act::Remove))
+        });
+        let going = keys.iter().filter_map(|key| self.bulk.going(*key));
+        slots.chain(going.map(|route| (Cow::Owned(Object::Route(route)), true)))
     }
 
     /// The next thing to tell.
@@ -255,6 +301,7 @@ impl Fib {
                 self.settle(id);
             }
         }
+        self.bulk.forget(now);
         if self.scan.take_due(now) {
             self.notices.push_back(Notice::ScanNeeded);
         }
@@ -277,16 +324,22 @@ impl Fib {
             }
         }
         match verdict {
-            Verdict::InSync => return self.tell_in_sync(id),
+            Verdict::InSync => {
+                self.tell_in_sync(id);
+                return self.rest_in_place(id);
+            }
             Verdict::Idle if slot.doubt_until == Instant::ZERO && !slot.unclear => {
                 self.forgive(id);
                 return self.slots.free(id);
             }
+            Verdict::Idle if slot.bulk => return self.rest_gone(id),
             _ => {}
         }
         if slot.told && slot.flight.is_none() && self.scan.ready {
             slot.told = false;
-            self.notices.push_back(Notice::OutOfSync(slot.key.clone()));
+            if !slot.bulk {
+                self.notices.push_back(Notice::OutOfSync(slot.key.clone()));
+            }
         }
         if matches!(verdict, Verdict::Foreign) && !slot.told_foreign {
             slot.told_foreign = true;
@@ -307,7 +360,9 @@ impl Fib {
         }
         if !slot.told {
             slot.told = true;
-            self.notices.push_back(Notice::InSync(slot.key.clone()));
+            if !slot.bulk {
+                self.notices.push_back(Notice::InSync(slot.key.clone()));
+            }
         }
     }
 

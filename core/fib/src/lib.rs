@@ -6,6 +6,7 @@
 #![no_std]
 extern crate alloc;
 
+mod bulk;
 mod command;
 mod compare;
 mod fib;

@@ -82,6 +82,8 @@ pub(crate) struct Slot {
     pub(crate) told: bool,
     /// `Foreign` was told.
     pub(crate) told_foreign: bool,
+    /// One of very many: to rest when it is in place. Nobody is told of that.
+    pub(crate) bulk: bool,
     /// The owner wanted it at some time: not a leftover.
     pub(crate) wanted_once: bool,
     pub(crate) queued: Option<Stage>,
@@ -112,6 +114,7 @@ impl Slot {
             repair: false,
             told: false,
             told_foreign: false,
+            bulk: false,
             wanted_once: false,
             queued: None,
             seen: 0,

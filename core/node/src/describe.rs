@@ -7,7 +7,7 @@ use tapway_fib::{Fib, IfIndex, Key, Object, Route, RouteKind};
 
 /// The object with this key, as wanted; its key alone when it is not wanted any more.
 pub fn describe(key: &Key, fib: &Fib) -> String {
-    match (key, fib.wanted(key)) {
+    match (key, fib.wanted(key).as_deref()) {
         (Key::Sysctl(path), Some(Object::Sysctl(s))) => {
             format!("sysctl net.{} = {}", path.replace('/', "."), s.value)
         }

@@ -1,5 +1,6 @@
 //! Received routes that go to the kernel.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -17,41 +18,35 @@ pub const IMPORT_METRIC: u32 = 20;
 /// Ways of one route in the kernel at most: as many as paths may share the traffic.
 pub(crate) const MAX_LEGS: usize = 256;
 
-/// What was asked for, so that it can be given back.
+/// What was asked for, as far as the reconciler does not know it.
 #[derive(Debug, Default)]
 pub(crate) struct Imports {
-    wanted: BTreeMap<Prefix, Wanted>,
-    held: BTreeMap<Family, BTreeMap<Prefix, Vec<Key>>>,
-    /// Legs of all that is wanted, by family.
-    legs: BTreeMap<Family, usize>,
+    /// Prefixes of routes that are held.
+    held: BTreeMap<Family, BTreeSet<Prefix>>,
+    /// Paths of all that is wanted, by family.
+    paths: BTreeMap<Family, usize>,
+    /// Paths of each prefix, where there are not just as many as routes, one or none.
+    uneven: BTreeMap<Prefix, usize>,
     /// Prefixes with a next hop whose interface follows from our addresses.
     by_address: BTreeSet<Prefix>,
-}
-
-/// What is wanted for one prefix.
-#[derive(Debug, Default)]
-struct Wanted {
-    keys: Vec<Key>,
-    legs: usize,
 }
 
 impl Imports {
     /// Holds on to the received routes that an earlier run put in the kernel, until the peers have sent
     /// theirs again.
     pub(crate) fn adopt(&mut self, fib: &mut Fib) {
-        let found: Vec<Object> = fib
-            .ours()
-            .filter(|object| match object {
-                Object::Route(r) => is_received(r),
-                _ => false,
-            })
-            .cloned()
-            .collect();
-        for object in found {
-            if let Key::Route(_, prefix, _) = object.key() {
-                let held = self.held.entry(prefix.family()).or_default();
-                held.entry(prefix).or_default().push(object.key());
-                fib.set_want(object);
+        let received = fib.ours().filter(|object| match &**object {
+            Object::Route(r) => is_received(r),
+            _ => false,
+        });
+        let found: Vec<Key> = received.map(|object| object.key()).collect();
+        for key in found {
+            if let Some(Object::Route(route)) = fib.held(&key).map(Cow::into_owned) {
+                let family = route.prefix.family();
+                if self.held.entry(family).or_default().insert(route.prefix) {
+                    *self.paths.entry(family).or_default() += 1;
+                }
+                fib.set_bulk(route);
             }
         }
     }
@@ -62,37 +57,32 @@ impl Imports {
     }
 
     /// Holds no longer: what nobody sent again goes with the next [`Imports::set`] of each of these prefixes.
-    pub(crate) fn release(&mut self, family: Family) -> Vec<Prefix> {
-        let held = self.held.remove(&family).unwrap_or_default();
-        let prefixes = held.keys().copied().collect();
-        for (prefix, keys) in held {
-            self.wanted.entry(prefix).or_default().keys.extend(keys);
-        }
-        prefixes
+    pub(crate) fn release(&mut self, family: Family) -> BTreeSet<Prefix> {
+        self.held.remove(&family).unwrap_or_default()
     }
 
     /// Asks for the routes to a prefix as the speaker sees them now; gives back those it no longer has.
-    pub(crate) fn set(&mut self, prefix: Prefix, routes: &[Way], protocol: u8, fib: &mut Fib) {
-        let mut keys = Vec::new();
-        for object in objects(routes, protocol, fib) {
-            keys.push(object.key());
-            fib.set_want(object);
+    pub(crate) fn set(&mut self, prefix: Prefix, ways: &[Way], protocol: u8, fib: &mut Fib) {
+        let had: Vec<Key> = fib.bulk_keys_to(prefix).collect();
+        let mut keys: Vec<Key> = Vec::new();
+        for route in routes(ways, protocol, fib) {
+            keys.push(Key::Route(route.table, route.prefix, route.metric));
+            fib.set_bulk(route);
         }
-        if routes.iter().any(|way| way.by_address) {
+        if ways.iter().any(|way| way.by_address) {
             self.by_address.insert(prefix);
         } else {
             self.by_address.remove(&prefix);
         }
-        let old = self.wanted.remove(&prefix).unwrap_or_default();
-        for key in old.keys.iter().filter(|key| !keys.contains(key)) {
+        for key in had.iter().filter(|key| !keys.contains(key)) {
             fib.unwant(key);
         }
-        let legs = routes.len();
-        let of_family = self.legs.entry(prefix.family()).or_default();
-        *of_family = *of_family + legs - old.legs;
-        if !keys.is_empty() || legs > 0 {
-            self.wanted.insert(prefix, Wanted { keys, legs });
+        let old = self.uneven.remove(&prefix).unwrap_or(had.len().min(1));
+        if ways.len() != keys.len().min(1) {
+            self.uneven.insert(prefix, ways.len());
         }
+        let of_family = self.paths.entry(prefix.family()).or_default();
+        *of_family = (*of_family + ways.len()).saturating_sub(old);
     }
 
     /// Prefixes to look at again when our addresses change.
@@ -100,20 +90,9 @@ impl Imports {
         self.by_address.iter().copied()
     }
 
-    /// Legs of a family's routes.
-    pub(crate) fn legs(&self, family: Family) -> usize {
-        self.legs.get(&family).copied().unwrap_or_default()
-    }
-
-    /// Whether received routes asked for this object.
-    pub(crate) fn has(&self, key: &Key) -> bool {
-        let Key::Route(_, prefix, _) = key else {
-            return false;
-        };
-        let held = self.held.get(&prefix.family());
-        let wanted = self.wanted.get(prefix).map(|wanted| &wanted.keys);
-        let all = [wanted, held.and_then(|h| h.get(prefix))];
-        all.into_iter().flatten().any(|keys| keys.contains(key))
+    /// Paths of a family's routes.
+    pub(crate) fn paths(&self, family: Family) -> usize {
+        self.paths.get(&family).copied().unwrap_or_default()
     }
 }
 
@@ -131,9 +110,9 @@ pub(crate) struct Way {
 type Ways = BTreeMap<(IfIndex, Option<IpAddr>), NextHop>;
 
 /// One route for each prefix, table and metric, with the ways of all paths.
-fn objects(routes: &[Way], protocol: u8, fib: &Fib) -> Vec<Object> {
+fn routes(ways: &[Way], protocol: u8, fib: &Fib) -> Vec<Route> {
     let mut grouped: BTreeMap<(Prefix, u32, u32), (Ways, Install)> = BTreeMap::new();
-    for Way { route, ways, .. } in routes {
+    for Way { route, ways, .. } in ways {
         if ways.is_empty() {
             continue;
         }
@@ -164,7 +143,7 @@ fn objects(routes: &[Way], protocol: u8, fib: &Fib) -> Vec<Object> {
                 only.weight = 1;
             }
             next_hops.sort();
-            Object::Route(Route {
+            Route {
                 table,
                 prefix,
                 metric,
@@ -173,7 +152,7 @@ fn objects(routes: &[Way], protocol: u8, fib: &Fib) -> Vec<Object> {
                 next_hops,
                 prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
                 protocol,
-            })
+            }
         };
     grouped.into_iter().map(route).collect()
 }

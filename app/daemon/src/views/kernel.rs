@@ -14,11 +14,11 @@ pub fn kernel(node: &Node) -> Rows<Key, KernelObject> {
     let fib = node.fib();
     let all = fib.wants().chain(fib.leftovers());
     Rows::whole(
-        all.map(Object::key).collect(),
+        all.map(|object| object.key()).collect(),
         |node, key| {
             let fib = node.fib();
             let object = fib.wanted(&key).or_else(|| fib.held(&key))?;
-            Some(kernel_object(node, object))
+            Some(kernel_object(node, &object))
         },
         ApiReply::Kernel,
     )

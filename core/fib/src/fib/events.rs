@@ -20,7 +20,7 @@ pub(super) const EBUSY: i32 = 16;
 pub(super) const EADDRINUSE: i32 = 98;
 
 /// How often in how long somebody may undo our work before we pause.
-const PATIENCE: (u32, Duration) = (20, Duration::from_secs(10));
+pub(super) const PATIENCE: (u32, Duration) = (20, Duration::from_secs(10));
 /// The same for sysctls, where two programs may each insist on their value.
 const SYSCTL_PATIENCE: (u32, Duration) = (5, Duration::from_secs(60));
 /// How long we pause then at first: a command that deletes until nothing is left, as `ip route flush`
@@ -68,8 +68,13 @@ impl Fib {
             _ => {}
         }
         if ours {
+            if let Object::Route(route) = &object
+                && (self.bulk.confirm(route, mark) || self.rest_left(&key, route))
+            {
+                return self.scan.note_present(&key, legs(&object));
+            }
             self.ours_present(now, &key, object);
-        } else if let Some(id) = self.slots.find(&key) {
+        } else if let Some(id) = self.wake(&key) {
             self.foreign_present(now, id, &object);
         }
     }
@@ -127,7 +132,7 @@ impl Fib {
 
     fn ours_present(&mut self, now: Instant, key: &Key, object: Object) {
         self.scan.note_present(key, legs(&object));
-        let (id, _) = self.slots.find_or_make(key);
+        let (id, _) = self.slot_of(key);
         let slot = &mut self.slots[id];
         let changed = !slot.have.as_ref().is_some_and(|have| same(have, &object));
         if changed && (slot.have.is_some() || slot.foreign == Foreign::Seen) {
@@ -191,7 +196,7 @@ impl Fib {
     fn absent(&mut self, now: Instant, object: &Object) {
         let key = object.key();
         let ours = self.is_ours(&key, object);
-        let slot = self.slots.find(&key);
+        let slot = self.wake(&key);
         let relevant = match object {
             Object::Route(route) => slot.is_some() || ours || route.prefix.len() == 0,
             Object::Neighbour(n) => slot.is_some() || n.router || n.state & NUD_PERMANENT != 0,

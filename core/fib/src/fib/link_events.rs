@@ -103,6 +103,9 @@ impl Fib {
         for family in Family::ALL {
             self.lose_dead(index, family, false);
         }
+        for (table, prefix, metric) in self.bulk.over_link(index, |_| true) {
+            self.wake(&Key::Route(table, prefix, metric));
+        }
         for id in self.on_link(index) {
             self.lose_link(id, index);
         }

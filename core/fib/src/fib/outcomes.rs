@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use tapway_model::Instant;
 
-use super::{DOUBT, Fib, trouble};
+use super::{DOUBT, Fib, Flight, trouble};
 use crate::compare::same;
 use crate::notice::BatchId;
 use crate::slot::{Act, Foreign, SlotId};
@@ -28,21 +28,30 @@ pub(super) const LAST_RETRY: Duration = Duration::from_secs(30);
 impl Fib {
     /// Takes in what became of a batch, in the order of its changes.
     pub fn handle_outcomes(&mut self, now: Instant, batch: BatchId, outcomes: &[Outcome]) {
-        let Some(ids) = self.flights.remove(&batch) else {
+        let Some(flight) = self.flights.remove(&batch) else {
             return;
         };
         let unanswered = Outcome::Failed {
             errno: EIO,
             message: Some("the writer gave no answer".into()),
         };
-        for (at, id) in ids.into_iter().enumerate() {
-            let outcome = outcomes.get(at).unwrap_or(&unanswered);
-            self.outcome(now, id, outcome);
+        let outcomes = outcomes.iter().chain(core::iter::repeat(&unanswered));
+        match flight {
+            Flight::Slots(ids) => {
+                for (id, outcome) in ids.into_iter().zip(outcomes) {
+                    self.outcome(now, id, outcome);
+                }
+            }
+            Flight::Bulk(keys) => {
+                for (key, outcome) in keys.into_iter().zip(outcomes) {
+                    self.bulk_outcome(now, key, outcome);
+                }
+            }
         }
         self.tick(now);
     }
 
-    fn outcome(&mut self, now: Instant, id: SlotId, outcome: &Outcome) {
+    pub(super) fn outcome(&mut self, now: Instant, id: SlotId, outcome: &Outcome) {
         let Some((act, object)) = self.slots[id].flight.take() else {
             return;
         };
@@ -136,8 +145,12 @@ impl Fib {
             _ => {}
         }
         let (index, addr, len) = (address.index, address.addr, address.len);
-        if self.world.address(index, addr, len).is_none() {
-            self.world.put_address(address, self.scan.mark);
+        let known = self.world.address(index, addr, len).cloned();
+        let new = known.is_none();
+        // Marked in any case: a scan that lists addresses before our write does not see it.
+        self.world
+            .put_address(known.unwrap_or(address), self.scan.mark);
+        if new {
             self.notices.push_back(Notice::AddressesChanged(index));
         }
     }
@@ -152,7 +165,9 @@ impl Fib {
         let slot = &mut self.slots[id];
         slot.doubt_until = now + DOUBT;
         slot.perhaps = None;
-        self.lingering.push_back((now + DOUBT, id));
+        if !slot.bulk {
+            self.lingering.push_back((now + DOUBT, id));
+        }
         if let Some(trouble) = &mut slot.trouble {
             trouble.attempts = 0;
         }
@@ -212,12 +227,13 @@ impl Fib {
     fn failed(&mut self, now: Instant, id: SlotId, errno: i32, message: Option<String>) {
         self.back_off(now, id);
         let slot = &mut self.slots[id];
-        if slot.perhaps.is_some() {
-            // It may be there all the while, in an older form.
-            self.scan.want(now);
-        }
+        let (perhaps, unsure) = (slot.perhaps.is_some(), slot.unsure);
         let key = slot.key.clone();
         let trouble = trouble(slot);
+        if perhaps || (unsure && trouble.attempts == 1) {
+            // It may be there all the while in an older form, or not at all.
+            self.scan.want(now);
+        }
         trouble.errno = errno;
         trouble.message.clone_from(&message);
         let attempts = trouble.attempts;
@@ -238,6 +254,6 @@ impl Fib {
 }
 
 /// Whether a removal failed because there is nothing to remove.
-fn is_gone(errno: i32) -> bool {
+pub(super) fn is_gone(errno: i32) -> bool {
     matches!(errno, ENOENT | ESRCH | ENXIO | ENODEV | EADDRNOTAVAIL)
 }

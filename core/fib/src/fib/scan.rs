@@ -119,6 +119,9 @@ impl Fib {
             self.link_gone(index);
         }
         self.sweep_world(mark);
+        for (table, prefix, metric) in self.bulk.unseen(mark) {
+            self.wake(&Key::Route(table, prefix, metric));
+        }
         let ids = self.slots.ids();
         for id in &ids {
             self.sweep_slot(*id, mark);

@@ -80,12 +80,15 @@ impl Fib {
 
     /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
     fn lose_prefsrc(&mut self, addr: IpAddr, by_message: bool) {
-        let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
-        let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
         let is_left = |other: &Address| !(by_message && self.is_doubtful(other));
-        if ids.is_empty() || self.world.all_with(addr).any(is_left) {
+        if self.world.all_with(addr).any(is_left) {
             return;
         }
+        for (table, prefix, metric) in self.bulk.with_prefsrc(addr) {
+            self.wake(&Key::Route(table, prefix, metric));
+        }
+        let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
+        let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
         for id in ids {
             let slot = &self.slots[id];
             match slot.have.as_deref() {
@@ -111,6 +114,17 @@ impl Fib {
     /// Routes through a link go when it was their last way out, and its neighbours. Default routes of
     /// others as well. Where another way out may be younger than what went, a scan tells.
     pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family, concluded: bool) {
+        let of_family = |route: &Route| route.prefix.family() == family;
+        let is_dead = |route: &Route| of_family(route) && self.is_dead(route);
+        let is_doubtful =
+            |route: &Route| of_family(route) && !self.is_dead(route) && self.is_perhaps_dead(route);
+        let dead = self.bulk.over_link(index, is_dead);
+        if self.bulk.is_any_over_link(index, is_doubtful) {
+            self.scan.want(self.now);
+        }
+        let keys = dead.into_iter();
+        let keys = keys.map(|(table, prefix, metric)| Key::Route(table, prefix, metric));
+        let woken: Vec<SlotId> = keys.filter_map(|key| self.wake(&key)).collect();
         for id in self.on_link(index) {
             let dead = |object: &Arc<Object>| match &**object {
                 Object::Route(route) => route.prefix.family() == family && self.is_dead(route),
@@ -134,6 +148,11 @@ impl Fib {
                     self.doubt(id);
                 }
                 self.lose(id, had, written);
+            }
+        }
+        for id in woken {
+            if self.slots.is_live(id) {
+                self.settle(id);
             }
         }
         self.lose_dead_defaults(family);

@@ -7,9 +7,10 @@ use core::net::IpAddr;
 use super::Fib;
 use super::index::legs;
 use crate::compare::same;
+use crate::links::Links;
 use crate::slot::{Act, Foreign, Slot, SlotId};
 use crate::stage::Stage;
-use crate::{Key, Object, RouteKind};
+use crate::{Key, Object, Route, RouteKind};
 
 /// What is to be done with a slot now.
 pub(super) enum Verdict {
@@ -133,13 +134,7 @@ impl Fib {
             // that and takes its addresses: whoever puts one back then waits until it has ended.
             Object::Address(address) => self.links.is_up(address.index),
             Object::Neighbour(neighbour) => self.links.is_up(neighbour.index),
-            Object::Route(route) => {
-                route.kind != RouteKind::Unicast
-                    || route
-                        .next_hops
-                        .iter()
-                        .all(|hop| self.links.is_up(hop.index))
-            }
+            Object::Route(route) => ways_are_up(&self.links, route),
         }
     }
 
@@ -152,6 +147,12 @@ impl Fib {
             _ => slot.want.clone(),
         }
     }
+}
+
+/// Whether all links that a route leads over are up.
+pub(super) fn ways_are_up(links: &Links, route: &Route) -> bool {
+    let mut ways = route.next_hops.iter();
+    route.kind != RouteKind::Unicast || ways.all(|hop| links.is_up(hop.index))
 }
 
 /// Whether what is there leads out where what is wanted never would.

@@ -1,6 +1,8 @@
 //! Questions: how a key stands, what would change, what is there.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 use core::net::IpAddr;
 use core::ops::Bound;
@@ -9,6 +11,7 @@ use tapway_model::{Family, IfName, Prefix};
 
 use super::events::EADDRINUSE;
 use super::{Fib, change};
+use crate::bulk::route_key;
 use crate::command::Command;
 use crate::compare::{normal_key, same};
 use crate::slot::{Act, Foreign, Slot};
@@ -22,17 +25,33 @@ impl Fib {
     }
 
     /// What is wanted with this key.
-    pub fn wanted(&self, key: &Key) -> Option<&Object> {
-        self.slots.get(&normal_key(key))?.want.as_deref()
+    pub fn wanted(&self, key: &Key) -> Option<Cow<'_, Object>> {
+        let key = normal_key(key);
+        if let Some(slot) = self.slots.get(&key) {
+            return slot.want.as_deref().map(Cow::Borrowed);
+        }
+        let route = self.bulk.wanted(route_key(&key)?)?;
+        Some(Cow::Owned(Object::Route(route)))
     }
 
-    /// Everything that is wanted, by key.
-    pub fn wants(&self) -> impl Iterator<Item = &Object> {
+    /// Routes at rest that are wanted or not, and in the kernel or not.
+    fn at_rest(&self, wanted: bool, there: bool) -> impl Iterator<Item = Cow<'_, Object>> {
+        let routes = self.bulk.routes(wanted, there);
+        routes.map(|route| Cow::Owned(Object::Route(route)))
+    }
+
+    /// Everything that is wanted, by key; bulk routes at rest come last.
+    pub fn wants(&self) -> impl Iterator<Item = Cow<'_, Object>> {
         let slots = self.slots.in_order();
-        slots.filter_map(|(_, slot)| slot.want.as_deref())
+        let wants = slots.filter_map(|(_, slot)| slot.want.as_deref());
+        wants
+            .map(Cow::Borrowed)
+            .chain(self.at_rest(true, false))
+            .chain(self.at_rest(true, true))
     }
 
-    /// Everything that is wanted, by key, and how it stands: quicker than asking for each.
+    /// Everything that is wanted, by key, and how it stands, but for [bulk routes](Fib::bulk_at_rest) at rest: quicker than asking
+    /// for each.
     pub fn states(&self) -> impl Iterator<Item = (&Object, Status)> {
         let slots = self.slots.in_order();
         slots.filter_map(|(_, slot)| {
@@ -49,8 +68,15 @@ impl Fib {
 
     /// Whether the wanted object is confirmed in the kernel.
     pub fn in_sync(&self, key: &Key) -> bool {
-        let slot = self.slots.get(&normal_key(key));
-        slot.is_some_and(|slot| self.is_in_sync(slot))
+        let key = &normal_key(key);
+        match self.slots.get(key) {
+            Some(slot) => self.is_in_sync(slot),
+            None => self.bulk_status(key) == Status::InSync,
+        }
+    }
+
+    fn bulk_status(&self, key: &Key) -> Status {
+        route_key(key).map_or(Status::NotWanted, |key| self.bulk.status(key))
     }
 
     fn is_in_sync(&self, slot: &Slot) -> bool {
@@ -63,12 +89,13 @@ impl Fib {
 
     /// How a key stands.
     pub fn status(&self, key: &Key) -> Status {
-        let Some(slot) = self.slots.get(&normal_key(key)) else {
-            return Status::NotWanted;
-        };
-        match &slot.want {
-            Some(want) => self.status_of(slot, want),
-            None => Status::NotWanted,
+        let key = &normal_key(key);
+        match self.slots.get(key) {
+            Some(slot) => match &slot.want {
+                Some(want) => self.status_of(slot, want),
+                None => Status::NotWanted,
+            },
+            None => self.bulk_status(key),
         }
     }
 
@@ -113,7 +140,22 @@ impl Fib {
             }
         }
         steps.sort_by_key(|(stage, id, _)| (*stage, *id));
-        steps.into_iter().map(|(_, _, change)| change).collect()
+        let to_come = self
+            .at_rest(true, false)
+            .map(Cow::into_owned)
+            .map(Change::Add);
+        let to_go = self.at_rest(false, true);
+        let to_go = to_go.chain(self.at_rest(true, true).take_while(|_| self.leaving));
+        let to_go = to_go.map(Cow::into_owned).map(Change::Remove);
+        let slots = steps.into_iter().map(|(_, _, change)| change);
+        slots.chain(to_come).chain(to_go).collect()
+    }
+
+    /// Whether [`Fib::plan`] has anything.
+    pub fn differs(&self) -> bool {
+        let differs = |(_, slot): (_, &Slot)| self.difference(slot).is_some();
+        let rest = self.bulk.differ() > 0 || (self.leaving && self.bulk.in_place() > 0);
+        rest || self.slots.in_order().any(differs)
     }
 
     fn difference(&self, slot: &Slot) -> Option<(Stage, Act)> {
@@ -176,29 +218,47 @@ impl Fib {
         self.world.defaults(family)
     }
 
-    /// Everything of ours in the kernel, by key; no sysctls.
-    pub fn ours(&self) -> impl Iterator<Item = &Object> {
+    /// Everything of ours in the kernel, by key; no sysctls; bulk routes at rest come last.
+    pub fn ours(&self) -> impl Iterator<Item = Cow<'_, Object>> {
         let slots = self.slots.in_order().map(|(_, slot)| slot);
         slots
             .filter(|slot| !matches!(slot.key, Key::Sysctl(_)))
             .filter_map(|slot| slot.have.as_deref())
+            .map(Cow::Borrowed)
+            .chain(self.at_rest(true, true))
+            .chain(self.at_rest(false, true))
     }
 
-    /// Everything of ours in the kernel that is not wanted, by key; no sysctls.
-    pub fn leftovers(&self) -> impl Iterator<Item = &Object> {
+    /// Everything of ours in the kernel that is not wanted, by key; no sysctls; routes at rest come last.
+    pub fn leftovers(&self) -> impl Iterator<Item = Cow<'_, Object>> {
         let slots = self.slots.in_order().map(|(_, slot)| slot);
-        slots
+        let left = slots
             .filter(|slot| slot.want.is_none() && !matches!(slot.key, Key::Sysctl(_)))
-            .filter_map(|slot| slot.have.as_deref())
+            .filter_map(|slot| slot.have.as_deref());
+        left.map(Cow::Borrowed).chain(self.at_rest(false, true))
     }
 
     /// What is ours in the kernel with this key, or the value of a sysctl that was asked for.
-    pub fn held(&self, key: &Key) -> Option<&Object> {
-        self.slots.get(&normal_key(key))?.have.as_deref()
+    pub fn held(&self, key: &Key) -> Option<Cow<'_, Object>> {
+        let key = normal_key(key);
+        if let Some(slot) = self.slots.get(&key) {
+            return slot.have.as_deref().map(Cow::Borrowed);
+        }
+        let route = self.bulk.held(route_key(&key)?)?;
+        Some(Cow::Owned(Object::Route(route)))
     }
 
-    /// Routes of ours in the kernel that an address is in, in one table: from the longest prefix on.
-    pub fn held_around(&self, table: u32, addr: IpAddr) -> impl Iterator<Item = &Route> {
+    /// Routes of ours in the kernel that an address is in, in one table, but for bulk routes that are wanted: from the longest
+    /// prefix on.
+    pub fn held_around(&self, table: u32, addr: IpAddr) -> impl Iterator<Item = Cow<'_, Route>> {
+        let slots = self.slots_around(table, addr).map(Cow::Borrowed);
+        let left = self.bulk.left_around(table, addr).map(Cow::Owned);
+        let mut all: Vec<Cow<'_, Route>> = slots.chain(left).collect();
+        all.sort_by_key(|route| Reverse((route.prefix.len(), route.metric)));
+        all.into_iter()
+    }
+
+    fn slots_around(&self, table: u32, addr: IpAddr) -> impl Iterator<Item = &Route> {
         let least = Key::Route(table, Prefix::default_of(Family::of(&addr)), 0);
         let mut most = Bound::Included(Key::Route(table, Prefix::host(addr), u32::MAX));
         core::iter::from_fn(move || {

@@ -4,6 +4,7 @@
 //! routes around the address. Nothing but a list of the tables tells those; it is asked for only for such addresses, one list
 //! at a time, and seldom where lists are long.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -247,15 +248,16 @@ pub(crate) fn taken(
     let mut tables = [table].into_iter().chain(main);
     let in_table = |table| {
         let mut theirs = list.around(table, *addr).filter(|r| r.protocol != protocol);
-        let theirs = theirs.find(|r| lives(r, fib)).map(|r| (r, false));
+        let theirs = theirs.find(|r| lives(r, fib));
+        let theirs = theirs.map(|r| (Cow::Borrowed(r), false));
         let claims = fib.held_around(table, *addr).filter(|r| !is_received(r));
         let claims = claims.map(|r| (r, true));
-        let longest = |r: &(&Route, bool)| (r.0.prefix.len(), Reverse(r.0.metric));
+        let longest = |r: &(Cow<'_, Route>, bool)| (r.0.prefix.len(), Reverse(r.0.metric));
         let best = theirs.into_iter().chain(claims).max_by_key(longest);
         best.filter(|(r, _)| r.kind != THROW)
     };
     let (route, ours) = tables.find_map(in_table)?;
-    Some((route.clone(), ours))
+    Some((route.into_owned(), ours))
 }
 
 /// Whether the kernel would take it at all: not one whose links are all down.

@@ -124,7 +124,7 @@ impl Node {
             return;
         }
         for (object, goes) in self.fib.in_flight(batch) {
-            match object {
+            match &*object {
                 Object::Route(route) if !is_received(route) => {
                     self.next_hops.ask_within(now, route.prefix);
                 }

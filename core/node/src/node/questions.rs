@@ -79,11 +79,11 @@ impl Node {
 
     /// Received routes of a family that share the traffic.
     pub fn imported(&self, family: Family) -> usize {
-        self.imports.legs(family)
+        self.imports.paths(family)
     }
 
     /// Whether received routes asked for this kernel object.
     pub fn is_import(&self, key: &Key) -> bool {
-        self.imports.has(key)
+        self.fib.is_bulk(key)
     }
 }
