@@ -2,11 +2,11 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use tapway_bgp::Installable;
-use tapway_bgp::config::Install;
 use tapway_fib::{Fib, IfIndex, Key, NextHop, Object, Route, RouteKind, is_link_local};
 use tapway_model::{Family, Prefix};
 
@@ -111,50 +111,69 @@ type Ways = BTreeMap<(IfIndex, Option<IpAddr>), NextHop>;
 
 /// One route for each prefix, table and metric, with the ways of all paths.
 fn routes(ways: &[Way], protocol: u8, fib: &Fib) -> Vec<Route> {
-    let mut grouped: BTreeMap<(Prefix, u32, u32), (Ways, Install)> = BTreeMap::new();
-    for Way { route, ways, .. } in ways {
-        if ways.is_empty() {
-            continue;
-        }
-        let prefix = route.prefix;
-        let metric = route
-            .install
-            .metric
-            .unwrap_or_else(|| metric_behind_own(&prefix, route.install.table, fib));
+    let metric = |Installable {
+                      prefix, install, ..
+                  }: &Installable| {
+        let of_policy = install.metric;
+        of_policy.unwrap_or_else(|| metric_behind_own(prefix, install.table, fib))
+    };
+    // As nearly all are.
+    if let [Way { route, ways, .. }] = ways
+        && let [only] = &ways[..]
+    {
+        let only = leg(only, route.prefix);
+        return vec![to_kernel(route, metric(route), vec![only], protocol)];
+    }
+    let mut grouped: BTreeMap<(u32, u32), (Ways, &Installable)> = BTreeMap::new();
+    for Way { route, ways, .. } in ways.iter().filter(|way| !way.ways.is_empty()) {
         let (all, _) = grouped
-            .entry((prefix, route.install.table, metric))
-            .or_insert_with(|| (Ways::new(), route.install.clone()));
+            .entry((route.install.table, metric(route)))
+            .or_insert_with(|| (Ways::new(), route));
         for way in ways {
-            let via = way.via.as_ref();
-            let odd = via.is_some_and(|a| is_link_local(a) && Family::of(a) != prefix.family());
             let key = (way.index, way.via);
             if all.len() < MAX_LEGS || all.contains_key(&key) {
-                let leg = all.entry(key).or_insert_with(|| way.clone());
-                leg.onlink |= odd;
-                leg.weight = leg.weight.max(way.weight);
+                let way = leg(way, route.prefix);
+                let known = all.entry(key).or_insert_with(|| way.clone());
+                known.onlink |= way.onlink;
+                known.weight = known.weight.max(way.weight);
             }
         }
     }
-    let route =
-        |((prefix, table, metric), (ways, install)): ((Prefix, u32, u32), (Ways, Install))| {
-            let mut next_hops: Vec<NextHop> = ways.into_values().collect();
-            if let [only] = &mut next_hops[..] {
-                // The kernel keeps no weight of a single one.
-                only.weight = 1;
-            }
-            next_hops.sort();
-            Route {
-                table,
-                prefix,
-                metric,
-                kind: RouteKind::Unicast,
-                scope: 0,
-                next_hops,
-                prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
-                protocol,
-            }
-        };
+    let route = |((_, metric), (ways, route)): ((u32, u32), (Ways, &Installable))| {
+        to_kernel(route, metric, ways.into_values().collect(), protocol)
+    };
     grouped.into_iter().map(route).collect()
+}
+
+/// A way as a route to this prefix has it.
+fn leg(way: &NextHop, prefix: Prefix) -> NextHop {
+    let via = way.via.as_ref();
+    let odd = via.is_some_and(|a| is_link_local(a) && Family::of(a) != prefix.family());
+    NextHop {
+        onlink: way.onlink | odd,
+        ..way.clone()
+    }
+}
+
+fn to_kernel(route: &Installable, metric: u32, mut next_hops: Vec<NextHop>, protocol: u8) -> Route {
+    if let [only] = &mut next_hops[..] {
+        // The kernel keeps no weight of a single one.
+        only.weight = 1;
+    }
+    next_hops.sort_unstable();
+    let Installable {
+        prefix, install, ..
+    } = route;
+    Route {
+        table: install.table,
+        prefix: *prefix,
+        metric,
+        kind: RouteKind::Unicast,
+        scope: 0,
+        next_hops,
+        prefsrc: install.prefsrc.filter(|a| Family::of(a) == prefix.family()),
+        protocol,
+    }
 }
 
 /// Behind every default that the host has of its own in this table.

@@ -69,7 +69,7 @@ pub(crate) fn installable_to(
     prefix: Prefix,
 ) -> Vec<Installable> {
     let candidates = shared.rib.candidates(prefix);
-    let mut tables: BTreeMap<u32, Vec<(Candidate, Installable)>> = BTreeMap::new();
+    let mut found: Vec<(Candidate, Installable)> = Vec::new();
     shared.rib.lookup(prefix, |route| {
         let is_it = |(source, c): &&(SourceId, Candidate)| {
             (*source, c.path_id) == (route.source, route.path_id)
@@ -82,10 +82,17 @@ pub(crate) fn installable_to(
             && let Some((_, candidate)) = candidates.iter().find(is_it)
             && let Some(leg) = peer.installable(shared, &route)
         {
-            let table = tables.entry(leg.install.table).or_default();
-            table.push((*candidate, leg));
+            found.push((*candidate, leg));
         }
     });
+    if found.len() < 2 {
+        return found.into_iter().map(|(_, leg)| leg).collect();
+    }
+    let mut tables: BTreeMap<u32, Vec<(Candidate, Installable)>> = BTreeMap::new();
+    for (candidate, leg) in found {
+        let table = tables.entry(leg.install.table).or_default();
+        table.push((candidate, leg));
+    }
     let rules = rules(&shared.config);
     let mut all: Vec<Installable> = Vec::new();
     for legs in tables.into_values() {
