@@ -11,14 +11,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapway_api::event::Level as ApiLevel;
 use tapway_fib::KernelEvent;
-use tapway_model::Instant;
+use tapway_model::{Family, Instant};
 use tapway_netlink::{Monitor, Writer};
 use tapway_node::{Action, Event, Level, Node, Report};
-use tapway_sys::clock;
 use tapway_sys::notify::Notifier;
 use tapway_sys::poll::{Poller, Ready};
 use tapway_sys::signal::{Signal, Signals};
 use tapway_sys::wake::Waker;
+use tapway_sys::{clock, memory};
 
 use crate::advertiser::Advertiser;
 use crate::connections::Connections;
@@ -31,6 +31,7 @@ use crate::priority::Priority;
 use crate::rtr::Rtr;
 use crate::settings::Settings;
 use crate::sliced::{Budget, Sliced};
+use crate::spare::Spare;
 use crate::store::Store;
 use crate::token;
 use crate::writes::Writes;
@@ -132,6 +133,7 @@ pub struct Daemon {
     /// There is something to do that needs no waiting.
     pub(crate) more: bool,
     pub(crate) sliced: Sliced,
+    spare: Spare,
 }
 
 /// The monotonic clock as the core's instant.
@@ -183,6 +185,7 @@ impl Daemon {
             batches: 0,
             more: false,
             sliced: Sliced::default(),
+            spare: Spare::default(),
         }
     }
 
@@ -222,6 +225,7 @@ impl Daemon {
             self.routes.rests_until,
             self.monitor_timeout(),
             self.next_watchdog,
+            self.spare.poll_timeout(),
             self.monitors.collectors.poll_timeout(),
             self.goodbye.as_ref().map(Goodbye::deadline),
             self.listeners
@@ -530,6 +534,21 @@ impl Daemon {
         }
     }
 
+    fn spare_memory(&mut self, now: Instant) {
+        let speaker = self.node.speaker();
+        let routes = Family::ALL
+            .map(|family| speaker.in_use(family))
+            .iter()
+            .sum();
+        self.spare.note(now, routes);
+        if self.spare.take_due(now, routes) {
+            // So that what rests for some seconds is forgotten.
+            self.node.handle_timeout(now);
+            self.drain();
+            memory::give_back();
+        }
+    }
+
     fn housekeeping(&mut self, now: Instant) {
         self.wake_routes(now);
         self.advertiser.send_due(now, self.node.fib());
@@ -543,6 +562,7 @@ impl Daemon {
             self.next_watchdog = self.watchdog.map(|i| now + i);
             self.notifier.watchdog();
         }
+        self.spare_memory(now);
         if self.next_housekeeping <= now {
             self.next_housekeeping = now + HOUSEKEEPING;
             self.rest_routes();

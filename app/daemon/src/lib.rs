@@ -22,6 +22,7 @@ mod priority;
 pub mod rtr;
 pub mod settings;
 pub mod sliced;
+mod spare;
 pub mod start;
 pub mod state;
 pub mod store;

@@ -2,7 +2,7 @@
 //!
 //! Each module is one facility of Linux and knows nothing of what it is used for. Where rustix or
 //! socket2 have a safe call it is used; `unsafe` remains for socket options that neither knows
-//! ([`tcp`]: RFC 2385, RFC 5082), for `signalfd` and for leaving a network namespace.
+//! ([`tcp`]: RFC 2385, RFC 5082), for `signalfd`, for leaving a network namespace and for the allocator.
 //!
 //! Everything here is non-blocking and close-on-exec unless its documentation says otherwise.
 
@@ -10,6 +10,7 @@ mod arrival;
 pub mod clock;
 pub mod inotify;
 pub mod md5;
+pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod notify;
