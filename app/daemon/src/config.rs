@@ -6,6 +6,7 @@
 //! known, and refused. Peers, policies and networks have their [`spec`], which the API uses too.
 
 mod cross;
+mod decision;
 mod places;
 mod policies;
 mod section;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::mrt::MrtConfig;
-use tapway_bgp::config::{GracefulRestart, PeerConfig, Policy};
+use tapway_bgp::config::{Decision, GracefulRestart, PeerConfig, Policy};
 use tapway_bmp::CollectorConfig;
 use tapway_document::{Problem, Sections, read_secret, read_text};
 use tapway_model::{CacheName, CollectorName, Network, NetworkName, PeerName, PolicyName};
@@ -79,6 +80,8 @@ pub struct RouterConfig {
     pub listen: Listen,
     /// Graceful restart for peers that say nothing.
     pub graceful_restart: Option<GracefulRestart>,
+    /// The switches of the decision process, with the number of paths.
+    pub decision: Decision,
     /// The protocol number that marks our kernel objects.
     pub protocol: u8,
     /// Whether an interface without carrier stops the announcements of its claims.

@@ -194,7 +194,7 @@ impl Settings {
                 router_id,
                 cluster_id: self.config.router.cluster_id,
                 graceful_restart: self.config.router.graceful_restart,
-                maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
+                decision: self.config.router.decision,
             },
             protocol: self.config.router.protocol,
             listen: self.config.router.listen.clone(),

@@ -15,6 +15,7 @@ pub use crate::policy::rule::{
 };
 
 pub use crate::role::{PeerRole, Role};
+pub use tapway_rib::decide::Rules as Decision;
 
 /// The speaker's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct SpeakerConfig {
     pub cluster_id: Option<Ipv4Addr>,
     /// Graceful restart for peers that say nothing of their own.
     pub graceful_restart: Option<GracefulRestart>,
-    /// At most so many equal routes to one prefix share the traffic; at least 1.
-    pub maximum_paths: u16,
+    /// The switches of the decision process.
+    pub decision: Decision,
 }
 
 impl SpeakerConfig {
@@ -38,9 +39,20 @@ impl SpeakerConfig {
     }
 }
 
-/// [`SpeakerConfig::maximum_paths`] where nothing is said: more than a router has uplinks, and as many as one route of the
+/// So many equal routes to one prefix share the traffic at most: more than a router has uplinks, and as many as one route of the
 /// kernel is known to take.
 pub const MAXIMUM_PATHS: u16 = 256;
+
+/// The switches where nothing is said: RFC 4271, and all equal routes share the traffic.
+pub const DECISION: Decision = Decision {
+    always_compare_med: false,
+    missing_med_is_worst: false,
+    ignore_as_path: false,
+    ignore_metric: false,
+    maximum_paths_external: MAXIMUM_PATHS,
+    maximum_paths_internal: MAXIMUM_PATHS,
+    multipath_same_as: false,
+};
 
 /// Where all that is random comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -167,7 +167,7 @@ fn dial(
         asn: 65002,
         router_id: Ipv4Addr::new(192, 0, 2, 2),
         graceful_restart: None,
-        maximum_paths: 1,
+        decision: tapway_bgp::config::Decision::default(),
         cluster_id: None,
     };
     let mut other = Speaker::new(own, 2, StartKind::Cold);

@@ -23,6 +23,10 @@ pub struct Rules {
     pub always_compare_med: bool,
     /// A route without MED has the worst one, not 0 (RFC 4271 says 0).
     pub missing_med_is_worst: bool,
+    /// The length of AS_PATH does not count.
+    pub ignore_as_path: bool,
+    /// The metric to the next hop does not count.
+    pub ignore_metric: bool,
     /// At most so many routes of other ASes share the traffic; at least 1.
     pub maximum_paths_external: u16,
     /// At most so many routes of our AS share the traffic; at least 1.
@@ -37,6 +41,8 @@ impl Default for Rules {
         Rules {
             always_compare_med: false,
             missing_med_is_worst: false,
+            ignore_as_path: false,
+            ignore_metric: false,
             maximum_paths_external: 1,
             maximum_paths_internal: 1,
             multipath_same_as: false,
@@ -98,14 +104,21 @@ pub enum Step {
 
 impl Candidate {
     /// Up to ORIGIN. Less is better, here and below.
-    fn lead(&self) -> (bool, Reverse<u16>, Reverse<u32>, u16, Origin) {
+    fn lead(&self, rules: &Rules) -> (bool, Reverse<u16>, Reverse<u32>, u16, Origin) {
         (
             self.long_lived_stale,
             Reverse(self.weight),
             Reverse(self.facts.local_pref),
-            self.facts.as_path_length,
+            self.as_path_length(rules),
             self.facts.origin,
         )
+    }
+
+    const fn as_path_length(&self, rules: &Rules) -> u16 {
+        match rules.ignore_as_path {
+            true => 0,
+            false => self.facts.as_path_length,
+        }
     }
 
     fn med(&self, rules: &Rules) -> u32 {
@@ -117,8 +130,15 @@ impl Candidate {
     }
 
     /// What must be equal to share the traffic, after the lead and MED.
-    const fn cost(&self) -> (bool, u32) {
-        (!self.external, self.metric)
+    const fn cost(&self, rules: &Rules) -> (bool, u32) {
+        (!self.external, self.metric(rules))
+    }
+
+    const fn metric(&self, rules: &Rules) -> u32 {
+        match rules.ignore_metric {
+            true => 0,
+            false => self.metric,
+        }
     }
 
     fn tie(&self) -> (u32, u16, IpAddr, u32) {
@@ -130,17 +150,17 @@ impl Candidate {
 /// Chooses: the best one comes first, and after it those that share the traffic with it, in their order. The others are
 /// removed. Routes that cannot be used must not be among them (RFC 4271 §9.1.2).
 pub fn choose(candidates: &mut Vec<Candidate>, rules: &Rules) {
-    let Some(lead) = candidates.iter().map(Candidate::lead).min() else {
+    let Some(lead) = candidates.iter().map(|c| c.lead(rules)).min() else {
         return;
     };
-    candidates.retain(|c| c.lead() == lead);
+    candidates.retain(|c| c.lead(rules) == lead);
     if candidates.len() > 1 {
         drop_worse_med(candidates, rules);
     }
-    let Some(cost) = candidates.iter().map(Candidate::cost).min() else {
+    let Some(cost) = candidates.iter().map(|c| c.cost(rules)).min() else {
         return;
     };
-    candidates.retain(|c| c.cost() == cost);
+    candidates.retain(|c| c.cost(rules) == cost);
     let Some(best) = candidates.iter().min_by_key(|c| c.tie()).copied() else {
         return;
     };
@@ -221,12 +241,12 @@ pub fn why(best: &Candidate, other: &Candidate, rules: &Rules) -> Option<Step> {
         ),
         (
             Step::AsPathLength,
-            best.facts.as_path_length != other.facts.as_path_length,
+            best.as_path_length(rules) != other.as_path_length(rules),
         ),
         (Step::Origin, best.facts.origin != other.facts.origin),
         (Step::Med, comparable && best.med(rules) != other.med(rules)),
         (Step::External, best.external != other.external),
-        (Step::Metric, best.metric != other.metric),
+        (Step::Metric, best.metric(rules) != other.metric(rules)),
         (Step::RouterId, best.tie().0 != other.tie().0),
         (Step::ClusterLength, best.tie().1 != other.tie().1),
         (Step::Address, best.addr != other.addr),

@@ -7,6 +7,7 @@ mod world;
 
 use proptest::prelude::*;
 use reference::Step;
+use tapway_rib::decide::Rules;
 use world::World;
 
 fn step() -> impl Strategy<Value = Step> {
@@ -25,7 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (source, 0..4u8).prop_map(|(s, import)| Step::Judge(s, import)),
         2 => (0..reference::HOPS, prop::option::of(0..3u32)).prop_map(|(h, m)| Step::NextHop(h, m)),
         1 => (0..reference::HOPS).prop_map(Step::Seek),
-        1 => (any::<bool>(), any::<bool>(), 1..3u16).prop_map(|(a, b, n)| Step::Rules(a, b, n)),
+        1 => rules().prop_map(Step::Rules),
         2 => member.clone().prop_map(Step::Join),
         1 => member.clone().prop_map(Step::Leave),
         1 => member.clone().prop_map(Step::SendAgain),
@@ -35,6 +36,18 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..4usize).prop_map(Step::Work),
         1 => Just(Step::Check),
     ]
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (any::<[bool; 5]>(), 1..3u16, 1..3u16).prop_map(|(on, external, internal)| Rules {
+        always_compare_med: on[0],
+        missing_med_is_worst: on[1],
+        ignore_as_path: on[2],
+        ignore_metric: on[3],
+        maximum_paths_external: external,
+        maximum_paths_internal: internal,
+        multipath_same_as: on[4],
+    })
 }
 
 fn walk(watched: bool, steps: &[Step]) {

@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tapway_bgp::config::{
-    AddPaths, GracefulRestart, MAXIMUM_PATHS, PeerAddress, PeerAsPath, PeerAsn, PeerConfig,
-    PeerNextHop, PrefixLimit, Reach, SendPaths, SpeakerConfig,
+    AddPaths, DECISION, GracefulRestart, PeerAddress, PeerAsPath, PeerAsn, PeerConfig, PeerNextHop,
+    PrefixLimit, Reach, SendPaths, SpeakerConfig,
 };
 use tapway_bgp::{
     Action, Announcement, AnnouncementId, ConnId, ConnInfo, Endpoint, LocalAddresses, Speaker,
@@ -130,7 +130,7 @@ impl Fabric {
             router_id: address(router),
             graceful_restart: None,
             cluster_id: None,
-            maximum_paths: MAXIMUM_PATHS,
+            decision: DECISION,
         };
         let mut speaker = Speaker::new(config, self.seed ^ self.serial, start);
         for peer in self.peers_of(router) {

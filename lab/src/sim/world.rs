@@ -394,7 +394,7 @@ fn speaker_config(asn: u32, router_id: Ipv4Addr) -> SpeakerConfig {
         router_id,
         graceful_restart: Some(graceful_restart()),
         cluster_id: None,
-        maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
+        decision: tapway_bgp::config::DECISION,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tapway_api::list::List;
 use tapway_api::plan::{Plan, PlanKind, PlanLine};
 use tapway_api::route::{Route, RouteState};
 use tapway_lab::peers::{self, Neighbor, Peer, Router};
 use tapway_lab::{Netns, Tapwayd, veth, wait_for};
 
-use super::fabric::{HOST_AS, OLD, SOON, WEB, instance, wait_kernel, wait_routes};
+use super::fabric::{HOST_AS, OLD, SOON, WEB, extend, instance, wait_kernel, wait_routes};
 
 /// What one of the routers announces besides defaults.
 const MORE: &str = "198.18.0.0/15";
@@ -95,6 +95,46 @@ fn two_peers_make_one_route_behind_the_own() {
     wait_default(&host, "-6", 20, &["up1"]);
     bird.announce("0.0.0.0/0".parse().expect("a prefix"));
     wait_default(&host, "-4", 20, &["up1"]);
+}
+
+#[test]
+fn no_more_ways_than_maximum_paths() {
+    let host = Netns::new("host");
+    let (_bird_ns, _bird) = router(&host, 1, "bird");
+    let (_frr_ns, mut frr) = router(&host, 2, "frr");
+    let (_third_ns, _third) = router(&host, 3, "bird");
+    let peer = |number: u8| {
+        json!({
+            "address": format!("198.51.100.{}", 2 * number),
+            "asn": 65000 + u32::from(number),
+            "connect_retry": "1s",
+        })
+    };
+    let config = |router: Value| {
+        let mut own = json!({"asn": HOST_AS, "router_id": "192.0.2.11"});
+        extend(&mut own, router);
+        let peers = json!({"one": peer(1), "two": peer(2), "three": peer(3)});
+        json!({"router": own, "peer": peers})
+    };
+    let mut tapwayd = Tapwayd::start(&host, config(json!({"maximum_paths": 2})));
+    // The lower identifiers come first.
+    wait_default(&host, "-4", 20, &["up1", "up2"]);
+    wait_default(&host, "-6", 20, &["up1", "up2"]);
+    frr.withdraw("0.0.0.0/0".parse().expect("a prefix"));
+    wait_default(&host, "-4", 20, &["up1", "up3"]);
+    frr.announce("0.0.0.0/0".parse().expect("a prefix"));
+    wait_default(&host, "-4", 20, &["up1", "up2"]);
+    for (keys, over) in [
+        (json!({"maximum_paths": {"external": 1}}), &["up1"][..]),
+        (json!({}), &["up1", "up2", "up3"]),
+        (json!({"decision": {"multipath_relax": false}}), &["up1"]),
+    ] {
+        tapwayd.configure(config(keys));
+        tapwayd.kill();
+        tapwayd.restart(&host);
+        wait_default(&host, "-4", 20, over);
+        wait_default(&host, "-6", 20, over);
+    }
 }
 
 #[test]

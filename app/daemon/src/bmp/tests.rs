@@ -43,7 +43,7 @@ impl Bed {
             asn: 65000,
             router_id: [192, 0, 2, 1].into(),
             graceful_restart: None,
-            maximum_paths: 1,
+            decision: tapway_bgp::config::Decision::default(),
             cluster_id: None,
         };
         Bed {

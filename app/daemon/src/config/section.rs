@@ -8,10 +8,11 @@ use serde::Deserialize;
 use tapway_model::spec::SpecError;
 use tapway_node::Listen;
 
+use super::decision::{DecisionSpec, MaximumPathsSpec, decision};
 use super::spec::{
     GracefulRestartSpec, as_number, each, graceful_restart, listen_address, refuse, wrong,
 };
-use super::value::{NotYet, Switch, duration};
+use super::value::{Count, NotYet, Switch, duration};
 use super::{ApiConfig, FilesConfig, RouterConfig};
 
 /// RTPROT_* of `linux/rtnetlink.h` and the numbers that other programs are known to use.
@@ -52,6 +53,8 @@ pub(super) struct RouterSection {
     next_hop_via_default: Option<bool>,
     state_dir: Option<String>,
     cluster_id: Option<String>,
+    decision: Option<DecisionSpec>,
+    maximum_paths: Option<Count<MaximumPathsSpec>>,
 }
 
 /// `"auto"` or a list.
@@ -97,6 +100,7 @@ impl RouterSection {
             cluster_id: identifier("cluster_id", self.cluster_id.as_deref())?,
             listen,
             graceful_restart: graceful_restart(self.graceful_restart.as_ref())?,
+            decision: decision(self.decision.as_ref(), self.maximum_paths.as_ref())?,
             protocol: protocol(self.protocol).map_err(|e| wrong("protocol", e))?,
             withdraw_without_carrier: self.withdraw_without_carrier.unwrap_or(true),
             next_hop_via_default: self.next_hop_via_default.unwrap_or(false),

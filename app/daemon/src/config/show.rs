@@ -8,6 +8,7 @@ use tapway_model::Network;
 use tapway_node::Listen;
 use tapway_rpki::CacheConfig;
 
+use super::decision;
 use super::spec::{
     CacheSpec, CollectorSpec, GracefulRestartSpec, MrtSpec, NetworkSpec, PeerSpec, PolicySpec,
 };
@@ -54,8 +55,11 @@ impl RouterConfig {
     pub fn value(&self) -> Value {
         let graceful: Switch<GracefulRestartSpec> =
             super::spec::graceful_restart_spec(self.graceful_restart);
+        let (decision, maximum_paths) = decision::written(&self.decision);
         let mut shown = json!({
             "asn": self.asn,
+            "decision": value(&decision),
+            "maximum_paths": value(&maximum_paths),
             "listen": match &self.listen {
                 Listen::Auto => json!("auto"),
                 Listen::Never => json!([]),

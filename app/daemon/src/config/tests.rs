@@ -1,5 +1,6 @@
 mod between_ases;
 mod bmp;
+mod decision;
 mod mrt;
 mod policy;
 mod rpki;
@@ -88,6 +89,8 @@ graceful_restart = { time = "60s", notification = true, long_lived = "24h" }
 protocol = 113
 withdraw_without_carrier = false
 next_hop_via_default = true
+maximum_paths = { external = 16, internal = 4 }
+decision = { always_compare_med = true, missing_med_as_worst = true, ignore_as_path = true, ignore_igp_metric = true, multipath_relax = false }
 state_dir = "/srv/tapway"
 
 [peer.tor1]

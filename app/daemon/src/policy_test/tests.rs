@@ -87,7 +87,7 @@ fn connected(text: &str, host: u8, peer: &str, remote: u8) -> Speaker {
         router_id: Ipv4Addr::new(192, 0, 2, host),
         graceful_restart: None,
         cluster_id: None,
-        maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
+        decision: tapway_bgp::config::DECISION,
     };
     let mut speaker = Speaker::new(own, 1, StartKind::Cold);
     speaker.set_policies(NOW, config.policies);

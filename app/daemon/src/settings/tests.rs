@@ -65,7 +65,7 @@ impl Bed {
                 router_id: Ipv4Addr::new(192, 0, 2, 11),
                 graceful_restart: None,
                 cluster_id: None,
-                maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
+                decision: tapway_bgp::config::DECISION,
             },
             protocol: 112,
             listen: Listen::Auto,

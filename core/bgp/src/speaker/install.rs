@@ -15,7 +15,7 @@ use tapway_rib::{RouteView, SourceId};
 use super::answer::Installable;
 use super::judge::Judge;
 use super::peer::Peer;
-use super::shared::{Shared, rules};
+use super::shared::Shared;
 use crate::config::{Install, InstallChange, Reach};
 
 impl Peer {
@@ -93,11 +93,10 @@ pub(crate) fn installable_to(
         let table = tables.entry(leg.install.table).or_default();
         table.push((candidate, leg));
     }
-    let rules = rules(&shared.config);
     let mut all: Vec<Installable> = Vec::new();
     for legs in tables.into_values() {
         let mut chosen: Vec<Candidate> = legs.iter().map(|(candidate, _)| *candidate).collect();
-        choose(&mut chosen, &rules);
+        choose(&mut chosen, &shared.config.decision);
         let is_chosen = |place| chosen.iter().any(|c| c.place == place);
         let mut legs: Vec<Installable> = legs
             .into_iter()

@@ -7,7 +7,6 @@ use core::time::Duration;
 
 use tapway_bgp_wire::{Attributes, NextHop, NlriEntry, PerFamily, RawAttributes};
 use tapway_model::{Family, Instant, PeerName, Prefix};
-use tapway_rib::decide::Rules;
 use tapway_rib::{AttrId, Import, Rib, SourceId};
 use tapway_rpki::VrpTable;
 
@@ -76,7 +75,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: SpeakerConfig, seeds: Seeds) -> Shared {
         let mut rib = Rib::new(seeds.tables);
-        rib.set_rules(rules(&config));
+        rib.set_rules(config.decision);
         next_hops::take_for_near(&mut rib);
         let mut block = Vec::new();
         Attributes::default().encode(true, &mut block);
@@ -145,7 +144,7 @@ impl Shared {
 
     /// Takes over other settings.
     pub(crate) fn set_config(&mut self, config: SpeakerConfig) {
-        self.rib.set_rules(rules(&config));
+        self.rib.set_rules(config.decision);
         self.config = config;
     }
 
@@ -220,15 +219,6 @@ fn entry(id: &AnnouncementId) -> NlriEntry {
     NlriEntry {
         prefix: id.prefix,
         path_id: id.domain.0,
-    }
-}
-
-/// The switches of the decision process.
-pub(crate) fn rules(config: &SpeakerConfig) -> Rules {
-    Rules {
-        maximum_paths_external: config.maximum_paths,
-        maximum_paths_internal: config.maximum_paths,
-        ..Rules::default()
     }
 }
 

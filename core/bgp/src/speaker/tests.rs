@@ -4,6 +4,7 @@ mod add_path;
 mod as_path;
 mod bounded;
 mod collide;
+mod decision;
 mod endless;
 mod establish;
 mod groups;

@@ -55,7 +55,7 @@ fn speaker() -> Speaker {
         router_id: [192, 0, 2, 1].into(),
         graceful_restart: None,
         cluster_id: None,
-        maximum_paths: 1,
+        decision: tapway_bgp::config::Decision::default(),
     };
     Speaker::new(config, 7, StartKind::Cold)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use tapway_bgp::config::{MAXIMUM_PATHS, PeerConfig, SpeakerConfig};
+use tapway_bgp::config::{DECISION, PeerConfig, SpeakerConfig};
 use tapway_model::SourceName;
 use tapway_node::{Listen, NodeConfig};
 
@@ -15,7 +15,7 @@ pub(crate) fn config(peers: impl IntoIterator<Item = PeerConfig>) -> NodeConfig 
             asn: 65001,
             router_id: Ipv4Addr::new(192, 0, 2, 1),
             graceful_restart: None,
-            maximum_paths: MAXIMUM_PATHS,
+            decision: DECISION,
             cluster_id: None,
         },
         protocol: 112,

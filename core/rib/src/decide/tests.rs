@@ -6,6 +6,8 @@ use super::*;
 const RULES: Rules = Rules {
     always_compare_med: false,
     missing_med_is_worst: false,
+    ignore_as_path: false,
+    ignore_metric: false,
     maximum_paths_external: 1,
     maximum_paths_internal: 1,
     multipath_same_as: false,
@@ -121,6 +123,36 @@ fn med_rows() {
     );
     assert_eq!(places(missing.clone(), &worst), [0]);
     assert_eq!(places(missing, &both), [0]);
+}
+
+#[test]
+fn what_is_ignored_leaves_it_to_later_steps() {
+    let as_path = Rules {
+        ignore_as_path: true,
+        ..RULES
+    };
+    let metric = Rules {
+        ignore_metric: true,
+        ..RULES
+    };
+    // The first is better by that step, the second by its identifier alone.
+    let rows: [(Change, Rules, Step); 2] = [
+        (|c| c.facts.as_path_length = 3, as_path, Step::AsPathLength),
+        (|c| c.metric = 20, metric, Step::Metric),
+    ];
+    for (worse, rules, step) in rows {
+        let mut all = made(&[|c| c.router_id = 9, |_| {}]);
+        worse(&mut all[1]);
+        assert_eq!(places(all.clone(), &RULES), [0]);
+        assert_eq!(why(&all[0], &all[1], &RULES), Some(step));
+        assert_eq!(places(all.clone(), &rules), [1]);
+        assert_eq!(why(&all[1], &all[0], &rules), Some(Step::RouterId));
+        let many = Rules {
+            maximum_paths_external: 2,
+            ..rules
+        };
+        assert_eq!(places(all, &many), [1, 0], "and both share the traffic");
+    }
 }
 
 /// The classic case in which comparing pair by pair gives another best route for every order.

@@ -29,7 +29,7 @@ pub enum Step {
     NextHop(usize, Option<u32>),
     /// It is looked for, and found at the next check where it was.
     Seek(usize),
-    Rules(bool, bool, u16),
+    Rules(Rules),
     Join(usize),
     Leave(usize),
     SendAgain(usize),
@@ -163,8 +163,8 @@ impl Reference {
             .collect()
     }
 
-    /// The best of some routes, in the order of RFC 4271 §9.1.2.2.
-    fn best_of(&self, mut left: Vec<(Key, &Route)>) -> Option<Key> {
+    /// Those that are equal up to the metric, in the order of RFC 4271 §9.1.2.2.
+    fn equal<'r>(&self, mut left: Vec<(Key, &'r Route)>) -> Vec<(Key, &'r Route)> {
         let rules = self.rules;
         let parts = |r: &Route| r.used.clone().expect("a route that counts");
         let med = |r: &Route| {
@@ -180,7 +180,10 @@ impl Reference {
         keep_least(&mut left, |_, r| {
             u64::MAX - u64::from(parts(r).0.local_pref.unwrap_or(100))
         });
-        keep_least(&mut left, |_, r| parts(r).0.as_path.length() as u64);
+        keep_least(&mut left, |_, r| match rules.ignore_as_path {
+            true => 0,
+            false => parts(r).0.as_path.length() as u64,
+        });
         keep_least(&mut left, |_, r| parts(r).0.origin as u64);
         let all = left.clone();
         left.retain(|(_, n)| {
@@ -192,11 +195,19 @@ impl Reference {
         keep_least(&mut left, |k, _| u64::from(!external(k.1)));
         keep_least(&mut left, |k, r| match k.1 {
             0 => 0,
+            _ if rules.ignore_metric => 0,
             _ => {
                 let at = place(parts(r).1);
                 u64::from(self.metrics[at].expect("a next hop that can be reached"))
             }
         });
+        left
+    }
+
+    /// The best of some routes.
+    fn best_of(&self, left: Vec<(Key, &Route)>) -> Option<Key> {
+        let mut left = self.equal(left);
+        let parts = |r: &Route| r.used.clone().expect("a route that counts");
         let id = |k: &Key, r: &Route| match parts(r).0.originator_id {
             Some(id) => id.to_bits(),
             None if k.1 == 0 => 0,
@@ -211,6 +222,32 @@ impl Reference {
 
     pub fn best(&self, prefix: Prefix) -> Option<Key> {
         self.best_of(self.usable(prefix))
+    }
+
+    /// The routes that share the traffic, the best one among them.
+    pub fn sharing(&self, prefix: Prefix) -> Vec<Key> {
+        let mut left = self.equal(self.usable(prefix));
+        let Some(best) = self.best_of(left.clone()) else {
+            return Vec::new();
+        };
+        let neighbour = |key: &Key| {
+            let used = self.routes[key].used.as_ref();
+            used.and_then(|(attributes, ..)| attributes.as_path.first())
+        };
+        left.retain(|(k, _)| !self.rules.multipath_same_as || neighbour(k) == neighbour(&best));
+        let most = match external(best.1) {
+            true => self.rules.maximum_paths_external,
+            false => self.rules.maximum_paths_internal,
+        };
+        let mut sharing = Vec::new();
+        while sharing.len() < usize::from(most)
+            && let Some(next) = self.best_of(left.clone())
+        {
+            left.retain(|(k, _)| *k != next);
+            sharing.push(next);
+        }
+        sharing.sort();
+        sharing
     }
 
     /// What export makes of a route: attributes and next hop.

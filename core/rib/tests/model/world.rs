@@ -142,13 +142,7 @@ impl World {
                 self.sought.insert(h);
                 self.rib.seek_next_hop(hop(h));
             }
-            Step::Rules(always, worst, paths) => {
-                let rules = Rules {
-                    always_compare_med: always,
-                    missing_med_is_worst: worst,
-                    maximum_paths_external: paths,
-                    ..Rules::default()
-                };
+            Step::Rules(rules) => {
                 self.model.rules = rules;
                 self.rib.set_rules(rules);
             }
@@ -505,6 +499,13 @@ impl World {
             assert_eq!(self.rib.received(family), received.count());
         }
         for p in (0..PREFIXES).map(prefix) {
+            let mut sharing = Vec::new();
+            self.rib.lookup(p, |r| {
+                let source = position(r.source).expect("a source");
+                sharing.extend(r.multipath.then_some((p, source, r.path_id)));
+            });
+            sharing.sort();
+            assert_eq!(sharing, self.model.sharing(p), "{p}");
             let best = self.model.best(p).map(|k| (k.1, k.2));
             assert_eq!(self.followed.get(&p).copied(), best, "{p}");
         }

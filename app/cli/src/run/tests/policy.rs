@@ -162,7 +162,7 @@ fn speaker(config: &Config, instances: &[Instance]) -> Speaker {
         router_id: Ipv4Addr::new(192, 0, 2, 11),
         graceful_restart: None,
         cluster_id: None,
-        maximum_paths: tapway_bgp::config::MAXIMUM_PATHS,
+        decision: tapway_bgp::config::DECISION,
     };
     let mut speaker = Speaker::new(own, 1, StartKind::Cold);
     speaker.set_policies(now, config.policies.clone());

@@ -145,13 +145,42 @@ fn only_so_many_paths_share() {
     assert_eq!(speaker.installable_to(default).len(), 3);
     let mut config = speaker.config().clone();
     for paths in [2, 1, 3] {
-        config.maximum_paths = paths;
+        config.decision.maximum_paths_external = paths;
         changed(&mut speaker);
         speaker.set_config(NOW, config.clone());
         work(&mut speaker);
         assert_eq!(speaker.installable_to(default).len(), usize::from(paths));
         assert_eq!(changed(&mut speaker), 1);
     }
+}
+
+/// A switch of the decision is followed in slices; what is not looked at yet is as it was.
+#[test]
+fn a_switch_of_the_decision_is_followed_in_slices() {
+    let mut speaker = several::with(2, |_, _| {});
+    speaker.follow_next_hops();
+    for node in 1..=2 {
+        send(&mut speaker, node);
+        let answer = NextHopAnswer {
+            next_hop: addresses(node).v4.unwrap().into(),
+            metric: Some(30 - 10 * node as u32),
+            moved: false,
+        };
+        speaker.set_next_hops(NOW, [answer]);
+    }
+    work(&mut speaker);
+    let best = |speaker: &Speaker, node: usize| {
+        let peer = tor(node);
+        speaker.received(&peer).filter(|route| route.best).count()
+    };
+    assert_eq!(best(&speaker, 2), MANY as usize);
+    let mut config = speaker.config().clone();
+    config.decision.ignore_metric = true;
+    speaker.set_config(NOW, config);
+    let done = best(&speaker, 1);
+    assert!(done < MANY as usize / 4, "{done} in one turn");
+    assert!(work(&mut speaker) > 2);
+    assert_eq!(best(&speaker, 1), MANY as usize);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use core::time::Duration;
 use tapway_model::{ClaimKind, Domain, Family, Instant, NetworkName, PeerName, PolicyName};
 
 use crate::config::{
-    AddPaths, GracefulRestart, Install, MAXIMUM_PATHS, PeerAddress, PeerAsPath, PeerAsn,
-    PeerConfig, PeerNextHop, PrefixLimit, Reach, SpeakerConfig,
+    AddPaths, DECISION, GracefulRestart, Install, PeerAddress, PeerAsPath, PeerAsn, PeerConfig,
+    PeerNextHop, PrefixLimit, Reach, SpeakerConfig,
 };
 use crate::*;
 
@@ -116,7 +116,7 @@ pub(crate) fn speaker_config(node: usize) -> SpeakerConfig {
         router_id: Ipv4Addr::new(192, 0, 2, node as u8 + 1),
         graceful_restart: None,
         cluster_id: None,
-        maximum_paths: MAXIMUM_PATHS,
+        decision: DECISION,
     }
 }
 

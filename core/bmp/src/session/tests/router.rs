@@ -126,7 +126,7 @@ impl Router {
             router_id: [192, 0, 2, 1].into(),
             graceful_restart: None,
             cluster_id: None,
-            maximum_paths: 4,
+            decision: tapway_bgp::config::DECISION,
         };
         let now = Instant::from_nanos(1_000_000_000);
         let mut speaker = Speaker::new(config, 7, StartKind::Cold);

@@ -11,7 +11,7 @@ use tapway_bgp_wire::{Attributes, Community, NextHop, PerFamily};
 use tapway_model::{Family, Instant, Prefix};
 
 use super::super::net::{addresses, asn, speaker_config};
-use crate::config::SendPaths;
+use crate::config::{Decision, SendPaths};
 use crate::{ConnId, LocalAddresses};
 
 /// How long a peer of the walk says that it may be away.
@@ -239,9 +239,16 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn med(&self) -> (Option<u32>, u32) {
+    fn med(&self, decision: &Decision) -> (Option<u32>, u32) {
         let attributes = &self.route.1;
-        (attributes.as_path.first(), attributes.med.unwrap_or(0))
+        let missing = match decision.missing_med_is_worst {
+            true => u32::MAX,
+            false => 0,
+        };
+        (
+            attributes.as_path.first(),
+            attributes.med.unwrap_or(missing),
+        )
     }
 
     fn tie(&self) -> impl Ord + use<> {
@@ -257,21 +264,29 @@ fn keep_least<'a, K: Ord>(left: &mut Vec<&'a Candidate>, key: impl Fn(&'a Candid
 }
 
 /// The best one, and after it those that share the traffic with it.
-fn best(mut left: Vec<&Candidate>) -> Vec<&Candidate> {
+fn best<'c>(mut left: Vec<&'c Candidate>, decision: &Decision) -> Vec<&'c Candidate> {
     keep_least(&mut left, |c| c.node != 0);
     keep_least(&mut left, |c| {
         Reverse(c.route.1.local_pref.unwrap_or(LOCAL_PREF))
     });
-    keep_least(&mut left, |c| c.route.1.as_path.length());
+    keep_least(&mut left, |c| match decision.ignore_as_path {
+        true => 0,
+        false => c.route.1.as_path.length(),
+    });
     keep_least(&mut left, |c| c.route.1.origin);
     let all = left.clone();
     left.retain(|c| {
-        let (neighbour, med) = c.med();
-        let beats = |o: &&&Candidate| o.med().0 == neighbour && o.med().1 < med;
-        !all.iter().any(|o| beats(&o))
+        let (neighbour, med) = c.med(decision);
+        let beats = |(of, less): (Option<u32>, u32)| {
+            (of == neighbour || decision.always_compare_med) && less < med
+        };
+        !all.iter().any(|o| beats(o.med(decision)))
     });
     keep_least(&mut left, |c| !c.external);
     left.sort_by_key(|c| c.tie());
+    if let Some(first) = left.first().copied().filter(|_| decision.multipath_same_as) {
+        left.retain(|c| c.med(decision).0 == first.med(decision).0);
+    }
     left
 }
 
@@ -287,8 +302,8 @@ pub(super) struct Model {
     pub(super) draining: bool,
     /// What our cluster is called.
     pub(super) cluster: Ipv4Addr,
-    /// So many equal routes share the traffic.
-    pub(super) maximum_paths: u16,
+    /// The switches of the decision process.
+    pub(super) decision: Decision,
 }
 
 impl Model {
@@ -326,8 +341,12 @@ impl Model {
     pub(super) fn installed(&self, prefix: Prefix) -> BTreeSet<usize> {
         let mut all = self.candidates(prefix);
         all.retain(|c| c.node != 0 && self.peers[&c.node].install);
-        let best = best(all.iter().collect());
-        let shared = best.iter().take(self.maximum_paths.into());
+        let best = best(all.iter().collect(), &self.decision);
+        let most = match best.first().is_some_and(|c| c.external) {
+            true => self.decision.maximum_paths_external,
+            false => self.decision.maximum_paths_internal,
+        };
+        let shared = best.iter().take(most.into());
         shared.map(|c| c.node).collect()
     }
 
@@ -337,7 +356,7 @@ impl Model {
         let mut left: Vec<&Candidate> = candidates.iter().collect();
         let limit = match self.peers[&to].several {
             None => {
-                left = best(left).into_iter().take(1).collect();
+                left = best(left, &self.decision).into_iter().take(1).collect();
                 1
             }
             Some(SendPaths::All) => usize::MAX,
@@ -347,7 +366,7 @@ impl Model {
         left.retain(|c| self.out(to, prefix, c).is_some());
         let mut told = Vec::new();
         while told.len() < limit
-            && let Some(next) = best(left.clone()).first()
+            && let Some(next) = best(left.clone(), &self.decision).first()
         {
             left.retain(|c| !core::ptr::eq(*c, *next));
             told.push(*next);

@@ -12,7 +12,7 @@ use super::super::walk::Random;
 use super::model::{self, Kind};
 use super::peers::{self, one_of};
 use super::world::{NODES, World, own};
-use crate::config::SendPaths;
+use crate::config::{Decision, SendPaths};
 
 /// So often peers say that they live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -81,7 +81,16 @@ impl World {
             61 => {
                 let far = core::net::Ipv4Addr::new(192, 0, 2, 70);
                 self.model.cluster = one_of(random, &[model::us(), far]);
-                self.model.maximum_paths = one_of(random, &[1, 2, 256]);
+                let mut on = || random.below(3) == 0;
+                self.model.decision = Decision {
+                    always_compare_med: on(),
+                    missing_med_is_worst: on(),
+                    ignore_as_path: on(),
+                    ignore_metric: on(),
+                    multipath_same_as: on(),
+                    maximum_paths_external: one_of(random, &[1, 2, 256]),
+                    maximum_paths_internal: one_of(random, &[1, 2, 256]),
+                };
                 self.configure();
             }
             _ => _ = self.transmit(),

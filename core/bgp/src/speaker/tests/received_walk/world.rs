@@ -16,8 +16,8 @@ use super::model::{self, Kind, Model, Peer, RESTART, Up};
 use super::peers::{View, one_of};
 use super::std;
 use crate::config::{
-    AddPaths, GracefulRestart, MAXIMUM_PATHS, NextHopTo, PeerAsn, PeerConfig, PeerNextHop,
-    SendPaths, SpeakerConfig,
+    AddPaths, DECISION, GracefulRestart, NextHopTo, PeerAsn, PeerConfig, PeerNextHop, SendPaths,
+    SpeakerConfig,
 };
 use crate::session::open::{Ourselves, our_open};
 use crate::*;
@@ -77,7 +77,7 @@ impl World {
                 choosy: true,
                 draining: false,
                 cluster: model::us(),
-                maximum_paths: MAXIMUM_PATHS,
+                decision: DECISION,
             },
             views: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -147,7 +147,7 @@ impl World {
     pub(super) fn configure(&mut self) {
         let config = SpeakerConfig {
             cluster_id: Some(self.model.cluster),
-            maximum_paths: self.model.maximum_paths,
+            decision: self.model.decision,
             ..speaker_config(0)
         };
         self.speaker.set_config(self.now, config);
