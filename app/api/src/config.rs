@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use tapway_model::PeerName;
+
 use crate::peer::Origin;
 use crate::problem::Problem;
 
@@ -59,7 +61,31 @@ pub struct Checked {
     /// What differs from the configuration in effect; one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// Sessions that a reload ends, before it is done; those that it has ended, after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionEnd>,
     /// Changes that only a restart brings into effect; one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_restart: Vec<String>,
+}
+
+/// A session that does not outlive other settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// Whose.
+    pub peer: PeerName,
+    /// Whether it comes back, or not.
+    pub end: SessionEndKind,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What becomes of such a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionEndKind {
+    /// It is ended with Cease, Other Configuration Change, and made again with the new settings.
+    Reset,
+    /// It is ended for good.
+    Ended,
 }

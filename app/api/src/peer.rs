@@ -187,6 +187,10 @@ pub enum ResetKind {
     /// The session stays: everything is sent again, and the peer is asked to do so (RFC 2918).
     #[default]
     Soft,
+    /// The same, but the peer alone is asked.
+    SoftIn,
+    /// The same, but everything of ours alone is sent again.
+    SoftOut,
     /// The session is ended with Cease, Administrative Reset, and made again.
     Hard,
 }

@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Checked;
+
 /// What would change, in the order it would be done. Empty when all is as it should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// One change each.
     pub lines: Vec<PlanLine>,
+    /// What `tapway config reload` would do, and to which sessions; absent when the file says what is in effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Checked>,
 }
 
 /// One change.

@@ -241,13 +241,19 @@ pub(crate) enum PeerCommand {
         /// The peer.
         name: PeerName,
     },
-    /// Exchange all routes with a peer again.
+    /// Exchange all routes with a peer again, or with all of a range.
     Reset {
-        /// The peer.
+        /// The peer, or the range.
         name: PeerName,
         /// End the session and make it again, instead of asking for the routes.
-        #[arg(long)]
+        #[arg(long, group = "way")]
         hard: bool,
+        /// Only ask the peer to send its routes again.
+        #[arg(long = "in", group = "way")]
+        inbound: bool,
+        /// Only send all routes to the peer again.
+        #[arg(long = "out", group = "way")]
+        outbound: bool,
         /// Told to the peer when the session ends; at most 255 bytes.
         #[arg(short, long, value_name = "TEXT", requires = "hard")]
         message: Option<String>,
@@ -268,12 +274,13 @@ pub(crate) enum PeerCommand {
 }
 
 impl PeerCommand {
-    /// What `--hard` means to the API.
-    pub(crate) const fn reset_kind(hard: bool) -> ResetKind {
-        if hard {
-            ResetKind::Hard
-        } else {
-            ResetKind::Soft
+    /// What the options of a reset mean to the API; clap lets no two of them through.
+    pub(crate) const fn reset_kind(hard: bool, inbound: bool, outbound: bool) -> ResetKind {
+        match (hard, inbound, outbound) {
+            (true, _, _) => ResetKind::Hard,
+            (_, true, _) => ResetKind::SoftIn,
+            (_, _, true) => ResetKind::SoftOut,
+            (false, false, false) => ResetKind::Soft,
         }
     }
 }

@@ -191,9 +191,11 @@ impl Session<'_> {
             PeerCommand::Reset {
                 name,
                 hard,
+                inbound,
+                outbound,
                 message,
             } => {
-                let kind = PeerCommand::reset_kind(hard);
+                let kind = PeerCommand::reset_kind(hard, inbound, outbound);
                 self.act(Post, &path(PEER_RESET, &name), &Reset { kind, message })
                     .await
             }

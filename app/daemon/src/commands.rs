@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tapway_api::config::{CheckBody, Checked};
 use tapway_api::list::List;
-use tapway_api::peer::{Origin, Peer, ResetKind};
+use tapway_api::peer::{Origin, Peer};
 use tapway_api::policy::Policy;
 use tapway_api::problem::{Problem, ProblemKind};
 use tapway_api::route::RouteQuery;
@@ -47,7 +46,12 @@ impl Daemon {
                 return self.list(views::announcements(&self.node, &query), responder);
             }
             ApiRequest::KernelList => return self.list(views::kernel(&self.node), responder),
-            ApiRequest::Plan => return self.list(views::plan(&self.node), responder),
+            ApiRequest::Plan => {
+                return self.list(
+                    views::plan(&self.node, self.settings.pending(&self.node)),
+                    responder,
+                );
+            }
             ApiRequest::RouteList(query) => return self.routes(&query, responder),
             ApiRequest::PeerApply(name, value) => return self.apply_peer(&name, value, responder),
             ApiRequest::PeerRemove(name) => return self.remove_peer(&name, responder),
@@ -94,16 +98,7 @@ impl Daemon {
                 let detail = views::peer_detail(peer, summary.as_ref(), config.unwrap_or_default());
                 ApiReply::Peer(Box::new(detail))
             }
-            ApiRequest::PeerReset(name, reset) => {
-                self.peer(&name)?;
-                let speaker = self.node.speaker_mut();
-                match reset.kind {
-                    ResetKind::Soft => speaker.reset_soft(now, &name),
-                    ResetKind::Hard => speaker.reset_hard(now, &name, reset.message),
-                };
-                self.node.turn(now);
-                ApiReply::done(format!("peer {name} is reset"))
-            }
+            ApiRequest::PeerReset(name, reset) => ApiReply::done(self.reset_peer(&name, reset)?),
             ApiRequest::PolicyList => ApiReply::Policies(List::whole(self.policies())),
             ApiRequest::PolicyShow(name) => ApiReply::Policy(
                 self.policies()
@@ -149,7 +144,7 @@ impl Daemon {
                 ApiReply::Explanation(Box::new(views::explanation(explained)))
             }
             ApiRequest::ConfigShow => ApiReply::Configuration(self.settings.show()),
-            ApiRequest::ConfigCheck(body) => ApiReply::Checked(self.check(&body)),
+            ApiRequest::ConfigCheck(body) => ApiReply::Checked(self.settings.check(&body, node)),
             ApiRequest::ConfigReload => ApiReply::Checked(self.reload()),
             other => {
                 return Err(ApiError::new(
@@ -655,32 +650,5 @@ impl Daemon {
         if let Err(error) = started {
             tracing::warn!(%error, "no thread for the checks");
         }
-    }
-
-    fn check(&self, body: &CheckBody) -> Checked {
-        self.settings.check(body)
-    }
-
-    /// Reads the configuration again and brings what differs into effect.
-    pub(crate) fn reload(&mut self) -> Checked {
-        let (checked, change) = self.settings.reload(self.node.config());
-        if let Some(change) = change {
-            let now = now();
-            for name in &change.removed_peers {
-                self.node.remove_peer(now, name);
-            }
-            self.rtr.set(change.caches);
-            self.set_monitors(change.collectors, change.mrt);
-            self.node.set_policies(now, change.policies);
-            self.node.set_networks(now, change.networks);
-            for peer in change.peers {
-                self.node.set_peer(now, peer);
-            }
-            for name in &change.removed_policies {
-                self.node.remove_policy(now, name);
-            }
-            self.drain();
-        }
-        checked
     }
 }

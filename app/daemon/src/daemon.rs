@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tapway_api::config::SessionEndKind;
 use tapway_api::event::Level as ApiLevel;
 use tapway_fib::KernelEvent;
 use tapway_model::{Family, Instant};
@@ -376,6 +377,18 @@ impl Daemon {
                 Level::Warning,
                 name,
                 format!("{place}: {}{remedy}; nothing was changed", problem.message),
+            ));
+        }
+        for end in checked.sessions.iter().filter(|_| checked.loaded) {
+            let what = match end.end {
+                SessionEndKind::Reset => "is reset by the new settings",
+                SessionEndKind::Ended => "ends with the new settings",
+            };
+            self.tell(event(
+                "config.session",
+                Level::Info,
+                end.peer.as_str(),
+                format!("the session {what}: {}", end.why),
             ));
         }
         for line in &checked.needs_restart {

@@ -19,6 +19,7 @@ mod next_hops;
 pub mod pid_lock;
 pub mod policy_test;
 mod priority;
+mod reload;
 pub mod rtr;
 pub mod settings;
 pub mod sliced;

@@ -1,6 +1,8 @@
 //! What is in force and where it came from: the configuration file and what the API applied. For a
 //! name that both define, the file wins.
 
+mod applied;
+mod differences;
 mod policies;
 mod reload;
 mod router_id;
@@ -36,6 +38,7 @@ use crate::config::{
 use crate::mrt::MrtConfig;
 use crate::store::Kept;
 
+use applied::ApiPeer;
 pub use policies::read_policy;
 pub use reload::Change;
 
@@ -45,7 +48,7 @@ pub struct Settings {
     socket: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     config: Config,
-    api_peers: BTreeMap<PeerName, PeerConfig>,
+    api_peers: BTreeMap<PeerName, ApiPeer>,
     api_policies: BTreeMap<PolicyName, Policy>,
     problems: Vec<ApiProblem>,
 }
@@ -213,9 +216,7 @@ impl Settings {
 
     /// The peers in force.
     fn peers(&self) -> BTreeMap<PeerName, PeerConfig> {
-        let mut peers = self.api_peers.clone();
-        peers.extend(self.config.peers.clone());
-        peers
+        self.peers_with(&self.config)
     }
 
     /// What exists beside the file.
@@ -233,7 +234,7 @@ impl Settings {
             policies: self.api_policies.keys().cloned().collect(),
             defined: self.api_policies.values().cloned().collect(),
             peers: self.api_peers.keys().cloned().collect(),
-            applied: self.api_peers.values().cloned().collect(),
+            applied: self.api_peers.values().map(|p| p.config.clone()).collect(),
             any: false,
         }
     }
@@ -291,7 +292,7 @@ impl Settings {
             });
         }
         Ok(Applied {
-            effective: Some(peer),
+            effective: Some(peer.config),
             outcome,
             notes: Vec::new(),
         })
@@ -329,8 +330,9 @@ impl Settings {
         .with_remedy("remove it there, then `tapway config reload`")
     }
 
-    fn parse_peer(&self, name: &PeerName, value: Value) -> Result<PeerConfig, SpecError> {
+    fn parse_peer(&self, name: &PeerName, value: Value) -> Result<ApiPeer, SpecError> {
         let spec: PeerSpec = from_value(value)?;
+        let follows_restart = spec.graceful_restart.is_none();
         let peer = spec.parse(
             name.clone(),
             self.config.router.graceful_restart,
@@ -351,7 +353,10 @@ impl Settings {
         let mut others = peers.values().filter(|other| other.name != *name);
         match others.find_map(|other| config::between(&peer, other)) {
             Some(error) => Err(error),
-            None => Ok(peer),
+            None => Ok(ApiPeer {
+                config: peer,
+                follows_restart,
+            }),
         }
     }
 
@@ -388,7 +393,7 @@ impl Settings {
                 peer_value(p),
             )
         }));
-        sections.extend(self.api_peers.values().map(|p| {
+        sections.extend(self.api_peers.values().map(|p| &p.config).map(|p| {
             let overridden = self.config.peers.contains_key(&p.name);
             section(
                 "peer",

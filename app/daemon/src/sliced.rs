@@ -44,22 +44,25 @@ pub struct Rows<K, T> {
     rows: Vec<T>,
     total: Option<u64>,
     row: fn(&Node, K) -> Option<T>,
-    reply: fn(List<T>) -> ApiReply,
+    reply: Option<Reply<T>>,
 }
+
+/// Makes an answer of all items.
+type Reply<T> = Box<dyn FnOnce(List<T>) -> ApiReply>;
 
 impl<K, T> Rows<K, T> {
     /// All of a list. `row` makes an item; none: it is gone meanwhile.
     pub fn whole(
         keys: Vec<K>,
         row: fn(&Node, K) -> Option<T>,
-        reply: fn(List<T>) -> ApiReply,
+        reply: impl FnOnce(List<T>) -> ApiReply + 'static,
     ) -> Rows<K, T> {
         Rows {
             rows: Vec::with_capacity(keys.len()),
             keys: keys.into_iter(),
             total: None,
             row,
-            reply,
+            reply: Some(Box::new(reply)),
         }
     }
 
@@ -67,7 +70,7 @@ impl<K, T> Rows<K, T> {
     pub fn page(
         page: List<K>,
         row: fn(&Node, K) -> Option<T>,
-        reply: fn(List<T>) -> ApiReply,
+        reply: impl FnOnce(List<T>) -> ApiReply + 'static,
     ) -> Rows<K, T> {
         Rows {
             total: Some(page.total),
@@ -93,9 +96,10 @@ impl<K, T> Step for Rows<K, T> {
         if self.keys.len() > 0 {
             return None;
         }
+        let reply = self.reply.take()?;
         let items = std::mem::take(&mut self.rows);
         let total = self.total.unwrap_or(items.len() as u64);
-        Some((self.reply)(List { items, total }))
+        Some(reply(List { items, total }))
     }
 }
 

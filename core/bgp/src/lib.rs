@@ -34,7 +34,7 @@ pub use speaker::action::{
 };
 pub use speaker::answer::{
     AdvertisedRoute, Counters, FamilySummary, Installable, NegotiatedSummary, NotPassed, NotSent,
-    PeerChange, PeerSummary, ReceivedRoute, Refusal,
+    PeerChange, PeerSummary, ReceivedRoute, Refusal, ResetCause, SoftOutcome, SoftReset,
 };
 pub use speaker::event::{DownReason, Event, Notification};
 pub use speaker::monitor::{

@@ -45,6 +45,31 @@ pub struct NodeConfig {
     pub seeds: Seeds,
 }
 
+/// What of our own settings may change while sessions are up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterSettings {
+    /// AS, router id, switches of the decision.
+    pub speaker: SpeakerConfig,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Whether an interface without carrier stops the announcements of its claims.
+    pub withdraw_without_carrier: bool,
+    /// Whether the default route leads to next hops of received routes.
+    pub next_hop_via_default: bool,
+}
+
+impl NodeConfig {
+    /// Those in force.
+    pub fn router(&self) -> RouterSettings {
+        RouterSettings {
+            speaker: self.speaker.clone(),
+            listen: self.listen.clone(),
+            withdraw_without_carrier: self.withdraw_without_carrier,
+            next_hop_via_default: self.next_hop_via_default,
+        }
+    }
+}
+
 /// One socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {

@@ -27,11 +27,13 @@ mod way;
 mod wiring;
 
 pub use action::{Action, Event, Level, Record, Report};
-pub use config::{Listen, Listener, NodeConfig, PeerKey};
+pub use config::{Listen, Listener, NodeConfig, PeerKey, RouterSettings};
 pub use describe::describe;
 pub use explain::{Explanation, Stage, Step, Verdict};
 pub use imports::IMPORT_METRIC;
 pub use next_hops::{Lookup, Reached, Unresolved};
+pub use node::commands::{Reset, ResetDone};
+pub use node::foresee::Foreseen;
 pub use node::{Node, Restored, Start};
 pub use way::Way;
 pub use wiring::{Blocked, CLAIM_METRIC, ClaimId, Gate, LAST_RESORT_METRIC};

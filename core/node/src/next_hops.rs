@@ -157,6 +157,12 @@ impl NextHops {
         }
     }
 
+    /// Whether the default route counts from now on. What is known is looked at again, and asked for.
+    pub(crate) fn set_via_default(&mut self, counts: bool) {
+        self.stale |= self.via_default != counts;
+        self.via_default = counts;
+    }
+
     /// One that received routes have.
     pub(crate) fn get(&self, addr: &IpAddr) -> Option<&Hop> {
         self.hops.get(addr)

@@ -57,7 +57,8 @@ pub enum Start {
 
 mod admission;
 mod claims;
-mod commands;
+pub(crate) mod commands;
+pub(crate) mod foresee;
 mod hop_events;
 mod next_hops;
 mod nics;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 use tapway_api::list::List;
+use tapway_api::peer::PeerDetail;
 use tapway_api::plan::{Plan, PlanKind, PlanLine};
 use tapway_api::route::{Route, RouteState};
 use tapway_lab::peers::{self, Neighbor, Peer, Router};
@@ -14,8 +15,18 @@ use super::fabric::{HOST_AS, OLD, SOON, WEB, extend, instance, wait_kernel, wait
 /// What one of the routers announces besides defaults.
 const MORE: &str = "198.18.0.0/15";
 
-/// A router of two, and its peer.
-fn router(host: &Netns, number: u8, program: &str) -> (Netns, Box<dyn Peer>) {
+/// A router of several, and its peer.
+pub(super) fn router(host: &Netns, number: u8, program: &str) -> (Netns, Box<dyn Peer>) {
+    router_with(host, number, program, |neighbor| neighbor)
+}
+
+/// With more to say of its neighbour.
+pub(super) fn router_with(
+    host: &Netns,
+    number: u8,
+    program: &str,
+    more: impl FnOnce(Neighbor) -> Neighbor,
+) -> (Netns, Box<dyn Peer>) {
     let ns = Netns::new(program);
     let (up, down) = (format!("up{number}"), "down0");
     veth(host, &up, &ns, down);
@@ -25,6 +36,7 @@ fn router(host: &Netns, number: u8, program: &str) -> (Netns, Box<dyn Peer>) {
         at.address(interface, &format!("2001:db8:f{number}::{}/64", end + 1));
     }
     let neighbor = Neighbor::at("host", &format!("198.51.100.{}", 2 * number + 1), HOST_AS);
+    let neighbor = more(neighbor);
     let mut router = Router::new(65000 + u32::from(number), Ipv4Addr::new(192, 0, 2, number))
         .neighbor(neighbor)
         .originate("0.0.0.0/0")
@@ -116,7 +128,7 @@ fn no_more_ways_than_maximum_paths() {
         let peers = json!({"one": peer(1), "two": peer(2), "three": peer(3)});
         json!({"router": own, "peer": peers})
     };
-    let mut tapwayd = Tapwayd::start(&host, config(json!({"maximum_paths": 2})));
+    let tapwayd = Tapwayd::start(&host, config(json!({"maximum_paths": 2})));
     // The lower identifiers come first.
     wait_default(&host, "-4", 20, &["up1", "up2"]);
     wait_default(&host, "-6", 20, &["up1", "up2"]);
@@ -130,11 +142,21 @@ fn no_more_ways_than_maximum_paths() {
         (json!({"decision": {"multipath_relax": false}}), &["up1"]),
     ] {
         tapwayd.configure(config(keys));
-        tapwayd.kill();
-        tapwayd.restart(&host);
+        let answer = tapwayd.tapway(&["config", "reload"]);
+        assert_eq!(answer.code, 0, "{answer:?}");
         wait_default(&host, "-4", 20, over);
         wait_default(&host, "-6", 20, over);
     }
+    for peer in tapwayd.peers() {
+        assert_eq!(established_count(&tapwayd, peer.name.as_str()), 1);
+    }
+}
+
+/// How often a peer's session was up, which it is.
+#[track_caller]
+pub(super) fn established_count(tapwayd: &Tapwayd, peer: &str) -> u64 {
+    let detail: PeerDetail = tapwayd.json(&["peer", "show", peer]);
+    detail.session.expect("a session").established_count
 }
 
 #[test]
@@ -168,6 +190,7 @@ fn the_plan_shows_a_default_that_somebody_is_in_the_way_of() {
                 .to_owned(),
             reason: Some("somebody else's object is in the way".to_owned()),
         }],
+        reload: None,
     };
     wait_for(SOON, "the default in the plan, with its reason", || {
         let plan: Plan = tapwayd.json(&["plan"]);
@@ -187,7 +210,7 @@ fn the_plan_shows_a_default_that_somebody_is_in_the_way_of() {
 
 /// Waits until there is one default of ours with this metric over these interfaces.
 #[track_caller]
-fn wait_default(host: &Netns, family: &str, metric: u64, over: &[&str]) {
+pub(super) fn wait_default(host: &Netns, family: &str, metric: u64, over: &[&str]) {
     wait_for(SOON, format!("a default {metric} over {over:?}"), || {
         let routes = host.ip_json(&format!("{family} route show default proto 112"));
         let routes = routes.as_array().cloned().unwrap_or_default();

@@ -94,6 +94,7 @@ mod pass_on;
 mod policy;
 mod ranges;
 mod reflector;
+mod reload;
 mod restart;
 mod roles;
 mod rpki;

@@ -1,6 +1,6 @@
 //! `tapway config`.
 
-use tapway_api::config::{Checked, Configuration};
+use tapway_api::config::{Checked, Configuration, SessionEnd, SessionEndKind};
 use tapway_api::peer::Origin;
 
 use super::problem::one;
@@ -50,9 +50,24 @@ pub(crate) fn checked(checked: &Checked, style: Style) -> String {
     for line in &checked.changes {
         out.push_str(&format!("  {line}\n"));
     }
+    for end in &checked.sessions {
+        out.push_str(&format!("  {}\n", session(end, checked.loaded, style)));
+    }
     for line in &checked.needs_restart {
         let note = style.paint(Tone::Warn, "(needs a restart)");
         out.push_str(&format!("  {line} {note}\n"));
     }
     out
+}
+
+/// What becomes of a session, or became of it.
+fn session(end: &SessionEnd, done: bool, style: Style) -> String {
+    let what = match (end.end, done) {
+        (SessionEndKind::Reset, false) => "is reset",
+        (SessionEndKind::Reset, true) => "was reset",
+        (SessionEndKind::Ended, false) => "ends",
+        (SessionEndKind::Ended, true) => "has ended",
+    };
+    let what = style.paint(Tone::Warn, &format!("session {} {what}", end.peer));
+    format!("{what}: {}", end.why)
 }

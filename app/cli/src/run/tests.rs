@@ -119,6 +119,16 @@ fn commands_become_requests() {
             json!({"kind": "soft"}),
         ),
         (
+            "peer reset tor1 --in",
+            "POST /v1/peers/tor1/reset",
+            json!({"kind": "soft-in"}),
+        ),
+        (
+            "peer reset tor1 --out",
+            "POST /v1/peers/tor1/reset",
+            json!({"kind": "soft-out"}),
+        ),
+        (
             "peer reset tor1 --hard -m bye",
             "POST /v1/peers/tor1/reset",
             json!({"kind": "hard", "message": "bye"}),

@@ -38,6 +38,15 @@ pub(super) fn check(
             }
         }
     }
+    let misfits = known.applied.iter().filter_map(|peer| {
+        let SpecError { key, reason } = fits_our_as(peer, us).err()?;
+        let text = format!(
+            "peer {} of the API does not fit this AS: {key}: {reason}",
+            peer.name
+        );
+        Some(wrong("router.asn", text))
+    });
+    errors.extend(misfits);
     let of = |peer: &PeerConfig, error| within(&format!("peer.{}", peer.name), error);
     errors.extend(places::within_file(peers).map(|(peer, error)| of(peer, error)));
     let clashes = peers.iter().filter_map(|peer| {

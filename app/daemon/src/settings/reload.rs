@@ -1,21 +1,26 @@
-//! Reading the configuration again: what differs, what takes effect, what needs a restart.
+//! Reading the configuration again: what differs, what takes effect, which sessions that ends, what needs a restart.
 
-use tapway_api::config::{CheckBody, Checked};
+use std::collections::BTreeMap;
+
+use tapway_api::config::{CheckBody, Checked, SessionEnd, SessionEndKind};
 use tapway_api::problem::{Problem as ApiProblem, ProblemKind};
-use tapway_bgp::config::{PeerConfig, Policy};
+use tapway_bgp::config::{PeerConfig, Policy, SpeakerConfig};
 use tapway_bmp::CollectorConfig;
 use tapway_document::Problem;
-use tapway_model::{CacheName, CollectorName, Network, PeerName, PolicyName};
-use tapway_node::NodeConfig;
+use tapway_model::{Network, PeerName, PolicyName};
+use tapway_node::{Foreseen, Node, NodeConfig, RouterSettings};
 use tapway_rpki::CacheConfig;
 
+use super::differences::{compare, named};
 use super::{Settings, problem};
 use crate::config::{self, Config};
 use crate::mrt::MrtConfig;
 
 /// What a reload brings into effect.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Change {
+    /// Our own settings.
+    pub router: RouterSettings,
     /// New or changed.
     pub peers: Vec<PeerConfig>,
     /// Gone.
@@ -35,8 +40,8 @@ pub struct Change {
 }
 
 impl Settings {
-    /// Checks a text, or the daemon's own file.
-    pub fn check(&self, body: &CheckBody) -> Checked {
+    /// Checks a text, or the daemon's own file: what is wrong with it, what differs, and which sessions a reload would end.
+    pub fn check(&self, body: &CheckBody, node: &Node) -> Checked {
         let name = body
             .name
             .clone()
@@ -45,28 +50,35 @@ impl Settings {
             Some(text) => config::check(&name, text, &self.known_of_api()),
             None => config::load(&self.path, &self.known_of_api()),
         };
-        self.checked(name, &result)
+        let mut checked = self.checked(name, &result);
+        if let Ok(config) = &result {
+            checked.sessions = self.sessions(config, node);
+        }
+        checked
+    }
+
+    /// What a reload would do; `None`: the file says what is in force.
+    pub fn pending(&self, node: &Node) -> Option<Checked> {
+        let checked = self.check(&CheckBody::default(), node);
+        let nothing = checked.ok
+            && checked.changes.is_empty()
+            && checked.needs_restart.is_empty()
+            && checked.sessions.is_empty();
+        (!nothing).then_some(checked)
     }
 
     /// Reads the file again. A file with a mistake changes nothing.
-    pub fn reload(&mut self, node: &NodeConfig) -> (Checked, Option<Change>) {
+    pub fn reload(&mut self, node: &Node) -> (Checked, Option<Change>) {
         let name = self.path.display().to_string();
         let result = config::load(&self.path, &self.known_of_api());
         let mut checked = self.checked(name, &result);
         self.problems.retain(|p| p.kind != ProblemKind::Config);
         match result {
             Ok(config) => {
-                // What only a restart changes stays as it is until then, so that it is reported again.
-                self.config = Config {
-                    router: self.config.router.clone(),
-                    source_files: self.config.source_files.clone(),
-                    api_grace: self.config.api_grace,
-                    state_dir: self.config.state_dir.clone(),
-                    api: self.config.api.clone(),
-                    ..config
-                };
+                checked.sessions = self.sessions(&config, node);
+                self.take_over(config);
                 checked.loaded = true;
-                (checked, Some(self.change(node)))
+                (checked, Some(self.change(node.config())))
             }
             Err(problems) => {
                 self.problems.extend(
@@ -79,10 +91,48 @@ impl Settings {
         }
     }
 
+    /// What only a restart changes stays as it is until then, so that it is reported again.
+    fn take_over(&mut self, config: Config) {
+        let restart = config.router.graceful_restart;
+        for peer in self.api_peers.values_mut() {
+            *peer = peer.with_default(restart);
+        }
+        let mut router = config.router.clone();
+        router.protocol = self.config.router.protocol;
+        self.config = Config {
+            router,
+            source_files: self.config.source_files.clone(),
+            api_grace: self.config.api_grace,
+            state_dir: self.config.state_dir.clone(),
+            api: self.config.api.clone(),
+            ..config
+        };
+    }
+
+    /// The sessions that would end with this configuration.
+    fn sessions(&self, config: &Config, node: &Node) -> Vec<SessionEnd> {
+        let peers = self.peers_with(config);
+        let router = router_settings(config, node.config().speaker.clone());
+        let ends = node.foresee(&peers, &router).into_iter();
+        ends.map(session_end).collect()
+    }
+
+    /// The peers that would be in force with this configuration.
+    pub(super) fn peers_with(&self, config: &Config) -> BTreeMap<PeerName, PeerConfig> {
+        let restart = config.router.graceful_restart;
+        let api = self.api_peers.iter();
+        let mut peers: BTreeMap<_, _> = api
+            .map(|(name, peer)| (name.clone(), peer.with_default(restart).config))
+            .collect();
+        peers.extend(config.peers.clone());
+        peers
+    }
+
     fn change(&self, node: &NodeConfig) -> Change {
         let peers = self.peers();
         let policies = self.policies_in_force();
         Change {
+            router: router_settings(&self.config, node.speaker.clone()),
             removed_peers: node
                 .peers
                 .keys()
@@ -118,7 +168,10 @@ impl Settings {
             ..Checked::default()
         };
         match result {
-            Ok(config) => self.compare(config, &mut checked),
+            Ok(config) => {
+                compare(&self.config, config, &mut checked);
+                self.compare_applied(config, &mut checked);
+            }
             Err(problems) => {
                 checked.problems = problems
                     .iter()
@@ -129,92 +182,47 @@ impl Settings {
         checked
     }
 
-    fn compare(&self, new: &Config, checked: &mut Checked) {
-        let mut say = |text: String| checked.changes.push(text);
-        for (name, peer) in &new.peers {
-            match self.config.peers.get(name) {
-                None => say(format!("peer {name}: new")),
-                Some(old) if old != peer => say(format!("peer {name}: changed")),
-                Some(_) => {}
-            }
-        }
-        for name in self
-            .config
-            .peers
-            .keys()
-            .filter(|n| !new.peers.contains_key(*n))
-        {
-            say(format!("peer {name}: gone"));
-        }
-        for network in &new.networks {
-            match self.config.networks.iter().find(|n| n.name == network.name) {
-                None => say(format!("network {}: new", network.name)),
-                Some(old) if old != network => say(format!("network {}: changed", network.name)),
-                Some(_) => {}
-            }
-        }
-        for gone in self
-            .config
-            .networks
-            .iter()
-            .filter(|o| !new.networks.iter().any(|n| n.name == o.name))
-        {
-            say(format!("network {}: gone", gone.name));
-        }
-        for policy in &new.policies {
-            match self.config.policies.iter().find(|p| p.name == policy.name) {
-                None => say(format!("policy {}: new", policy.name)),
-                Some(old) if old != policy => say(format!("policy {}: changed", policy.name)),
-                Some(_) => {}
-            }
-        }
-        for gone in self
-            .config
-            .policies
-            .iter()
-            .filter(|o| !new.policies.iter().any(|n| n.name == o.name))
-        {
-            say(format!("policy {}: gone", gone.name));
-        }
-        for (name, cache) in &new.caches {
-            match self.config.caches.get(name) {
-                None => say(format!("rpki {name}: new")),
-                Some(old) if old != cache => say(format!("rpki {name}: changed")),
-                Some(_) => {}
-            }
-        }
-        let kept = |name: &&CacheName| !new.caches.contains_key(*name);
-        for name in self.config.caches.keys().filter(kept) {
-            say(format!("rpki {name}: gone"));
-        }
-        for (name, collector) in &new.collectors {
-            match self.config.collectors.get(name) {
-                None => say(format!("bmp {name}: new")),
-                Some(old) if old != collector => say(format!("bmp {name}: changed")),
-                Some(_) => {}
-            }
-        }
-        let kept = |name: &&CollectorName| !new.collectors.contains_key(*name);
-        for name in self.config.collectors.keys().filter(kept) {
-            say(format!("bmp {name}: gone"));
-        }
-        match (&self.config.mrt, &new.mrt) {
-            (None, Some(_)) => say("mrt: new".to_owned()),
-            (Some(_), None) => say("mrt: gone".to_owned()),
-            (old, new) if old != new => say("mrt: changed".to_owned()),
-            _ => {}
-        }
-        let mut restart = |what: &str, differs: bool| {
-            if differs {
-                checked.needs_restart.push(format!("{what} changed"));
-            }
+    /// Peers of the API that follow a default of the file.
+    fn compare_applied(&self, config: &Config, checked: &mut Checked) {
+        let restart = config.router.graceful_restart;
+        let of_file = |name: &PeerName| {
+            config.peers.contains_key(name) || self.config.peers.contains_key(name)
         };
-        restart("[router]", new.router != self.config.router);
-        restart(
-            "[source]",
-            new.source_files != self.config.source_files || new.api_grace != self.config.api_grace,
-        );
-        restart("[api]", new.api != self.config.api);
-        restart("state_dir", new.state_dir != self.config.state_dir);
+        let own = self.api_peers.iter().filter(|(name, _)| !of_file(name));
+        let own: BTreeMap<_, _> = own.collect();
+        let new: BTreeMap<_, _> = own
+            .iter()
+            .map(|(name, peer)| (*name, peer.with_default(restart)))
+            .collect();
+        let old = own.into_iter().map(|(name, peer)| (name, peer.clone()));
+        named("peer", old.collect(), new, &mut checked.changes);
+    }
+}
+
+/// Our own settings with this configuration, where these of the speaker are in force: a router id that is not written stays.
+fn router_settings(config: &Config, now: SpeakerConfig) -> RouterSettings {
+    let router = &config.router;
+    RouterSettings {
+        speaker: SpeakerConfig {
+            asn: router.asn,
+            router_id: router.router_id.unwrap_or(now.router_id),
+            cluster_id: router.cluster_id,
+            graceful_restart: router.graceful_restart,
+            decision: router.decision,
+        },
+        listen: router.listen.clone(),
+        withdraw_without_carrier: router.withdraw_without_carrier,
+        next_hop_via_default: router.next_hop_via_default,
+    }
+}
+
+fn session_end(end: Foreseen) -> SessionEnd {
+    SessionEnd {
+        peer: end.peer,
+        end: match end.comes_back {
+            true => SessionEndKind::Reset,
+            false => SessionEndKind::Ended,
+        },
+        why: end.why,
     }
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use serde_json::json;
-use tapway_node::Listen;
+use tapway_api::config::Checked;
+use tapway_model::Instant;
+use tapway_node::{Listen, Node, Restored, Start};
 
 use super::*;
 
@@ -58,8 +60,8 @@ impl Bed {
     }
 
     /// What the node has been told.
-    fn node(&self) -> NodeConfig {
-        NodeConfig {
+    fn node(&self) -> Node {
+        let config = NodeConfig {
             speaker: tapway_bgp::config::SpeakerConfig {
                 asn: 64612,
                 router_id: Ipv4Addr::new(192, 0, 2, 11),
@@ -76,7 +78,9 @@ impl Bed {
             withdraw_without_carrier: true,
             next_hop_via_default: false,
             seeds: 1.into(),
-        }
+        };
+        let (restored, start) = (Restored::default(), Start::Cold);
+        Node::new(Instant::ZERO, config, restored, Vec::new(), start)
     }
 }
 
@@ -144,7 +148,7 @@ fn what_the_api_applies_is_checked_with_what_is_there() {
         "{:?}",
         wins.notes
     );
-    let shown = bed.settings.policies(&bed.node());
+    let shown = bed.settings.policies(bed.node().config());
     let shared = shown.iter().find(|p| p.name.as_str() == "shared").unwrap();
     assert_eq!(shared.used_by, ["mine (rule 1)", "out (rule 1)"]);
     let default = shown
@@ -271,5 +275,124 @@ fn a_reload_does_not_take_away_what_the_api_calls() {
     assert!(
         change.is_none() && checked.problems.len() == 1,
         "{checked:?}"
+    );
+}
+
+#[test]
+fn a_reload_takes_over_the_routers_settings() {
+    let mut bed = Bed::new(FILE);
+    let node = bed.node();
+    assert_eq!(bed.settings.pending(&node), None);
+    let router = r#"[router]
+asn = 64613
+router_id = "192.0.2.12"
+cluster_id = "10.0.0.1"
+maximum_paths = 4
+listen = []
+next_hop_via_default = true
+withdraw_without_carrier = false
+graceful_restart = false
+protocol = 113
+state_dir = "/srv/tapway"
+[router.decision]
+always_compare_med = true
+"#;
+    bed.write(&FILE.replace("[router]\nasn = 64612\n", router));
+    let pending = bed.settings.pending(&node).unwrap();
+    let (checked, change) = bed.settings.reload(&node);
+    assert_eq!(
+        checked.changes,
+        [
+            "router asn: 64612 becomes 64613",
+            "router cluster_id: \"10.0.0.1\" now",
+            "router decision: {\"always_compare_med\":false,\"ignore_as_path\":false,\"ignore_igp_metric\":false,\"missing_med_as_worst\":false,\"multipath_relax\":true} becomes {\"always_compare_med\":true,\"ignore_as_path\":false,\"ignore_igp_metric\":false,\"missing_med_as_worst\":false,\"multipath_relax\":true}",
+            "router graceful_restart: {\"notification\":false,\"time\":\"120s\"} becomes false",
+            "router listen: \"auto\" becomes []",
+            "router maximum_paths: 256 becomes 4",
+            "router next_hop_via_default: false becomes true",
+            "router router_id: \"192.0.2.12\" now",
+            "router withdraw_without_carrier: true becomes false",
+            "peer tor1: changed",
+        ]
+    );
+    assert_eq!(
+        checked.needs_restart,
+        [
+            "[router] protocol changed: what is in the kernel carries the number of the start",
+            "[router] state_dir changed: the state of this run is in the other one",
+        ]
+    );
+    // It was told before as it was done.
+    assert_eq!(
+        pending,
+        Checked {
+            loaded: false,
+            ..checked
+        }
+    );
+    let router = change.unwrap().router;
+    assert_eq!(router.speaker.asn, 64613);
+    assert_eq!(router.speaker.router_id, Ipv4Addr::new(192, 0, 2, 12));
+    assert_eq!(router.speaker.cluster_id, Some(Ipv4Addr::new(10, 0, 0, 1)));
+    assert_eq!(router.speaker.decision.maximum_paths_internal, 4);
+    assert!(router.speaker.decision.always_compare_med);
+    assert_eq!(
+        (router.listen, router.speaker.graceful_restart),
+        (Listen::Never, None)
+    );
+    assert!(router.next_hop_via_default && !router.withdraw_without_carrier);
+    assert_eq!(bed.settings.protocol(), 112);
+    // What needs a restart is told until then, and nothing else.
+    let left = bed.settings.pending(&node).unwrap();
+    assert_eq!((left.changes.len(), left.needs_restart.len()), (0, 2));
+    // Without a router id of its own the one in force stays.
+    bed.write(FILE);
+    let (checked, change) = bed.settings.reload(&node);
+    let gone = "router router_id: gone; the one in use stays, also over restarts".to_owned();
+    assert!(checked.changes.contains(&gone), "{checked:?}");
+    let router = change.unwrap().router;
+    assert_eq!(router.speaker.router_id, node.config().speaker.router_id);
+}
+
+#[test]
+fn peers_of_the_api_follow_the_file() {
+    let mut bed = Bed::new(FILE);
+    for (name, more) in [
+        ("follows", json!({"address": "198.51.100.7"})),
+        (
+            "own",
+            json!({"address": "198.51.100.8", "graceful_restart": true}),
+        ),
+    ] {
+        let mut value = json!({"asn": 65000});
+        let more = more.as_object().unwrap().clone();
+        value.as_object_mut().unwrap().extend(more);
+        let name = PeerName::new(name).unwrap();
+        bed.settings.apply_peer(&name, value).unwrap();
+    }
+    let node = bed.node();
+    let off = FILE.replace("asn = 64612", "asn = 64612\ngraceful_restart = false");
+    bed.write(&off);
+    let (checked, change) = bed.settings.reload(&node);
+    let peers: Vec<&String> = checked
+        .changes
+        .iter()
+        .filter(|line| line.starts_with("peer"))
+        .collect();
+    assert_eq!(peers, ["peer tor1: changed", "peer follows: changed"]);
+    let change = change.unwrap();
+    let changed: Vec<&str> = change.peers.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(changed, ["follows", "tor1"]);
+    assert!(change.peers.iter().all(|p| p.graceful_restart.is_none()));
+    // And keep it where it would not fit them.
+    let name = PeerName::new("local").unwrap();
+    let local = json!({"address": "198.51.100.9", "asn": 65000, "local_asn": 64999});
+    bed.settings.apply_peer(&name, local).unwrap();
+    bed.write(&FILE.replace("asn = 64612", "asn = 64999"));
+    let (checked, change) = bed.settings.reload(&node);
+    assert!(change.is_none());
+    assert_eq!(
+        checked.problems[0].message,
+        "peer local of the API does not fit this AS: local_asn: 64999 is the router's own AS, which the peer sees anyway; remove the key"
     );
 }

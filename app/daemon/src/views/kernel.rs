@@ -1,5 +1,6 @@
 //! Kernel objects and the plan.
 
+use tapway_api::config::Checked;
 use tapway_api::kernel::{KernelKind, KernelObject, KernelStatus};
 use tapway_api::plan::{Plan, PlanKind, PlanLine};
 use tapway_fib::{Change, Fib, Key, Object, Status};
@@ -95,15 +96,16 @@ fn purpose(node: &Node, key: &Key) -> Option<String> {
     }
 }
 
-/// What would change, as lines of `ip`, `sysctl`, `announce`.
-pub fn plan(node: &Node) -> Rows<Planned, PlanLine> {
+/// What would change, as lines of `ip`, `sysctl`, `announce`; and what `reload` would do.
+pub fn plan(node: &Node, reload: Option<Checked>) -> Rows<Planned, PlanLine> {
     let changes = node.fib().plan().into_iter().map(Planned::Change);
     let waiting = node
         .claims()
         .filter(|(_, gate, announced)| !announced && !matches!(gate, Gate::Open))
         .map(|(id, _, _)| Planned::Announcement(*id));
     Rows::whole(changes.chain(waiting).collect(), plan_line, |lines| {
-        ApiReply::Plan(Plan { lines: lines.items })
+        let lines = lines.items;
+        ApiReply::Plan(Plan { lines, reload })
     })
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
@@ -25,6 +26,63 @@ pub enum PeerChange {
     Applied,
     /// The session had to be closed; it comes back with the new settings.
     Reset,
+}
+
+/// What a soft reset does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoftReset {
+    /// The peer is asked to send all its routes again (RFC 2918).
+    In,
+    /// All routes are sent to the peer again.
+    Out,
+    /// Both.
+    Both,
+}
+
+/// What came of a soft reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoftOutcome {
+    /// It is done, or under way.
+    Done,
+    /// Nothing was done: there is no such peer, or it has no session.
+    NoSession,
+    /// The peer cannot be asked: it did not offer route refresh. What is sent to it is sent again, when that was wanted.
+    NoRefresh,
+}
+
+/// What of other settings ends a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// A setting of the peer that is in the OPEN or the socket, by its name in a configuration.
+    Peer(&'static str),
+    /// One of our own.
+    Router(&'static str),
+    /// The peer has sent more than it may then.
+    OverLimit {
+        /// Routes of this family.
+        family: Family,
+        /// So many.
+        routes: usize,
+        /// It may send so many.
+        limit: u32,
+    },
+}
+
+impl fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResetCause::Peer(key) => write!(f, "{key} differs"),
+            ResetCause::Router(key) => write!(f, "{key} of [router] differs"),
+            ResetCause::OverLimit {
+                family,
+                routes,
+                limit,
+            } => write!(
+                f,
+                "it has sent {routes} {family} prefixes, and prefix_limit is {limit} now"
+            ),
+        }
+    }
 }
 
 /// Messages and bytes of a peer since it was configured.

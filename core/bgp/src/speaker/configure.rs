@@ -1,34 +1,148 @@
 //! Settings that change while sessions are up: what must be reset, and what need not.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use tapway_bgp_wire::{ErrorCode, Notification, RefreshSubtype, RouteRefresh};
-use tapway_model::{Family, Instant};
+use tapway_model::{Family, Instant, PeerName};
 
-use super::answer::PeerChange;
+use super::Speaker;
+use super::answer::{PeerChange, ResetCause, SoftOutcome, SoftReset};
 use super::event::DownReason;
 use super::peer::Peer;
 use super::shared::Shared;
-use crate::config::PeerConfig;
+use crate::config::{PeerAddress, PeerAsn, PeerConfig, Reach, SpeakerConfig};
 
-/// Whether the session cannot go on with the new settings: they are in the OPEN, or in the socket.
-fn must_reset(old: &PeerConfig, new: &PeerConfig) -> bool {
-    old.address != new.address
-        || old.port != new.port
-        || old.local_address != new.local_address
-        || old.asn != new.asn
-        || old.families != new.families
-        || old.password != new.password
-        || old.hold_time != new.hold_time
-        || old.keepalive != new.keepalive
-        || old.reach != new.reach
-        || old.add_paths.direction() != new.add_paths.direction()
-        || old.graceful_restart != new.graceful_restart
-        || old.role != new.role
-        || old.as_path.local.map(|l| l.asn) != new.as_path.local.map(|l| l.asn)
+/// The settings with which a session cannot go on once they are others: they are in the OPEN, or in the socket. By the names that they
+/// have in a configuration.
+fn must_reset(old: &PeerConfig, new: &PeerConfig) -> impl Iterator<Item = &'static str> + use<> {
+    let local_asn = |peer: &PeerConfig| peer.as_path.local.map(|l| l.asn);
+    let far = |peer: &PeerConfig| matches!(peer.reach, Reach::Multihop(_));
+    let rows = [
+        (place(new), old.address != new.address),
+        ("port", old.port != new.port),
+        ("local_address", old.local_address != new.local_address),
+        ("asn", old.asn != new.asn),
+        ("families", old.families != new.families),
+        ("password", old.password != new.password),
+        ("hold_time", old.hold_time != new.hold_time),
+        ("keepalive", old.keepalive != new.keepalive),
+        match far(old) || far(new) {
+            true => ("multihop", old.reach != new.reach),
+            false => ("ttl_security", old.reach != new.reach),
+        },
+        (
+            "add_paths",
+            old.add_paths.direction() != new.add_paths.direction(),
+        ),
+        (
+            "graceful_restart",
+            old.graceful_restart != new.graceful_restart,
+        ),
+        ("role", old.role != new.role),
+        ("local_asn", local_asn(old) != local_asn(new)),
+    ];
+    named(rows)
+}
+
+const fn place(peer: &PeerConfig) -> &'static str {
+    match peer.address {
+        PeerAddress::Ip { .. } => "address",
+        PeerAddress::Interface(_) => "interface",
+        PeerAddress::Range(_) => "range",
+    }
+}
+
+fn named<const N: usize>(
+    rows: [(&'static str, bool); N],
+) -> impl Iterator<Item = &'static str> + use<N> {
+    rows.into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+}
+
+impl Speaker {
+    /// Changes our own settings. Sessions are reset whose OPENs would be others; routes are decided about, judged and sent again as
+    /// far as that matters.
+    pub fn set_config(&mut self, now: Instant, config: SpeakerConfig) {
+        if self.shared.config == config {
+            return;
+        }
+        let old = self.shared.config.clone();
+        let cluster = old.cluster() != config.cluster();
+        let asn = old.asn != config.asn;
+        self.shared.set_config(config.clone());
+        if cluster || asn {
+            let Shared { groups, rib, .. } = &mut self.shared;
+            groups.export_changed(rib, |key| asn || !key.relation.is_external());
+        }
+        self.each(now, |peer, shared| {
+            if cluster || asn {
+                peer.judge_again(shared);
+            }
+            let mut keys = peer.must_reset_for(&peer.config, &old, &config);
+            if keys.next().is_some() {
+                let notification = Notification::new(ErrorCode::CEASE_CONFIG_CHANGE);
+                peer.stop(shared, now, Some(notification), DownReason::Administrative);
+                peer.restart_now(shared, now);
+            }
+        });
+    }
+
+    /// Why the session of a peer would end if its settings became these and ours those. Empty: it would go on, or there is none.
+    pub fn resets(
+        &self,
+        peer: &PeerName,
+        new: &PeerConfig,
+        own: &SpeakerConfig,
+    ) -> Vec<ResetCause> {
+        let peer = self.peers.get(peer);
+        peer.map_or(Vec::new(), |peer| peer.resets(&self.shared, new, own))
+    }
 }
 
 impl Peer {
+    /// The same for our own settings, with these of the peer. Our AS may change where the peer takes us for another one, as long as
+    /// it stays what it is to us.
+    fn must_reset_for(
+        &self,
+        peer: &PeerConfig,
+        old: &SpeakerConfig,
+        new: &SpeakerConfig,
+    ) -> impl Iterator<Item = &'static str> + use<> {
+        let seen = |us: u32| (peer.our_as(us), peer.is_internal(us));
+        let theirs = self.main.negotiated().map(|n| n.asn);
+        let became_ours = peer.asn == PeerAsn::External && theirs == Some(new.asn);
+        named([
+            ("router_id", old.router_id != new.router_id),
+            (
+                "asn",
+                old.asn != new.asn && (seen(old.asn) != seen(new.asn) || became_ours),
+            ),
+        ])
+    }
+
+    /// Why the session would end if the settings became these. Empty: it would go on, or there is none.
+    fn resets(&self, shared: &Shared, new: &PeerConfig, own: &SpeakerConfig) -> Vec<ResetCause> {
+        if !self.state().connected() {
+            return Vec::new();
+        }
+        let peer = must_reset(&self.config, new).map(ResetCause::Peer);
+        let own = self.must_reset_for(new, &shared.config, own);
+        let limit = new.prefix_limit.max;
+        let over = Family::ALL.into_iter().find_map(|family| {
+            let routes = self.counted(&shared.rib, family);
+            (routes > limit as usize).then_some(ResetCause::OverLimit {
+                family,
+                routes,
+                limit,
+            })
+        });
+        let over = over.filter(|_| self.established());
+        peer.chain(own.map(ResetCause::Router))
+            .chain(over)
+            .collect()
+    }
+
     /// Takes over new settings.
     pub(crate) fn set_config(
         &mut self,
@@ -39,7 +153,7 @@ impl Peer {
         if self.config == new {
             return PeerChange::Unchanged;
         }
-        let reset = must_reset(&self.config, &new);
+        let reset = must_reset(&self.config, &new).next().is_some();
         let was_up = self.state().connected();
         if reset {
             let notification = Notification::new(ErrorCode::CEASE_CONFIG_CHANGE);
@@ -145,18 +259,20 @@ impl Peer {
         self.restart_now(shared, now);
     }
 
-    /// Sends everything again and asks the peer to do so. False: the session is not up.
-    pub(crate) fn reset_soft(&mut self) -> bool {
+    /// Sends everything again, asks the peer to do so (RFC 2918), or both.
+    pub(crate) fn reset_soft(&mut self, way: SoftReset) -> SoftOutcome {
         if !self.established() {
-            return false;
+            return SoftOutcome::NoSession;
         }
+        let asks = matches!(way, SoftReset::In | SoftReset::Both);
+        let sends = matches!(way, SoftReset::Out | SoftReset::Both);
         let refresh = self.main.negotiated().is_some_and(|n| n.refresh);
         for family in Family::ALL {
             if !self.speaks(family) {
                 continue;
             }
-            self.outbound[family].asked = true;
-            if refresh {
+            self.outbound[family].asked |= sends;
+            if asks && refresh {
                 let message = RouteRefresh {
                     family: family.into(),
                     subtype: RefreshSubtype::Request,
@@ -164,6 +280,9 @@ impl Peer {
                 self.main.send_refresh(message, &mut self.history.sent);
             }
         }
-        true
+        match asks && !refresh {
+            true => SoftOutcome::NoRefresh,
+            false => SoftOutcome::Done,
+        }
     }
 }

@@ -46,7 +46,7 @@ use crate::config::{PeerConfig, Policy, Seeds, SpeakerConfig};
 use crate::own::AnnouncementId;
 use crate::policy::Policies;
 use action::{Action, ConnId, ConnInfo, Endpoint, ListenPeer, LocalAddresses, StartKind, Transmit};
-use answer::{PeerChange, PeerSummary};
+use answer::{PeerChange, PeerSummary, SoftOutcome, SoftReset};
 use event::{DownReason, Event};
 use peer::Peer;
 use shared::Shared;
@@ -86,27 +86,6 @@ impl Speaker {
     /// Our own settings.
     pub fn config(&self) -> &SpeakerConfig {
         &self.shared.config
-    }
-
-    /// Changes our own settings; all sessions are reset when the AS or the identifier changes.
-    pub fn set_config(&mut self, now: Instant, config: SpeakerConfig) {
-        let old = &self.shared.config;
-        let reset = (old.asn, old.router_id) != (config.asn, config.router_id);
-        let cluster = old.cluster() != config.cluster();
-        self.shared.set_config(config);
-        if cluster {
-            let Shared { groups, rib, .. } = &mut self.shared;
-            groups.export_changed(rib, |key| !key.relation.is_external());
-            self.each(now, |peer, shared| peer.judge_again(shared));
-        }
-        if !reset {
-            return self.work(now, work::SLICE);
-        }
-        self.each(now, |peer, shared| {
-            let notification = Notification::new(ErrorCode::CEASE_CONFIG_CHANGE);
-            peer.stop(shared, now, Some(notification), DownReason::Administrative);
-            peer.restart_now(shared, now);
-        });
     }
 
     /// Adds a peer, or changes it; the session is reset only if it must be. A new peer, and one with a new
@@ -232,10 +211,10 @@ impl Speaker {
         .is_some()
     }
 
-    /// Sends all routes again and asks for the peer's. False: no such peer, or not established.
-    pub fn reset_soft(&mut self, now: Instant, peer: &PeerName) -> bool {
-        self.with(now, peer, |peer, _| peer.reset_soft())
-            .unwrap_or(false)
+    /// Sends all routes again, asks for the peer's, or both; the session stays.
+    pub fn reset_soft(&mut self, now: Instant, peer: &PeerName, way: SoftReset) -> SoftOutcome {
+        self.with(now, peer, |peer, _| peer.reset_soft(way))
+            .unwrap_or(SoftOutcome::NoSession)
     }
 
     /// Where the peer can be reached now; `None`: nowhere (link down, link-local address not learned yet).

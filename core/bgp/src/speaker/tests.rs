@@ -18,6 +18,7 @@ pub(crate) mod net;
 mod next_hops;
 mod not_passed;
 mod order;
+mod own_settings;
 mod policies;
 mod raw;
 mod received_walk;

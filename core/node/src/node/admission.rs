@@ -1,5 +1,6 @@
 //! Who comes in by a range, who does not, and what those are told.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -156,17 +157,21 @@ impl Node {
         let PeerAddress::Ip { addr, .. } = at else {
             return None;
         };
-        let ranges = self.config.peers.values().filter_map(|peer| {
-            let PeerAddress::Range(range) = &peer.address else {
-                return None;
-            };
-            let has = range.prefixes.iter().filter(|p| p.contains_addr(addr));
-            let longest = has.map(|prefix| prefix.len()).max()?;
-            Some((longest, (peer, range)))
-        });
-        // No two ranges share a prefix.
-        let best = ranges.max_by_key(|(len, _)| *len);
-        best.map(|(_, found)| found)
+        range_among(&self.config.peers, addr)
+    }
+
+    /// The member of a range that has this name, wherever it is.
+    pub(super) fn member_called(&self, name: &PeerName) -> Option<PeerConfig> {
+        let mut parts = name.as_str().splitn(3, '@').skip(1);
+        let addr = parts.next()?.parse().ok()?;
+        let interface = match parts.next() {
+            Some(text) => Some(IfName::new(text).ok()?),
+            None => None,
+        };
+        let at = PeerAddress::Ip { addr, interface };
+        let (template, _) = self.range_of(&at)?;
+        let written = self.is_written_at(&at);
+        member(template, at).filter(|peer| peer.name == *name && !written)
     }
 
     fn tell_refused(&mut self, now: Instant, range: PeerName, kind: &'static str, text: String) {
@@ -177,6 +182,24 @@ impl Node {
             self.ranged.told.insert(key, now);
         }
     }
+}
+
+/// The range with the longest prefix that has this address.
+pub(super) fn range_among<'p>(
+    peers: &'p BTreeMap<PeerName, PeerConfig>,
+    addr: &IpAddr,
+) -> Option<(&'p PeerConfig, &'p PeerRange)> {
+    let ranges = peers.values().filter_map(|peer| {
+        let PeerAddress::Range(range) = &peer.address else {
+            return None;
+        };
+        let has = range.prefixes.iter().filter(|p| p.contains_addr(addr));
+        let longest = has.map(|prefix| prefix.len()).max()?;
+        Some((longest, (peer, range)))
+    });
+    // No two ranges share a prefix.
+    let best = ranges.max_by_key(|(len, _)| *len);
+    best.map(|(_, found)| found)
 }
 
 fn encoded(notification: &Notification) -> Vec<u8> {

@@ -2,13 +2,62 @@
 
 use super::Node;
 use crate::action::Level;
+use crate::config::RouterSettings;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use tapway_bgp::Speaker;
 use tapway_bgp::config::{PeerAddress, PeerConfig, Policy};
+use tapway_bgp::{SoftOutcome, SoftReset, Speaker};
 use tapway_model::{Instant, Network, PeerName, PolicyName};
 
+/// How a session is reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// It stays, and routes are sent again.
+    Soft(SoftReset),
+    /// It is ended with Cease, Administrative Reset and these words (RFC 9003), and made again; a wait for the next attempt ends.
+    Hard(Option<String>),
+}
+
+/// Whose sessions were reset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResetDone {
+    /// These.
+    pub done: Vec<PeerName>,
+    /// Not these: they have none.
+    pub no_session: Vec<PeerName>,
+    /// These cannot be asked for their routes, as they did not offer route refresh.
+    pub no_refresh: Vec<PeerName>,
+}
+
 impl Node {
+    /// Changes our own settings; sessions are reset only if they must, and nothing is withdrawn but what these settings say. Which
+    /// sessions, [`Node::foresee`] tells beforehand.
+    pub fn set_router(&mut self, now: Instant, settings: RouterSettings) {
+        let old = self.config.router();
+        if old == settings {
+            return;
+        }
+        let RouterSettings {
+            speaker,
+            listen,
+            withdraw_without_carrier,
+            next_hop_via_default,
+        } = settings;
+        self.config.speaker = speaker.clone();
+        self.config.listen = listen;
+        self.config.withdraw_without_carrier = withdraw_without_carrier;
+        self.config.next_hop_via_default = next_hop_via_default;
+        self.uplinks_dirty |= old.listen != self.config.listen;
+        if old.withdraw_without_carrier != withdraw_without_carrier {
+            self.refresh_all(now);
+        }
+        if old.next_hop_via_default != next_hop_via_default {
+            self.next_hops.set_via_default(next_hop_via_default);
+        }
+        self.speaker.set_config(now, speaker);
+        self.turn(now);
+    }
+
     /// Adds or changes a peer.
     pub fn set_peer(&mut self, now: Instant, peer: PeerConfig) {
         let name = peer.name.clone();
@@ -55,11 +104,44 @@ impl Node {
                 self.set_range_disabled(now, name, why);
                 true
             }
-            Some(message) => self.speaker.disable(now, name, message),
+            Some(message) => {
+                self.remember_member(now, name);
+                self.speaker.disable(now, name, message)
+            }
             None => self.speaker.enable(now, name),
         };
         self.turn(now);
         known
+    }
+
+    /// Resets the session of a peer, or those of all that a range made. `None`: there is none of this name.
+    pub fn reset_peer(&mut self, now: Instant, name: &PeerName, how: Reset) -> Option<ResetDone> {
+        let peer = self.peer_config(name)?;
+        let names = match &peer.address {
+            PeerAddress::Range(_) => {
+                let members = self.ranged.peers.values();
+                let members = members.filter(|member| member.range.as_ref() == Some(name));
+                members.map(|member| member.name.clone()).collect()
+            }
+            PeerAddress::Ip { .. } | PeerAddress::Interface(_) => Vec::from([name.clone()]),
+        };
+        let mut all = ResetDone::default();
+        for name in names {
+            let outcome = match &how {
+                Reset::Soft(way) => self.speaker.reset_soft(now, &name, *way),
+                Reset::Hard(message) => {
+                    self.speaker.reset_hard(now, &name, message.clone());
+                    SoftOutcome::Done
+                }
+            };
+            match outcome {
+                SoftOutcome::Done => all.done.push(name),
+                SoftOutcome::NoSession => all.no_session.push(name),
+                SoftOutcome::NoRefresh => all.no_refresh.push(name),
+            }
+        }
+        self.turn(now);
+        Some(all)
     }
 
     /// Ends a peer. False when there is none of this name.

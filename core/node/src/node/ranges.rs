@@ -72,10 +72,19 @@ impl Node {
 
     /// Whether a peer that is written down is at this place: it comes before every range.
     pub(super) fn is_written_at(&self, at: &PeerAddress) -> bool {
+        self.written_among(&self.config.peers, at).is_some()
+    }
+
+    /// The peer at this place, when these were those that are written down.
+    pub(super) fn written_among<'p>(
+        &self,
+        peers: &'p BTreeMap<PeerName, PeerConfig>,
+        at: &PeerAddress,
+    ) -> Option<&'p PeerConfig> {
         let PeerAddress::Ip { addr, interface } = at else {
-            return false;
+            return None;
         };
-        self.config.peers.values().any(|peer| match &peer.address {
+        peers.values().find(|peer| match &peer.address {
             PeerAddress::Ip { .. } => peer.address == *at,
             PeerAddress::Interface(on) => {
                 let endpoint = self.endpoints.get(&peer.name);
@@ -137,6 +146,18 @@ impl Node {
         if first_there {
             self.update_forwarding();
         }
+    }
+
+    /// A member that was disabled in an earlier run is one again, though it has not come yet: it is refused, and can be enabled.
+    pub(super) fn remember_member(&mut self, now: Instant, name: &PeerName) {
+        if self.peer_config(name).is_some() {
+            return;
+        }
+        let Some(peer) = self.member_called(name) else {
+            return;
+        };
+        self.ranged.peers.insert(name.clone(), peer.clone());
+        self.speaker.set_peer(now, peer);
     }
 
     /// Members follow what is written down now: the settings of their range, whether it is still theirs, and whether a

@@ -77,17 +77,22 @@ impl Node {
                 // Only what people see changed: conflicts, problems, sources.
                 Change::Report => {}
                 Change::Networks => {
-                    self.refresh_all_nics();
-                    let ids: Vec<ClaimId> = self.claims.states.keys().copied().collect();
-                    for id in ids {
-                        self.refresh(id, now);
-                    }
+                    self.refresh_all(now);
                     self.uplinks_dirty = true;
                     self.next_hops.stale = true;
                 }
             }
         }
         moved
+    }
+
+    /// Looks at all NICs and claims again.
+    pub(super) fn refresh_all(&mut self, now: Instant) {
+        self.refresh_all_nics();
+        let ids: Vec<ClaimId> = self.claims.states.keys().copied().collect();
+        for id in ids {
+            self.refresh(id, now);
+        }
     }
 
     pub(super) fn take_notices(&mut self, now: Instant) -> bool {

@@ -110,6 +110,28 @@ fn the_default_route_leads_to_no_next_hop() {
     }
 }
 
+/// What the settings say of it counts as soon as they do, both ways.
+#[test]
+fn whether_the_default_route_counts_may_change() {
+    let mut world = World::with(false);
+    world.put(foreign("0.0.0.0/0", "198.51.100.254", ETH0, 7));
+    world.announce(1, FAR, &[PREFIX]);
+    for counts in [true, false, true] {
+        let mut router = world.node.config().router();
+        router.next_hop_via_default = counts;
+        world.node.set_router(world.now, router);
+        world.settle();
+        world.wait();
+        let expected: &[&str] = match counts {
+            true => &["198.18.0.0/15 via 198.51.100.254 dev 2"],
+            false => &[],
+        };
+        assert_eq!(world.installed(), expected);
+        let why = (!counts).then_some(Unresolved::OnlyDefault);
+        assert_eq!(world.unresolved(FAR), why);
+    }
+}
+
 #[test]
 fn the_default_route_counts_where_somebody_says_so() {
     let mut world = World::with(true);

@@ -252,7 +252,9 @@ fn all_go_out_again_when_asked_and_once_end_of_rib_is_told() {
     world.tell(2, 0, 12, 100);
     let before = world.paths(ALL);
     world.said(ALL);
-    assert!(world.speaker.reset_soft(NOW, &tor(ALL)));
+    let both = SoftReset::Both;
+    let outcome = world.speaker.reset_soft(NOW, &tor(ALL), both);
+    assert_eq!(outcome, SoftOutcome::Done);
     world.has.clear();
     assert_eq!(world.paths(ALL), before);
     assert_eq!(world.said(ALL), (2, 0));

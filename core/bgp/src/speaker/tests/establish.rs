@@ -404,6 +404,13 @@ fn changed_settings_reset_only_if_they_must() {
             .clone();
         change(&mut config);
         let now = net.now;
+        let own = net.speaker(0).config().clone();
+        let foreseen = net.speaker(0).resets(&name("peer"), &config, &own);
+        assert_eq!(
+            !foreseen.is_empty(),
+            expected == PeerChange::Reset,
+            "{what}"
+        );
         assert_eq!(net.speaker(0).set_peer(now, config), expected, "{what}");
         net.run(5 * SECOND);
         assert_eq!(net.states(), [State::Established; 2], "{what}");

@@ -188,7 +188,7 @@ impl World {
                 }
                 self.speaker.set_local_addresses(NOW, conn(node), ours);
             }
-            14 => _ = self.speaker.reset_soft(NOW, &tor(node)),
+            14 => _ = self.speaker.reset_soft(NOW, &tor(node), SoftReset::Both),
             15 => self.speaker.handle_blocked(NOW, conn(node)),
             16 => self.speaker.handle_writable(NOW, conn(node)),
             17 => self.speaker.handle_timeout(NOW),

@@ -25,7 +25,9 @@ fn soft_reset_asks_and_sends() {
     let mut net = with_routes(3);
     net.take_events(1);
     let (now, before) = (net.now, net.peer(0));
-    assert!(net.speaker(0).reset_soft(now, &name("peer")));
+    let both = SoftReset::Both;
+    let outcome = net.speaker(0).reset_soft(now, &name("peer"), both);
+    assert_eq!(outcome, SoftOutcome::Done);
     net.run(SECOND);
     let after = net.peer(0);
     assert_eq!(after.received.announced - before.received.announced, 6);
@@ -50,8 +52,38 @@ fn soft_reset_asks_and_sends() {
 fn nothing_without_a_session() {
     let mut net = pair(Transport::V4, |_, _, _| {});
     let now = net.now;
-    assert!(!net.speaker(0).reset_soft(now, &name("peer")));
-    assert!(!net.speaker(0).reset_soft(now, &name("nobody")));
+    for (peer, way) in [("peer", SoftReset::Both), ("nobody", SoftReset::In)] {
+        let outcome = net.speaker(0).reset_soft(now, &name(peer), way);
+        assert_eq!(outcome, SoftOutcome::NoSession);
+    }
+}
+
+#[test]
+fn each_way_by_itself() {
+    // The routes that each side is told again.
+    for (way, told) in [
+        (SoftReset::In, [4, 0]),
+        (SoftReset::Out, [0, 2]),
+        (SoftReset::Both, [4, 2]),
+    ] {
+        let mut net = with_routes(2);
+        net.announce(0, "192.0.2.1/32");
+        net.announce(0, "2001:db8:2::1/128");
+        net.run(SECOND);
+        let announced = |net: &Net| [0, 1].map(|node| net.peer(node).received.announced);
+        let (now, before) = (net.now, announced(&net));
+        let outcome = net.speaker(0).reset_soft(now, &name("peer"), way);
+        assert_eq!(outcome, SoftOutcome::Done);
+        net.run(SECOND);
+        let after = announced(&net);
+        assert_eq!(
+            [after[0] - before[0], after[1] - before[1]],
+            told,
+            "{way:?}"
+        );
+        assert_eq!((net.received(0).len(), net.received(1).len()), (4, 2));
+        assert_eq!(net.peer(0).established_count, 1);
+    }
 }
 
 #[test]
@@ -79,7 +111,8 @@ fn what_the_receiver_has_too_much_goes_with_the_refresh() {
 fn a_change_during_a_refresh_is_not_lost() {
     let mut net = with_routes(200);
     let now = net.now;
-    net.speaker(0).reset_soft(now, &name("peer"));
+    net.speaker(0)
+        .reset_soft(now, &name("peer"), SoftReset::Both);
     net.run(LATENCY);
     net.withdraw(1, "203.0.113.7/32");
     net.announce(1, "203.0.113.201/32");

@@ -53,7 +53,8 @@ fn a_single_change_sends_a_single_message() {
 fn withdrawals_overtake_a_full_table() {
     let mut net = with(10_000);
     let now = net.now;
-    net.speaker(1).reset_soft(now, &name("peer"));
+    net.speaker(1)
+        .reset_soft(now, &name("peer"), SoftReset::Both);
     net.run(LATENCY);
     net.withdraw(0, &prefix(9_999));
     let first = net.speaker(0).poll_transmit(now).unwrap();

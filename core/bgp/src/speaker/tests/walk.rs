@@ -52,7 +52,8 @@ fn walk(seed: u64, steps: usize) {
                 net.speaker(node).reset_hard(now, &name("peer"), None);
             }
             12 => {
-                net.speaker(node).reset_soft(now, &name("peer"));
+                net.speaker(node)
+                    .reset_soft(now, &name("peer"), SoftReset::Both);
             }
             13 => {
                 let config = net.nodes[node]

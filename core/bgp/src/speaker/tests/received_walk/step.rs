@@ -54,7 +54,11 @@ impl World {
                 let now = self.now;
                 self.peer_mut(node).lost(now, true);
             }
-            49 => _ = self.speaker.reset_soft(self.now, &tor(node)),
+            49 => {
+                _ = self
+                    .speaker
+                    .reset_soft(self.now, &tor(node), crate::SoftReset::Both)
+            }
             50..=52 => self.change(node, random),
             53 => {
                 self.model.med = one_of(random, &[None, Some(1), Some(2)]);
