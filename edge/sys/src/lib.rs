@@ -6,6 +6,7 @@
 //!
 //! Everything here is non-blocking and close-on-exec unless its documentation says otherwise.
 
+pub mod ao;
 mod arrival;
 pub mod clock;
 pub mod inotify;

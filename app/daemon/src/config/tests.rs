@@ -106,6 +106,7 @@ connect_retry = "300ms"
 passive = true
 ttl_security = true
 bfd = false
+tcp_ao = false
 client = false
 add_paths = { receive = true, send = { max = 8 } }
 next_hop = { ipv4 = "192.0.2.1", ipv6 = "2001:db8::1" }

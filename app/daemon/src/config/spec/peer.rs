@@ -4,6 +4,7 @@ mod as_path;
 mod limit;
 mod paths;
 mod relation;
+mod tcp_ao;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -105,6 +106,8 @@ pub struct PeerSpec {
     pub disabled: Option<bool>,
     #[serde(skip_serializing)]
     pub bfd: Option<NotYet>,
+    #[serde(skip_serializing)]
+    pub tcp_ao: Option<NotYet>,
 }
 
 /// `install = { table = …, metric = …, prefsrc = … }`.
@@ -173,6 +176,7 @@ impl PeerSpec {
         read_secret: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<PeerConfig, SpecError> {
         refuse(&[("bfd", self.bfd, "BFD")])?;
+        tcp_ao::refuse(self.tcp_ao)?;
         let address = self.address()?;
         if matches!(address, PeerAddress::Range(_)) && name.as_str().len() > RANGE_NAME {
             return Err(wrong(
