@@ -35,6 +35,7 @@ pub(crate) enum Rested {
     /// Wanted; with the latest scan of that time when it is being added.
     Wanted {
         route: Route,
+        was_ours: bool,
         flying: Option<Generation>,
         doubt_until: Instant,
     },
@@ -66,19 +67,6 @@ pub(crate) enum Asked {
     Free,
     /// Another is there, or on its way.
     Other,
-}
-
-/// What is to be done next.
-#[derive(Clone, Debug)]
-pub(crate) enum Due {
-    /// Add it, or remove it.
-    Do {
-        key: RouteKey,
-        route: Route,
-        adding: bool,
-    },
-    /// It cannot be added now.
-    Blocked(RouteKey),
 }
 
 /// Routes of one table and metric.
@@ -272,13 +260,13 @@ impl Bulk {
         self.queue.len()
     }
 
-    /// The next to add or to remove; it is being added or removed from now on. `mark`: the latest scan; `is_possible`: whether the
+    /// The next to add (true) or to remove; it is being added or removed from now on. `mark`: the latest scan; `is_possible`: whether the
     /// kernel would take it now.
     pub(crate) fn next_due(
         &mut self,
         mark: Generation,
         is_possible: impl Fn(&Route) -> bool,
-    ) -> Option<Due> {
+    ) -> Option<(RouteKey, Route, bool)> {
         while let Some(key) = self.queue.pop_front() {
             let (table, prefix, metric) = key;
             let shelf = self.shelves.get_mut(&(table, metric));
@@ -295,13 +283,14 @@ impl Bulk {
             };
             let adding = new == State::Flying;
             if adding && !is_possible(&route) {
-                return Some(Due::Blocked(key));
+                // It waits for a link: see `try_again`.
+                continue;
             }
             let seen = if adding { mark } else { entry.seen };
             *entry = Entry::new(new, entry.value(), seen, entry.until);
             self.counts[old as usize] -= 1;
             self.counts[new as usize] += 1;
-            return Some(Due::Do { key, route, adding });
+            return Some((key, route, adding));
         }
         self.queue.shrink_to(KEPT);
         None
@@ -370,6 +359,7 @@ impl Bulk {
         };
         Some(match state {
             State::Queued | State::Flying | State::Gone => Rested::Wanted {
+                was_ours: entry.until != Eighths::default(),
                 route,
                 flying: (state == State::Flying).then_some(seen),
                 doubt_until: until,
@@ -518,8 +508,8 @@ impl Bulk {
             .collect()
     }
 
-    /// Those with a way over this link of which this is true; of the prefix it sees the family alone. Nothing is walked when
-    /// there is none.
+    /// Those in the kernel, or on their way, with a way over this link of which this is true; of the prefix it sees the family
+    /// alone. Nothing is walked when there is none.
     pub(crate) fn over_link(
         &self,
         index: IfIndex,
@@ -560,8 +550,56 @@ impl Bulk {
         if meant.is_empty() {
             return Vec::new();
         }
-        let all = self.matching(|entry, family| meant.contains(&(entry.value(), family)));
+        let is_meant = |entry: &Entry, family| {
+            entry.state() != State::Queued && meant.contains(&(entry.value(), family))
+        };
+        let all = self.matching(is_meant);
         all.collect()
+    }
+
+    /// The kernel has dropped those with a way over this link of which this is true: they are to be added again when that is
+    /// possible. Those of which more has to be known are given back, to be woken.
+    pub(crate) fn lose(
+        &mut self,
+        index: IfIndex,
+        now: Instant,
+        is_dead: impl Fn(&Route) -> bool,
+    ) -> Vec<RouteKey> {
+        let mut to_wake = Vec::new();
+        for key in self.over_link(index, is_dead) {
+            let Some(entry) = self.entry_mut(key) else {
+                continue;
+            };
+            match entry.state() {
+                State::InPlace if entry.until.instant() <= now => {
+                    // Not zero: it was there, and may be still.
+                    let until = entry.until.max(Eighths::FIRST);
+                    *entry = Entry::new(State::Queued, entry.value(), 0, until);
+                    self.counts[State::InPlace as usize] -= 1;
+                    self.counts[State::Queued as usize] += 1;
+                    self.queue.push_back(key);
+                }
+                State::Left => {
+                    if let Some(entry) = self.remove(key) {
+                        self.release(entry);
+                    }
+                }
+                _ => to_wake.push(key),
+            }
+        }
+        to_wake
+    }
+
+    /// What waits for a link may be added now, or not yet: all that is to be done comes into the queue again.
+    pub(crate) fn try_again(&mut self) {
+        let waits = |state| matches!(state, State::Queued | State::Leaving);
+        let due = self.matching(move |entry, _| waits(entry.state()));
+        self.queue = due.collect();
+    }
+
+    /// How many wait, and are not in the queue.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.counts[State::Queued as usize] > 0
     }
 
     /// Forgets routes that are gone and of which no old message can come in any more.

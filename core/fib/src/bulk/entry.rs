@@ -13,6 +13,9 @@ pub(super) struct Eighths(u32);
 pub(super) const EIGHTH: u64 = 125_000_000;
 
 impl Eighths {
+    /// The first after zero.
+    pub(super) const FIRST: Eighths = Eighths(1);
+
     /// Not before `at`.
     pub(super) fn not_before(at: Instant) -> Eighths {
         let whole = at.as_nanos().div_ceil(EIGHTH);

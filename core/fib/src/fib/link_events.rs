@@ -81,6 +81,9 @@ impl Fib {
 
     /// A link came or changed: what failed for want of it is tried again at once.
     fn settle_link(&mut self, index: IfIndex) {
+        if self.bulk.is_waiting() {
+            self.bulk.try_again();
+        }
         for id in self.on_link(index) {
             let slot = &mut self.slots[id];
             let fight = slot
@@ -103,7 +106,10 @@ impl Fib {
         for family in Family::ALL {
             self.lose_dead(index, family, false);
         }
-        for (table, prefix, metric) in self.bulk.over_link(index, |_| true) {
+        let is_v4 = |route: &Route| route.prefix.family() == Family::Ipv4;
+        let mut rest = self.bulk.lose(index, self.now, is_v4);
+        rest.extend(self.bulk.over_link(index, |route| !is_v4(route)));
+        for (table, prefix, metric) in rest {
             self.wake(&Key::Route(table, prefix, metric));
         }
         for id in self.on_link(index) {

@@ -9,7 +9,7 @@ use super::events::PATIENCE;
 use super::outcomes::is_gone;
 use super::verdict::ways_are_up;
 use super::{DOUBT, Fib, Flight, change};
-use crate::bulk::{Due, Rested, RouteKey, route_key};
+use crate::bulk::{Rested, RouteKey, route_key};
 use crate::compare::normal_key;
 use crate::notice::{Batch, BatchId};
 use crate::slot::{Act, Foreign, SlotId};
@@ -37,9 +37,11 @@ impl Fib {
         let have = match rested {
             Rested::Wanted {
                 route,
+                was_ours,
                 flying,
                 doubt_until,
             } => {
+                slot.was_ours = was_ours;
                 let object = Arc::new(Object::Route(route));
                 if let Some(mark) = flying {
                     slot.flight = Some((Act::Add, Arc::clone(&object)));
@@ -152,19 +154,12 @@ impl Fib {
         while self.scan.ready && changes.len() < max {
             let links = &self.links;
             let is_possible = |route: &Route| ways_are_up(links, route);
-            match self.bulk.next_due(self.scan.mark, is_possible) {
-                Some(Due::Do { key, route, adding }) => {
-                    let act = if adding { Act::Add } else { Act::Remove };
-                    changes.push(change(act, Object::Route(route)));
-                    keys.push(key);
-                }
-                Some(Due::Blocked((table, prefix, metric))) => {
-                    if let Some(id) = self.wake(&Key::Route(table, prefix, metric)) {
-                        self.settle(id);
-                    }
-                }
-                None => break,
-            }
+            let Some((key, route, adding)) = self.bulk.next_due(self.scan.mark, is_possible) else {
+                break;
+            };
+            let act = if adding { Act::Add } else { Act::Remove };
+            changes.push(change(act, Object::Route(route)));
+            keys.push(key);
         }
         if changes.is_empty() {
             return None;

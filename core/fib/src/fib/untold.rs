@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 use core::net::IpAddr;
 
 use tapway_model::Family;
@@ -114,12 +115,18 @@ impl Fib {
     /// Routes through a link go when it was their last way out, and its neighbours. Default routes of
     /// others as well. Where another way out may be younger than what went, a scan tells.
     pub(super) fn lose_dead(&mut self, index: IfIndex, family: Family, concluded: bool) {
+        let mut bulk = mem::take(&mut self.bulk);
         let of_family = |route: &Route| route.prefix.family() == family;
         let is_dead = |route: &Route| of_family(route) && self.is_dead(route);
         let is_doubtful =
             |route: &Route| of_family(route) && !self.is_dead(route) && self.is_perhaps_dead(route);
-        let dead = self.bulk.over_link(index, is_dead);
-        if self.bulk.is_any_over_link(index, is_doubtful) {
+        let doubtful = bulk.is_any_over_link(index, is_doubtful);
+        let dead = match concluded {
+            true => bulk.over_link(index, is_dead),
+            false => bulk.lose(index, self.now, is_dead),
+        };
+        self.bulk = bulk;
+        if doubtful {
             self.scan.want(self.now);
         }
         let keys = dead.into_iter();
