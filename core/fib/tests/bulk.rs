@@ -139,6 +139,14 @@ fn those_over_a_link_that_goes_down_are_gone_and_come_again() {
     host.run();
     assert_eq!(host.fib.bulk_at_rest().0, 2);
     assert!(host.fib.in_sync(&key(&over_both)), "one way is left");
+    // What waits for the link rests meanwhile.
+    assert_eq!(
+        (host.fib.bulk_at_rest(), host.fib.states().count()),
+        ((2, 3), 0)
+    );
+    let waits = many("10.1.0.0/16", &[1]);
+    assert_eq!(host.fib.status(&key(&waits)), Status::Pending);
+    assert_eq!(host.fib.plan(), [Change::Add(Object::Route(waits))]);
     host.kernel.set_up(1, true);
     assert_eq!(host.run().len(), 1);
     assert_eq!(host.fib.bulk_at_rest().0, 3);
