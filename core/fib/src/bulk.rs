@@ -240,7 +240,7 @@ impl Bulk {
         true
     }
 
-    /// The first `max` of those left by an earlier run, or with `all` of all, are to be removed.
+    /// All that an earlier run left, or with `all` the first `max` of all, are to be removed.
     pub(crate) fn drop_some(&mut self, all: bool, max: usize) {
         let there = self.counts[State::InPlace as usize];
         if self.left() == 0 && !(all && there > 0) {
@@ -248,7 +248,7 @@ impl Bulk {
         }
         let is_meant = |state| state == State::Left || (all && state == State::InPlace);
         let meant = self.matching(move |entry, _| is_meant(entry.state()));
-        let keys: Vec<RouteKey> = meant.take(max).collect();
+        let keys: Vec<RouteKey> = meant.take(if all { max } else { usize::MAX }).collect();
         for key in keys {
             self.move_to(key, State::Leaving);
             self.queue.push_back(key);
@@ -415,7 +415,9 @@ impl Bulk {
         };
         let value = self.values.slab.get(entry.value() as usize);
         let same = value.is_some_and(|(value, _)| value.is_of(route));
-        let confirmed = same && matches!(entry.state(), State::InPlace | State::Left);
+        // What is to be removed goes all the same.
+        let calm = matches!(entry.state(), State::InPlace | State::Left | State::Leaving);
+        let confirmed = same && calm;
         if confirmed {
             entry.seen = mark;
         }
@@ -529,6 +531,12 @@ impl Bulk {
         let values = ids.filter_map(|(_, id)| self.values.get(*id));
         let mut samples = values.flat_map(Value::samples);
         samples.any(|(_, route)| is_meant(&route))
+    }
+
+    /// Whether any has this preferred source.
+    pub(crate) fn has_prefsrc(&self, addr: IpAddr) -> bool {
+        let mut ids = self.values.by_prefsrc.range((addr, 0)..=(addr, NONE));
+        ids.next().is_some()
     }
 
     /// Those with this preferred source.

@@ -1,6 +1,6 @@
 //! The reconciler: wants come in, what the kernel tells comes in, changes and notices come out.
 //!
-//! Every key that is wanted, or had by us, is a slot. Whatever touches a slot ends with [`Fib::settle`],
+//! Every key that is wanted, or had by us, is a slot, unless it rests (`rest.rs`). Whatever touches a slot ends with [`Fib::settle`],
 //! which says what is to be done with it now and queues it when that is something. Where messages and
 //! our own writes may have crossed, the object is taken to be absent: adding it again is harmless, and
 //! the kernel's EEXIST then says that it is there after all (and a scan says whose it is).
@@ -118,6 +118,9 @@ impl Fib {
     /// [`Notice::InSync`] nor [`Notice::OutOfSync`] tells of it.
     pub fn set_bulk(&mut self, route: Route) {
         let object = normal(Object::Route(route));
+        if self.leaving {
+            return;
+        }
         if let Object::Route(route) = &object {
             match self.bulk.want(route) {
                 Asked::Known => return,
@@ -136,9 +139,11 @@ impl Fib {
         }
         let slot = &mut self.slots[id];
         slot.wanted_once = true;
+        // Whoever waits for one that nobody waited for is to be told.
+        slot.told &= bulk || !slot.bulk;
         slot.bulk = bulk;
         match &slot.want {
-            Some(old) if **old == object => return,
+            Some(old) if **old == object => return self.settle(id),
             Some(old) if same(&object, old) => {}
             _ => {
                 slot.told = false;

@@ -409,6 +409,18 @@ impl Walk {
         }
     }
 
+    /// Everything is to go, whatever links do meanwhile.
+    fn leave(&mut self) {
+        self.log(|| "---- leave".into());
+        self.wants.clear();
+        self.fib.release();
+        for _ in 0..20 {
+            self.change_link();
+            self.drain_notices();
+            self.apply_batch(4);
+        }
+    }
+
     /// Nobody does anything any more; messages come in, retries fall due.
     fn rest(&mut self) {
         self.log(|| "---- rest".into());
@@ -578,6 +590,12 @@ fn at_rest_the_kernel_has_what_is_wanted() {
         for _ in 0..steps / 4 {
             walk.step();
         }
+        walk.rest();
+        walk.check_rest();
+        for _ in 0..20 {
+            walk.step();
+        }
+        walk.leave();
         walk.rest();
         walk.check_rest();
     }

@@ -107,7 +107,10 @@ impl Fib {
             self.lose_dead(index, family, false);
         }
         let is_v4 = |route: &Route| route.prefix.family() == Family::Ipv4;
-        let mut rest = self.bulk.lose(index, self.now, is_v4);
+        let mut rest = match self.leaving {
+            true => self.bulk.over_link(index, is_v4),
+            false => self.bulk.lose(index, self.now, is_v4),
+        };
         rest.extend(self.bulk.over_link(index, |route| !is_v4(route)));
         for (table, prefix, metric) in rest {
             self.wake(&Key::Route(table, prefix, metric));

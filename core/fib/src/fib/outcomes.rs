@@ -8,6 +8,7 @@ use core::time::Duration;
 use tapway_model::Instant;
 
 use super::{DOUBT, Fib, Flight, trouble};
+use crate::bulk::route_key;
 use crate::compare::same;
 use crate::notice::BatchId;
 use crate::slot::{Act, Foreign, SlotId};
@@ -165,7 +166,7 @@ impl Fib {
         let slot = &mut self.slots[id];
         slot.doubt_until = now + DOUBT;
         slot.perhaps = None;
-        if !slot.bulk {
+        if !slot.bulk || route_key(&slot.key).is_none() {
             self.lingering.push_back((now + DOUBT, id));
         }
         if let Some(trouble) = &mut slot.trouble {

@@ -51,11 +51,14 @@ impl Fib {
                     slot.doubt_until = doubt_until;
                     self.lingering.push_back((doubt_until, id));
                 }
-                self.put_want(id, Some(object));
+                if !self.leaving {
+                    self.put_want(id, Some(object));
+                }
                 return Some(id);
             }
             Rested::Gone { doubt_until } => {
                 slot.doubt_until = doubt_until;
+                self.lingering.push_back((doubt_until, id));
                 return Some(id);
             }
             Rested::Left { route, seen } => {
@@ -85,9 +88,11 @@ impl Fib {
             } => {
                 slot.seen = seen;
                 slot.fresh_until = fresh_until;
-                slot.told = true;
                 let object = Arc::new(Object::Route(route));
-                self.put_want(id, Some(Arc::clone(&object)));
+                if !self.leaving {
+                    slot.told = true;
+                    self.put_want(id, Some(Arc::clone(&object)));
+                }
                 object
             }
         };

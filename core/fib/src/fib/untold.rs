@@ -81,6 +81,10 @@ impl Fib {
 
     /// IPv4 drops routes whose preferred source is gone; IPv6 drops the preference.
     fn lose_prefsrc(&mut self, addr: IpAddr, by_message: bool) {
+        let mut slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
+        if slots.next().is_none() && !self.bulk.has_prefsrc(addr) {
+            return;
+        }
         let is_left = |other: &Address| !(by_message && self.is_doubtful(other));
         if self.world.all_with(addr).any(is_left) {
             return;
@@ -121,7 +125,7 @@ impl Fib {
         let is_doubtful =
             |route: &Route| of_family(route) && !self.is_dead(route) && self.is_perhaps_dead(route);
         let doubtful = bulk.is_any_over_link(index, is_doubtful);
-        let dead = match concluded {
+        let dead = match concluded || self.leaving {
             true => bulk.over_link(index, is_dead),
             false => bulk.lose(index, self.now, is_dead),
         };
