@@ -217,7 +217,7 @@ fn what_an_earlier_run_left_rests_until_it_is_wanted_or_goes() {
     assert_eq!((host.fib.plan().len(), host.fib.bulk_at_rest().0), (3, 0));
     assert_eq!(host.fib.status(&key(&routes[0])), Status::NotWanted);
 
-    // As it is, as it is not, and by a claim.
+    // As it is, and as it is not.
     host.fib.set_bulk(routes[0].clone());
     assert_eq!(host.fib.bulk_at_rest().0, 1);
     host.fib.set_bulk(many("10.2.0.0/16", &[2]));

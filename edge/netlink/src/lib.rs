@@ -13,7 +13,8 @@
 //! where the kernel would (`replace.rs`, `guarded.rs`).
 //!
 //! Message formats come from netlink-packet-route. Links and netconf are read here: of a link a few
-//! attributes are wanted of some hundred, and one that cannot be decoded must not hide the link.
+//! attributes are wanted of some hundred, and one that cannot be decoded must not hide the link. Routes are written here: there may be
+//! a million of them.
 //!
 //! All functions work in the network namespace of the thread that opened the socket; sysctls in that
 //! of the calling thread.
