@@ -1,7 +1,8 @@
 //! Routes of which there may be a million, while nothing happens to them: some 40 bytes each.
 //!
 //! What a slot says of such a route is always the same but for its value, which many share, and two times.
-//! Whatever happens to it makes it a slot again ([`crate::fib`]); at rest it comes back.
+//! The plain cases are done here: it is added, removed, or waits for a link. Whatever else happens to it makes it a slot again
+//! (`fib/rest.rs`); at rest it comes back. Values and states only: what the kernel is asked for is decided there.
 
 mod entry;
 mod values;
@@ -27,6 +28,15 @@ pub(crate) fn route_key(key: &Key) -> Option<RouteKey> {
         Key::Route(table, prefix, metric) if prefix.len() != 0 => Some((*table, *prefix, *metric)),
         _ => None,
     }
+}
+
+/// The key with these parts.
+pub(crate) fn whole_key((table, prefix, metric): RouteKey) -> Key {
+    Key::Route(table, prefix, metric)
+}
+
+fn key_of(route: &Route) -> RouteKey {
+    (route.table, route.prefix, route.metric)
 }
 
 /// What was known of a route that rests no longer.
@@ -139,8 +149,7 @@ impl Bulk {
 
     fn put_as(&mut self, state: State, route: &Route, seen: Generation, until: Eighths) {
         let value = self.values.take(route);
-        let key = (route.table, route.prefix, route.metric);
-        self.insert(key, Entry::new(state, value, seen, until));
+        self.insert(key_of(route), Entry::new(state, value, seen, until));
     }
 
     /// Remembers that a route was removed, until then.
@@ -188,7 +197,7 @@ impl Bulk {
 
     /// Wants this route, as far as that changes nothing in the kernel.
     pub(crate) fn want(&mut self, route: &Route) -> Asked {
-        let key = (route.table, route.prefix, route.metric);
+        let key = key_of(route);
         let Some(entry) = self.entry(key) else {
             return Asked::Free;
         };
@@ -210,7 +219,7 @@ impl Bulk {
 
     /// Adds a route where nothing is.
     pub(crate) fn add(&mut self, route: &Route) {
-        let key = (route.table, route.prefix, route.metric);
+        let key = key_of(route);
         // Messages from before a removal may come in all the same.
         let until = self
             .entry(key)
@@ -403,8 +412,7 @@ impl Bulk {
 
     /// Whether anything is known of the route's key.
     pub(crate) fn knows(&self, route: &Route) -> bool {
-        self.entry((route.table, route.prefix, route.metric))
-            .is_some()
+        self.entry(key_of(route)).is_some()
     }
 
     /// The kernel has it as it is known: notes which scan said so. False: that is news.
@@ -605,7 +613,7 @@ impl Bulk {
         self.queue = due.collect();
     }
 
-    /// How many wait, and are not in the queue.
+    /// Whether any is still to be added, in the queue or waiting for a link.
     pub(crate) fn is_waiting(&self) -> bool {
         self.counts[State::Queued as usize] > 0
     }

@@ -8,6 +8,7 @@ use tapway_model::{Family, IfName, Instant};
 use super::Fib;
 use super::index::legs;
 use super::scan::Gone;
+use crate::bulk::whole_key;
 use crate::compare::normal;
 use crate::slot::SlotId;
 use crate::{IfIndex, Key, Link, LinkChange, Notice, Object, Route};
@@ -112,8 +113,8 @@ impl Fib {
             false => self.bulk.lose(index, self.now, is_v4),
         };
         rest.extend(self.bulk.over_link(index, |route| !is_v4(route)));
-        for (table, prefix, metric) in rest {
-            self.wake(&Key::Route(table, prefix, metric));
+        for key in rest {
+            self.wake(&whole_key(key));
         }
         for id in self.on_link(index) {
             self.lose_link(id, index);

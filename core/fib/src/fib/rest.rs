@@ -9,7 +9,7 @@ use super::events::PATIENCE;
 use super::outcomes::is_gone;
 use super::verdict::ways_are_up;
 use super::{DOUBT, Fib, Flight, change};
-use crate::bulk::{Rested, RouteKey, route_key};
+use crate::bulk::{Rested, RouteKey, route_key, whole_key};
 use crate::compare::normal_key;
 use crate::notice::{Batch, BatchId};
 use crate::slot::{Act, Foreign, SlotId};
@@ -193,8 +193,7 @@ impl Fib {
         if is_gone && self.bulk.removed(key, doubt) {
             return;
         }
-        let (table, prefix, metric) = key;
-        if let Some(id) = self.wake(&Key::Route(table, prefix, metric)) {
+        if let Some(id) = self.wake(&whole_key(key)) {
             self.outcome(now, id, outcome);
             if self.slots.is_live(id) {
                 self.settle(id);

@@ -7,6 +7,7 @@ use core::time::Duration;
 use tapway_model::Instant;
 
 use super::Fib;
+use crate::bulk::whole_key;
 use crate::compare::same;
 use crate::mirror::Generation;
 use crate::slot::Foreign;
@@ -119,8 +120,8 @@ impl Fib {
             self.link_gone(index);
         }
         self.sweep_world(mark);
-        for (table, prefix, metric) in self.bulk.unseen(mark) {
-            self.wake(&Key::Route(table, prefix, metric));
+        for key in self.bulk.unseen(mark) {
+            self.wake(&whole_key(key));
         }
         let ids = self.slots.ids();
         for id in &ids {

@@ -10,6 +10,7 @@ use tapway_model::Family;
 use super::index::prefsrc;
 use super::scan::Gone;
 use super::{DOUBT, Fib};
+use crate::bulk::whole_key;
 use crate::slot::{Foreign, SlotId};
 use crate::{Address, IfIndex, Key, NextHop, Notice, Object, Route, RouteKind};
 
@@ -89,8 +90,8 @@ impl Fib {
         if self.world.all_with(addr).any(is_left) {
             return;
         }
-        for (table, prefix, metric) in self.bulk.with_prefsrc(addr) {
-            self.wake(&Key::Route(table, prefix, metric));
+        for key in self.bulk.with_prefsrc(addr) {
+            self.wake(&whole_key(key));
         }
         let slots = self.by_prefsrc.range((addr, 0)..=(addr, SlotId::MAX));
         let ids: Vec<SlotId> = slots.map(|(_, id)| *id).collect();
@@ -133,8 +134,7 @@ impl Fib {
         if doubtful {
             self.scan.want(self.now);
         }
-        let keys = dead.into_iter();
-        let keys = keys.map(|(table, prefix, metric)| Key::Route(table, prefix, metric));
+        let keys = dead.into_iter().map(whole_key);
         let woken: Vec<SlotId> = keys.filter_map(|key| self.wake(&key)).collect();
         for id in self.on_link(index) {
             let dead = |object: &Arc<Object>| match &**object {
