@@ -250,13 +250,7 @@ fn tables_are_searched_only_for_what_is_hidden_and_seldom_where_that_takes_long(
     let search = |world: &mut World| {
         world.node.handle_routes(world.now, [RouteNews::Lost]);
         world.now = world.now + 200 * MILLISECOND;
-        while let Some(asked) = world.node.poll_lookups(world.now) {
-            let answers: Vec<_> = asked
-                .iter()
-                .map(|a| (*a, world.kernel.lookup(*a)))
-                .collect();
-            world.node.handle_lookups(world.now, answers);
-        }
+        while world.answer_lookups().is_some() {}
         world.node.poll_search(world.now)
     };
     let meant = search(&mut world).expect("a search");
@@ -423,13 +417,7 @@ fn wait_for_search(world: &mut World) -> (RouteSearch, Duration) {
     loop {
         world.keep_alive(1);
         world.keep_alive(2);
-        while let Some(asked) = world.node.poll_lookups(world.now) {
-            let answers: Vec<_> = asked
-                .iter()
-                .map(|a| (*a, world.kernel.lookup(*a)))
-                .collect();
-            world.node.handle_lookups(world.now, answers);
-        }
+        while world.answer_lookups().is_some() {}
         if let Some(search) = world.node.poll_search(world.now) {
             return (search, world.now.since(from));
         }
@@ -443,13 +431,7 @@ fn wait_for_search(world: &mut World) -> (RouteSearch, Duration) {
 fn begin_search(world: &mut World) -> RouteSearch {
     world.node.handle_routes(world.now, [RouteNews::Lost]);
     world.now = world.now + 200 * MILLISECOND;
-    while let Some(asked) = world.node.poll_lookups(world.now) {
-        let answers: Vec<_> = asked
-            .iter()
-            .map(|a| (*a, world.kernel.lookup(*a)))
-            .collect();
-        world.node.handle_lookups(world.now, answers);
-    }
+    while world.answer_lookups().is_some() {}
     world.node.poll_search(world.now).expect("a search")
 }
 

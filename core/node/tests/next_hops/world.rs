@@ -261,6 +261,15 @@ impl World {
         self.settle();
     }
 
+    /// Answers what the kernel is asked now as it is; how many addresses that were.
+    pub(crate) fn answer_lookups(&mut self) -> Option<usize> {
+        let asked = self.node.poll_lookups(self.now)?;
+        let count = asked.len();
+        let answers: Vec<_> = asked.iter().map(|a| (*a, self.kernel.lookup(*a))).collect();
+        self.node.handle_lookups(self.now, answers);
+        Some(count)
+    }
+
     pub(crate) fn keep_alive(&mut self, number: u8) {
         let mut bytes = Vec::new();
         encode_keepalive(&mut bytes);
